@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
+)
+
+// sink is the end of the pipeline: it takes OTLP over HTTP, as a backend does, and keeps what came.
+type sink struct {
+	*httptest.Server
+
+	mu    sync.Mutex
+	spans []span
+	// raw is the payloads as they came, decompressed. What must not leave the application is looked
+	// for here, where no decoder can have dropped it.
+	raw [][]byte
+	// changed is closed, and replaced, whenever something comes.
+	changed chan struct{}
+}
+
+// span is one exported span with what it shares with others: the resource and the scope.
+type span struct {
+	TraceID, SpanID, ParentID string
+	Name                      string
+	Kind                      ptrace.SpanKind
+	Status                    ptrace.StatusCode
+	StatusMessage             string
+	Attributes                map[string]any
+	Events                    int
+	Start, End                time.Time
+
+	Resource                             map[string]any
+	ScopeName, ScopeVersion, ScopeSchema string
+}
+
+func newSink(t testing.TB) *sink {
+	t.Helper()
+	s := &sink{changed: make(chan struct{})}
+	s.Server = httptest.NewServer(http.HandlerFunc(s.receive))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+		http.Error(w, fmt.Sprintf("path %q, type %q: not OTLP traces", r.URL.Path, r.Header.Get("Content-Type")), http.StatusBadRequest)
+		return
+	}
+	body := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		z, err := gzip.NewReader(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		body = z
+	}
+	raw, err := io.ReadAll(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	req := ptraceotlp.NewExportRequest()
+	if err := req.UnmarshalProto(raw); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	spans := flatten(req.Traces())
+	reply, err := ptraceotlp.NewExportResponse().MarshalProto()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+
+	s.mu.Lock()
+	s.spans = append(s.spans, spans...)
+	s.raw = append(s.raw, raw)
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+
+	w.Header().Set("Content-Type", "application/x-protobuf")
+	w.Write(reply)
+}
+
+// all returns what has come so far.
+func (s *sink) all() []span {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.spans)
+}
+
+// payloads returns what has come so far as it came.
+func (s *sink) payloads() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.raw)
+}
+
+// wait returns when the spans that have come satisfy enough; what says what was waited for.
+func (s *sink) wait(t testing.TB, what string, enough func([]span) bool) {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		s.mu.Lock()
+		changed, ok := s.changed, enough(s.spans)
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("after %v the sink has %s, want %s", patience, describe(s.all()), what)
+		}
+	}
+}
+
+func flatten(td ptrace.Traces) []span {
+	var out []span
+	for _, rs := range td.ResourceSpans().All() {
+		for _, ss := range rs.ScopeSpans().All() {
+			for _, sp := range ss.Spans().All() {
+				out = append(out, span{
+					TraceID:       sp.TraceID().String(),
+					SpanID:        sp.SpanID().String(),
+					ParentID:      sp.ParentSpanID().String(),
+					Name:          sp.Name(),
+					Kind:          sp.Kind(),
+					Status:        sp.Status().Code(),
+					StatusMessage: sp.Status().Message(),
+					Attributes:    sp.Attributes().AsRaw(),
+					Events:        sp.Events().Len(),
+					Start:         sp.StartTimestamp().AsTime(),
+					End:           sp.EndTimestamp().AsTime(),
+					Resource:      rs.Resource().Attributes().AsRaw(),
+					ScopeName:     ss.Scope().Name(),
+					ScopeVersion:  ss.Scope().Version(),
+					ScopeSchema:   ss.SchemaUrl(),
+				})
+			}
+		}
+	}
+	return out
+}
+
+// describe names spans in a failure message: service, kind and name.
+func describe(spans []span) string {
+	if len(spans) == 0 {
+		return "no spans"
+	}
+	var names []string
+	for _, s := range spans {
+		names = append(names, fmt.Sprintf("%v/%v %s", s.Resource["service.name"], s.Kind, s.Name))
+	}
+	if len(names) > 32 {
+		names = append(names[:32], "…")
+	}
+	return fmt.Sprintf("%d spans [%s]", len(spans), strings.Join(names, ", "))
+}
+
+// pick returns the spans that satisfy keep, in the order in which they started.
+func pick(spans []span, keep func(span) bool) []span {
+	var out []span
+	for _, s := range spans {
+		if keep(s) {
+			out = append(out, s)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b span) int { return a.Start.Compare(b.Start) })
+	return out
+}
