@@ -1,0 +1,258 @@
+package e2e
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/ptrace"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// An outage of the Collector costs spans and nothing else. The numbers make each way to lose a span
+// happen within a few seconds.
+const (
+	// A queue this small is full after a moment of outage.
+	outageQueue = 64
+	outageBatch = 16
+	// A batch that cannot be delivered is given up after this long. A request that waited for an
+	// export would wait about as long.
+	outageGiveUp = 3 * time.Second
+	// No request may take longer. It is far above what one takes on loopback, and well under
+	// outageGiveUp.
+	outageSlowest = outageGiveUp / 2
+)
+
+// TestCollectorOutage stops the Collector and starts it again while requests go on. Requests are
+// neither delayed nor failed; spans come again afterwards; each span is delivered, or counted by the
+// SDK as dropped for a full queue, or in a batch whose failure the error handler was told of.
+func TestCollectorOutage(t *testing.T) {
+	// Not parallel: the SDK counts into the global MeterProvider and reports to the global error
+	// handler. Its own metrics are behind this variable.
+	t.Setenv("OTEL_GO_X_OBSERVABILITY", "true")
+	reader := metric.NewManualReader()
+	mp := metric.NewMeterProvider(metric.WithReader(reader))
+	before := otel.GetMeterProvider()
+	otel.SetMeterProvider(mp)
+	t.Cleanup(func() { otel.SetMeterProvider(before) })
+
+	s := newSink(t)
+	c := startCollector(t, s)
+	handled := handleErrors(t)
+
+	exporter, err := otlptracegrpc.New(t.Context(),
+		otlptracegrpc.WithEndpoint(c.endpoint),
+		otlptracegrpc.WithInsecure(),
+		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{
+			Enabled: true, InitialInterval: 50 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxElapsedTime: outageGiveUp,
+		}),
+		otlptracegrpc.WithTimeout(outageGiveUp),
+		// gRPC's default waits longer and longer for a server that is away, up to two minutes.
+		otlptracegrpc.WithDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		})),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := &countingExporter{SpanExporter: exporter}
+	ended := &endCounter{}
+	tp := sdktrace.NewTracerProvider(
+		sdktrace.WithSpanProcessor(ended),
+		sdktrace.WithBatcher(counted,
+			sdktrace.WithMaxQueueSize(outageQueue),
+			sdktrace.WithMaxExportBatchSize(outageBatch),
+			sdktrace.WithBatchTimeout(50*time.Millisecond),
+		),
+		sdktrace.WithResource(serviceResource("app")),
+	)
+	shutdownLater(t, tp)
+	app := &service{name: "app", tp: tp, propagators: w3c}
+	srv := httptestServer(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+
+	l := startLoad(t, app.client(t), srv.URL)
+	s.wait(t, "spans before the outage", func(spans []span) bool { return len(spans) >= 100 })
+
+	c.stop(t)
+	down := time.Now()
+	atStop := l.done.Load()
+	// The outage lasts until both kinds of loss have happened.
+	waitFor(t, "a batch given up and the queue full", func() bool {
+		return counted.failed.Load() > 0 && queueFull(t, reader) > 0
+	})
+	during := l.done.Load() - atStop
+	outage := time.Since(down)
+	c.start(t)
+	restarted := time.Now()
+	s.wait(t, "spans that began after the restart", func(spans []span) bool {
+		return len(pick(spans, func(s span) bool { return s.Start.After(restarted) })) >= 100
+	})
+	l.stop()
+	flush(t, app)
+	c.stop(t)
+
+	if l.failed.Load() != 0 {
+		t.Errorf("%d of %d requests failed, want none", l.failed.Load(), l.done.Load())
+	}
+	if during < 100 {
+		t.Errorf("%d requests in %v of outage, want them to go on as before", during, outage)
+	}
+	if slowest := l.slowest(); slowest > outageSlowest {
+		t.Errorf("the slowest request took %v, want at most %v: none waits for an export", slowest, outageSlowest)
+	}
+	if errs := handled.all(); len(errs) == 0 {
+		t.Errorf("the error handler was given %v, want an error for each batch given up", errs)
+	}
+
+	unique := map[string]bool{}
+	for _, sp := range s.all() {
+		if sp.Kind == ptrace.SpanKindClient {
+			unique[sp.SpanID] = true
+		}
+	}
+	arrived, failed, full := int64(len(unique)), counted.failed.Load(), queueFull(t, reader)
+	t.Logf("%d spans ended: %d arrived, %d dropped at a full queue, %d in batches given up; outage %v, %d requests in it, slowest %v",
+		ended.n.Load(), arrived, full, failed, outage, during, l.slowest())
+	if got, want := ended.n.Load(), l.done.Load(); got != want {
+		t.Errorf("%d spans ended, want %d: one a request, outage or not", got, want)
+	}
+	// A batch whose answer was lost is both delivered and given up, so that the sum can be above
+	// what ended, and never under it.
+	if sum := arrived + full + failed; sum < ended.n.Load() {
+		t.Errorf("%d arrived + %d dropped + %d given up = %d, want at least the %d that ended: none is lost unaccounted",
+			arrived, full, failed, sum, ended.n.Load())
+	}
+	if arrived+full > ended.n.Load() {
+		t.Errorf("%d arrived + %d dropped, want at most the %d that ended", arrived, full, ended.n.Load())
+	}
+}
+
+// load is requests that go on and on, from several goroutines.
+type load struct {
+	done, failed atomic.Int64
+	worst        atomic.Int64
+	cancel       context.CancelFunc
+	workers      sync.WaitGroup
+}
+
+func startLoad(t *testing.T, client *http.Client, u string) *load {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &load{cancel: cancel}
+	for range 4 {
+		l.workers.Go(func() {
+			// A steady pace: the test wants to know whether requests wait, not how many there can be.
+			pace := time.NewTicker(5 * time.Millisecond)
+			defer pace.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-pace.C:
+				}
+				began := time.Now()
+				// Not under ctx: the last request is to end well too.
+				resp, err := fetch(context.Background(), client, u)
+				took := time.Since(began)
+				for old := l.worst.Load(); int64(took) > old && !l.worst.CompareAndSwap(old, int64(took)); old = l.worst.Load() {
+				}
+				if err != nil || resp.StatusCode != http.StatusOK {
+					l.failed.Add(1)
+				}
+				l.done.Add(1)
+			}
+		})
+	}
+	t.Cleanup(l.stop)
+	return l
+}
+
+func (l *load) stop() {
+	l.cancel()
+	l.workers.Wait()
+}
+
+func (l *load) slowest() time.Duration { return time.Duration(l.worst.Load()) }
+
+// countingExporter counts the spans of batches that could not be delivered.
+type countingExporter struct {
+	sdktrace.SpanExporter
+	failed atomic.Int64
+}
+
+func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	if err != nil {
+		e.failed.Add(int64(len(spans)))
+	}
+	return err
+}
+
+// endCounter counts the spans that end.
+type endCounter struct{ n atomic.Int64 }
+
+func (*endCounter) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
+func (c *endCounter) OnEnd(sdktrace.ReadOnlySpan)                   { c.n.Add(1) }
+func (*endCounter) Shutdown(context.Context) error                  { return nil }
+func (*endCounter) ForceFlush(context.Context) error                { return nil }
+
+// queueFull returns how many spans the BatchSpanProcessor says it has dropped at a full queue.
+func queueFull(t *testing.T, reader *metric.ManualReader) int64 {
+	t.Helper()
+	var rm metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &rm); err != nil {
+		t.Fatalf("the SDK's own metrics: %v, want no error", err)
+	}
+	var n int64
+	for _, sm := range rm.ScopeMetrics {
+		for _, m := range sm.Metrics {
+			sum, ok := m.Data.(metricdata.Sum[int64])
+			if !ok || m.Name != "otel.sdk.processor.span.processed" {
+				continue
+			}
+			for _, p := range sum.DataPoints {
+				if v, ok := p.Attributes.Value("error.type"); ok && v.AsString() == "queue_full" {
+					n += p.Value
+				}
+			}
+		}
+	}
+	return n
+}
+
+// handledErrors is what the global error handler was given.
+type handledErrors struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (h *handledErrors) all() []error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.errs)
+}
+
+// handleErrors has the global error handler report to what it returns. A Collector that starts in
+// the process installs a handler of its own, so it is called after that.
+func handleErrors(t *testing.T) *handledErrors {
+	h := &handledErrors{}
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.errs = append(h.errs, err)
+	}))
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+	return h
+}
