@@ -51,22 +51,7 @@ func TestCollectorOutage(t *testing.T) {
 	c := startCollector(t, s)
 	handled := handleErrors(t)
 
-	exporter, err := otlptracegrpc.New(t.Context(),
-		otlptracegrpc.WithEndpoint(c.endpoint),
-		otlptracegrpc.WithInsecure(),
-		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{
-			Enabled: true, InitialInterval: 50 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxElapsedTime: outageGiveUp,
-		}),
-		otlptracegrpc.WithTimeout(outageGiveUp),
-		// gRPC's default waits longer and longer for a server that is away, up to two minutes.
-		otlptracegrpc.WithDialOption(grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
-			MinConnectTimeout: time.Second,
-		})),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	exporter := newPatientExporter(t, c, outageGiveUp)
 	counted := &countingExporter{SpanExporter: exporter}
 	ended := &endCounter{}
 	tp := sdktrace.NewTracerProvider(
@@ -137,6 +122,75 @@ func TestCollectorOutage(t *testing.T) {
 	if arrived+full > ended.n.Load() {
 		t.Errorf("%d arrived + %d dropped, want at most the %d that ended", arrived, full, ended.n.Load())
 	}
+}
+
+// TestCollectorShortOutage: an outage that is shorter than the exporter's patience, with no more spans
+// than the queue has room for, costs nothing. Nor does a Collector that starts after the application.
+func TestCollectorShortOutage(t *testing.T) {
+	t.Parallel()
+	const requests = 20
+	s := newSink(t)
+	c := startCollector(t, s)
+	c.stop(t)
+
+	tp := sdktrace.NewTracerProvider(
+		sdktrace.WithBatcher(newPatientExporter(t, c, patience)),
+		sdktrace.WithResource(serviceResource("app")),
+	)
+	shutdownLater(t, tp)
+	app := &service{name: "app", tp: tp, propagators: w3c}
+	srv := httptestServer(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+	client := app.client(t)
+	ask := func(when string) {
+		for range requests {
+			if resp, err := fetch(t.Context(), client, srv.URL); err != nil || resp.StatusCode != http.StatusOK {
+				t.Errorf("%s: %v, %v; want 200", when, resp, err)
+			}
+		}
+	}
+	for _, when := range []string{"before the Collector is there", "in an outage"} {
+		ask(when)
+		// The export is under way before there is anything to take it.
+		flushed := make(chan error, 1)
+		go func() { flushed <- tp.ForceFlush(t.Context()) }()
+		ask(when)
+		c.start(t)
+		if err := <-flushed; err != nil {
+			t.Errorf("%s: flush: %v, want no error once the Collector is there", when, err)
+		}
+		flush(t, app)
+		c.stop(t)
+	}
+
+	traces := map[string]bool{}
+	for _, sp := range s.all() {
+		traces[sp.TraceID] = true
+	}
+	if want := 4 * requests; len(traces) != want {
+		t.Errorf("%d traces came, want %d: one a request", len(traces), want)
+	}
+}
+
+// newPatientExporter returns an exporter to c that tries again for giveUp.
+func newPatientExporter(t *testing.T, c *collector, giveUp time.Duration) sdktrace.SpanExporter {
+	t.Helper()
+	exporter, err := otlptracegrpc.New(t.Context(),
+		otlptracegrpc.WithEndpoint(c.endpoint),
+		otlptracegrpc.WithInsecure(),
+		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{
+			Enabled: true, InitialInterval: 50 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxElapsedTime: giveUp,
+		}),
+		otlptracegrpc.WithTimeout(giveUp),
+		// gRPC's default waits longer and longer for a server that is away, up to two minutes.
+		otlptracegrpc.WithDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
+			MinConnectTimeout: time.Second,
+		})),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return exporter
 }
 
 // load is requests that go on and on, from several goroutines.
