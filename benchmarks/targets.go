@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+)
+
+// target is where a row's requests go.
+type target struct {
+	base       http.RoundTripper
+	newRequest func() (*http.Request, error)
+	// upload is how many bytes a request sends, where throughput is of interest.
+	upload int64
+	close  func()
+}
+
+const (
+	stubURL  = "https://inventory.example.com/items/42?limit=10"
+	itemPath = "/items/42?limit=10"
+	// answer is what every server sends, and the stub too.
+	answer = `{"id":42,"name":"bolt, hexagonal, M8","stock":1280}`
+)
+
+// newRequest makes a request as an application does: a fresh one for each call. It costs the same
+// in front of every contender.
+func newRequest(method, url string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "inventory-client/1.4")
+	req.Header.Set(headerTenant, "acme")
+	return req, nil
+}
+
+func get(url string) func() (*http.Request, error) {
+	return func() (*http.Request, error) { return newRequest(http.MethodGet, url, nil) }
+}
+
+// stub answers without a network. Everything in its answers is fresh, as from net/http.
+type stub struct {
+	// withoutBody makes the body http.NoBody.
+	withoutBody bool
+}
+
+func (s stub) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp := &http.Response{
+		Status:        "200 OK",
+		StatusCode:    http.StatusOK,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        http.Header{"Content-Type": {"application/json"}},
+		Body:          http.NoBody,
+		ContentLength: 0,
+		Request:       req,
+	}
+	if !s.withoutBody {
+		resp.Body = &stubBody{rest: answer}
+		resp.ContentLength = int64(len(answer))
+	}
+	return resp, nil
+}
+
+// stubBody gives its last bytes together with io.EOF, as net/http does where it knows the length,
+// and has no other methods, such as WriteTo, that would be a way around a wrapper.
+type stubBody struct{ rest string }
+
+func (b *stubBody) Read(p []byte) (int, error) {
+	n := copy(p, b.rest)
+	b.rest = b.rest[n:]
+	if b.rest == "" {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func (b *stubBody) Close() error { return nil }
+
+func stubTarget() (*target, error) {
+	return &target{base: stub{}, newRequest: get(stubURL), close: func() {}}, nil
+}
+
+func stubTargetWithoutBody() (*target, error) {
+	return &target{base: stub{withoutBody: true}, newRequest: get(stubURL), close: func() {}}, nil
+}
+
+// handler reads the request body and answers. It stands for a server that costs little, so that
+// what the client costs is a visible part of the whole.
+func handler(w http.ResponseWriter, r *http.Request) {
+	if r.Body != http.NoBody {
+		// A buffer of its own keeps a large upload from being bound by the server.
+		buf := make([]byte, min(max(r.ContentLength, 512), 256<<10))
+		for {
+			if _, err := r.Body.Read(buf); err != nil {
+				break
+			}
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	io.WriteString(w, answer)
+}
+
+// loopback starts a server on loopback. The target's base is one http.Transport for all contenders:
+// they share its connections, which is one thing less in which they could differ by chance.
+func loopback(http2 bool) (t *target, url string) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(handler))
+	if http2 {
+		server.EnableHTTP2 = true
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
+	base := server.Client().Transport.(*http.Transport)
+	base.MaxIdleConnsPerHost = 256
+	url = server.URL + itemPath
+	return &target{base: base, newRequest: get(url), close: server.Close}, url
+}
+
+func loopbackGet() (*target, error) {
+	t, _ := loopback(false)
+	return t, nil
+}
+
+func loopbackHTTP2() (*target, error) {
+	t, _ := loopback(true)
+	return t, nil
+}
+
+func loopbackPost() (*target, error) {
+	t, url := loopback(false)
+	payload := bytes.Repeat([]byte("0123456789abcdef"), 64)
+	t.newRequest = func() (*http.Request, error) {
+		return newRequest(http.MethodPost, url, bytes.NewReader(payload))
+	}
+	return t, nil
+}
+
+// uploadSize is that of the file in the row of that name.
+const uploadSize = 64 << 20
+
+// loopbackUpload sends a file, opened for each request as net/http closes it. Where nothing has
+// wrapped it, net/http hands it to the kernel, which sends it without a copy through the process.
+func loopbackUpload() (*target, error) {
+	file, err := os.CreateTemp("", "upload")
+	if err != nil {
+		return nil, err
+	}
+	block := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	for range uploadSize / len(block) {
+		if _, err := file.Write(block); err != nil {
+			return nil, fmt.Errorf("file to upload: %w", err)
+		}
+	}
+	if err := file.Close(); err != nil {
+		return nil, err
+	}
+	t, url := loopback(false)
+	stop := t.close
+	t.newRequest = func() (*http.Request, error) {
+		f, err := os.Open(file.Name())
+		if err != nil {
+			return nil, err
+		}
+		req, err := newRequest(http.MethodPut, url, f)
+		if err != nil {
+			return nil, err
+		}
+		req.ContentLength = uploadSize
+		return req, nil
+	}
+	t.upload = uploadSize
+	t.close = func() {
+		stop()
+		os.Remove(file.Name())
+	}
+	return t, nil
+}
