@@ -62,7 +62,7 @@ func chatServer(t *testing.T, tls bool) (string, *http.Transport) {
 		base.Protocols = new(http.Protocols)
 		base.Protocols.SetUnencryptedHTTP2(true)
 	}
-	t.Cleanup(srv.Close)
+	closeLater(t, srv)
 	return srv.URL, base
 }
 

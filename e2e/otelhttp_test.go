@@ -27,7 +27,7 @@ func TestOtelhttpHandlerJoins(t *testing.T) {
 	})
 	srv := httptest.NewServer(otelhttp.NewHandler(mux, "items",
 		otelhttp.WithTracerProvider(backend.tp), otelhttp.WithPropagators(w3c)))
-	t.Cleanup(srv.Close)
+	closeLater(t, srv)
 
 	ctx, err := withBaggage(t.Context(), "tenant", "acme")
 	if err != nil {

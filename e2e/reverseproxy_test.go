@@ -34,7 +34,7 @@ func newProxy(t *testing.T, rec *recorder, backend string) *httptest.Server {
 	}
 	srv := httptest.NewServer(otelhttp.NewHandler(proxy, "proxy",
 		otelhttp.WithTracerProvider(rec), otelhttp.WithPropagators(w3c)))
-	t.Cleanup(srv.Close)
+	closeLater(t, srv)
 	return srv
 }
 
@@ -179,7 +179,7 @@ func TestReverseProxyCallerGone(t *testing.T) {
 		Transport: rec.transport(newBase(t)),
 		ErrorLog:  log.New(io.Discard, "", 0),
 	})
-	t.Cleanup(proxy.Close)
+	closeLater(t, proxy)
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

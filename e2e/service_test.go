@@ -76,7 +76,7 @@ func (s *service) listen(t testing.TB, h http.HandlerFunc) *httptest.Server {
 		defer span.End()
 		h(w, r.WithContext(ctx))
 	}))
-	t.Cleanup(srv.Close)
+	closeLater(t, srv)
 	return srv
 }
 
@@ -114,8 +114,17 @@ func newBase(t testing.TB) *http.Transport {
 func httptestServer(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
+	closeLater(t, srv)
 	return srv
+}
+
+// closeLater closes srv at the end of the test. A request that is still under way, because the test
+// failed in the middle of it, loses its connection; Close alone would wait for it without end.
+func closeLater(t testing.TB, srv *httptest.Server) {
+	t.Cleanup(func() {
+		srv.CloseClientConnections()
+		srv.Close()
+	})
 }
 
 // waitFor polls what nothing announces.
