@@ -1,0 +1,247 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"go.opentelemetry.io/otel/propagation"
+	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
+	"google.golang.org/grpc"
+)
+
+// play runs the quickstart whole, as main does, and returns what it printed and its exit code.
+func play(t *testing.T, propagator propagation.TextMapPropagator) (output string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var out bytes.Buffer
+	q := quickstart{screen: screen{out: &out}, propagator: propagator}
+	code = q.run(ctx)
+	return out.String(), code
+}
+
+func w3c() propagation.TextMapPropagator {
+	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+}
+
+// withoutEnvironment makes sure that the environment of whoever runs the tests does not matter.
+func withoutEnvironment(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+		"OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES", "OTEL_TRACES_SAMPLER",
+	} {
+		t.Setenv(name, "")
+	}
+}
+
+func TestQuickstart(t *testing.T) {
+	withoutEnvironment(t)
+	output, code := play(t, w3c())
+	if code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
+
+	for _, want := range []struct{ reason, pattern string }{
+		{"scene 1: the SERVER span is the CLIENT span's child", `CLIENT +└─ GET .*\n.*inventory +SERVER +└─ GET /items/\{sku\}`},
+		{"scene 1: the trace context arrived", `traceparent +00-[0-9a-f]{32}-[0-9a-f]{16}-01`},
+		{"scene 1: the baggage arrived", `baggage +customer\.tier=gold`},
+		{"scene 1: the caller's own header arrived", `x-request-id +request-1`},
+		{"scene 2: two attempts fail, the third succeeds", `(?s)503 Error.*503 Error.*503 Error.*503 Error.*GET .* 200`},
+		{"scene 2: the resends are counted", `(?s)http\.request\.resend_count = 1\n.*http\.request\.resend_count = 2\n`},
+		{"scene 3: the request hook's attribute", `(?s)peer\.service = inventory\n.*peer\.service = pricing\n`},
+		{"scene 3: the response hook's attribute", `http\.response\.body\.size = [1-9]`},
+		{"scene 4: the secrets are not recorded", `url\.full +http://REDACTED:REDACTED@127\.0\.0\.1:\d+/prices/mug\?size=L&api_key=REDACTED\n`},
+		{"scene 4: the password is sent all the same", `authorization +Basic `},
+		{"scene 5: the wait for the connection has a bar", `CLIENT .*░{3,}█{3,}`},
+		{"scene 5: and a number", `otelhttpclient\.connection\.wait_time = 0\.(0[1-9]|[1-9])`},
+		{"scene 5: the second call took over the connection", `otelhttpclient\.connection\.reused = true`},
+		{"scene 6: the failure has a type", `error\.type = connection_error\n`},
+		{"the JSON", `\n    "kind": "CLIENT",\n`},
+		{"the JSON has the hook's attribute", `\n      "peer\.service": "inventory",\n`},
+		{"the JSON has the resource", `\n      "service\.name": "gateway",\n`},
+		{"the result", `✓ All 9 SERVER spans are in their client's trace`},
+		{"where the spans went", `The spans stayed in this process`},
+	} {
+		if !regexp.MustCompile(want.pattern).MatchString(output) {
+			t.Errorf("%s: nothing matches %s", want.reason, want.pattern)
+		}
+	}
+	for _, unwanted := range []string{"✗", "\x1b", "unknown", "not recorded"} {
+		if strings.Contains(output, unwanted) {
+			t.Errorf("the output contains %q", unwanted)
+		}
+	}
+	for line := range strings.Lines(output) {
+		line = strings.TrimSuffix(line, "\n")
+		if n := utf8.RuneCountInString(line); n > columns {
+			t.Errorf("a line has %d columns, more than %d: %s", n, columns, line)
+		}
+		if strings.HasSuffix(line, " ") {
+			t.Errorf("a line ends in a space: %q", line)
+		}
+	}
+	if t.Failed() {
+		t.Log(output)
+	}
+}
+
+func TestQuickstartFailsWhereTheTraceIsBroken(t *testing.T) {
+	withoutEnvironment(t)
+	// Services that do not read the header start traces of their own.
+	output, code := play(t, propagation.NewCompositeTextMapPropagator())
+	if code != 1 {
+		t.Errorf("exit code: got %d, want 1", code)
+	}
+	line := regexp.MustCompile(`✗ (inventory|pricing): SERVER span "GET /`)
+	if got := len(line.FindAllString(output, -1)); got != 9 {
+		t.Errorf("SERVER spans named: got %d, want all 9\n%s", got, output)
+	}
+	if strings.Contains(output, "✓") {
+		t.Error("the output says that all is well")
+	}
+}
+
+func TestQuickstartSends(t *testing.T) {
+	withoutEnvironment(t)
+	receiver := &receiver{spans: make(map[string]int)}
+	endpoint := receiver.start(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+	t.Setenv("OTEL_SERVICE_NAME", "storefront")
+	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
+
+	output, code := play(t, w3c())
+	if code != 0 {
+		t.Errorf("exit code: got %d, want 0", code)
+	}
+	if want := "25 spans were sent to " + endpoint; !strings.Contains(output, want) {
+		t.Errorf("the output does not contain %q:\n%s", want, output)
+	}
+	if !strings.Contains(output, "\n  storefront  CLIENT ") {
+		t.Errorf("the gateway is not called what OTEL_SERVICE_NAME says:\n%s", output)
+	}
+	receiver.mu.Lock()
+	defer receiver.mu.Unlock()
+	for service, want := range map[string]int{"storefront": 16, "inventory": 4, "pricing": 5} {
+		if got := receiver.spans[service]; got != want {
+			t.Errorf("spans received from %s: got %d, want %d", service, got, want)
+		}
+	}
+}
+
+// The quickstart is about the traces, and these are right whether or not a collector is there.
+func TestQuickstartCannotSend(t *testing.T) {
+	addr, release, err := refusingAddr()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	refused := "http://" + addr
+
+	for _, test := range []struct{ name, variable, endpoint, want string }{
+		{"nobody listens", "OTEL_EXPORTER_OTLP_ENDPOINT", refused, "connection refused"},
+		{"the endpoint for traces", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", refused, "connection refused"},
+		{"not a URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "://", "that is not a URL"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			withoutEnvironment(t)
+			t.Setenv(test.variable, test.endpoint)
+			output, code := play(t, w3c())
+			if code != 0 {
+				t.Errorf("exit code: got %d, want 0", code)
+			}
+			_, result, _ := strings.Cut(output, "── Result ")
+			result = strings.Join(strings.Fields(result), " ") // lines are broken where they are full
+			for _, want := range []string{
+				"✓ All 9 SERVER spans", "✗ 25 spans could not be sent to " + test.endpoint + ":", test.want,
+			} {
+				if !strings.Contains(result, want) {
+					t.Errorf("the result does not contain %q: %s", want, result)
+				}
+			}
+		})
+	}
+}
+
+func TestRedactedEndpoint(t *testing.T) {
+	for _, test := range []struct{ in, want string }{
+		{"http://localhost:4317", "http://localhost:4317"},
+		{"https://user:password@collector:4317", "https://REDACTED:REDACTED@collector:4317"},
+		{"https://token@collector:4317", "https://REDACTED:REDACTED@collector:4317"},
+	} {
+		if got := redacted(test.in); got != test.want {
+			t.Errorf("redacted(%q): got %q, want %q", test.in, got, test.want)
+		}
+	}
+}
+
+func TestNextSaysWhatIsMissing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := make(collector, 1).next(ctx, 2)
+	if want := "2 spans were due, and only 0 ended in time"; err == nil || err.Error() != want {
+		t.Errorf("error: got %v, want %s", err, want)
+	}
+}
+
+func TestFailSaysWhy(t *testing.T) {
+	var out bytes.Buffer
+	if code := (screen{out: &out}).fail(io.ErrUnexpectedEOF); code != 1 {
+		t.Errorf("exit code: got %d, want 1", code)
+	}
+	if want := "  ✗ The quickstart could not run: unexpected EOF\n"; out.String() != want {
+		t.Errorf("output: got %q, want %q", out.String(), want)
+	}
+}
+
+// receiver is a collector that counts the spans of each service.
+type receiver struct {
+	coltrace.UnimplementedTraceServiceServer
+	mu    sync.Mutex
+	spans map[string]int
+}
+
+func (r *receiver) start(t *testing.T) (endpoint string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	coltrace.RegisterTraceServiceServer(server, r)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener)
+	}()
+	t.Cleanup(func() {
+		server.Stop()
+		<-served
+	})
+	return "http://" + listener.Addr().String()
+}
+
+func (r *receiver) Export(_ context.Context, req *coltrace.ExportTraceServiceRequest) (*coltrace.ExportTraceServiceResponse, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, resource := range req.GetResourceSpans() {
+		var service string
+		for _, kv := range resource.GetResource().GetAttributes() {
+			if kv.GetKey() == "service.name" {
+				service = kv.GetValue().GetStringValue()
+			}
+		}
+		for _, scope := range resource.GetScopeSpans() {
+			r.spans[service] += len(scope.GetSpans())
+		}
+	}
+	return &coltrace.ExportTraceServiceResponse{}, nil
+}

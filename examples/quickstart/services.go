@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// service is an HTTP server that records a SERVER span per request. It does by hand what
+// instrumentation for servers does, so that the other end of the header can be seen.
+type service struct {
+	url        string // http://127.0.0.1:port
+	server     *http.Server
+	served     chan struct{} // closed when the server has stopped
+	tracer     trace.Tracer
+	propagator propagation.TextMapPropagator
+
+	mu       sync.Mutex
+	received map[trace.SpanID]http.Header
+}
+
+func startInventory(provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*service, error) {
+	return startService(provider, propagator, map[string]http.HandlerFunc{
+		"GET /items/{sku}": func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(12 * time.Millisecond) // stands for the work of looking the item up
+			answer(w, `{"sku":%q,"name":"Enamel mug"}`, r.PathValue("sku"))
+		},
+		"GET /stock/{sku}": func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(30 * time.Millisecond) // stands for the work of counting
+			answer(w, `{"sku":%q,"stock":7}`, r.PathValue("sku"))
+		},
+	})
+}
+
+func startPricing(provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*service, error) {
+	var offers atomic.Int64
+	return startService(provider, propagator, map[string]http.HandlerFunc{
+		"GET /prices/{sku}": func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(8 * time.Millisecond) // stands for the work of working out a price
+			answer(w, `{"sku":%q,"price":"12.50","currency":"EUR"}`, r.PathValue("sku"))
+		},
+		"GET /offers/{sku}": func(w http.ResponseWriter, r *http.Request) {
+			time.Sleep(5 * time.Millisecond)
+			if offers.Add(1)%3 != 0 {
+				http.Error(w, "try again", http.StatusServiceUnavailable)
+				return
+			}
+			answer(w, `{"sku":%q,"discount":"10%%"}`, r.PathValue("sku"))
+		},
+	})
+}
+
+func answer(w http.ResponseWriter, format string, args ...any) {
+	w.Header().Set("Content-Type", "application/json")
+	fmt.Fprintf(w, format+"\n", args...)
+}
+
+func startService(provider trace.TracerProvider, propagator propagation.TextMapPropagator, routes map[string]http.HandlerFunc) (*service, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s := &service{
+		url:        "http://" + listener.Addr().String(),
+		served:     make(chan struct{}),
+		tracer:     provider.Tracer(scope),
+		propagator: propagator,
+		received:   make(map[trace.SpanID]http.Header),
+	}
+	mux := http.NewServeMux()
+	for pattern, handler := range routes {
+		mux.Handle(pattern, s.traced(handler))
+	}
+	s.server = &http.Server{Handler: mux}
+	go func() {
+		defer close(s.served)
+		_ = s.server.Serve(listener) // always returns an error: that the server was closed
+	}()
+	return s, nil
+}
+
+func (s *service) host() string { return s.url[len("http://"):] }
+
+func (s *service) stop(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if s.server.Shutdown(ctx) != nil {
+		_ = s.server.Close() // what is still open after a second is not waited for
+	}
+	<-s.served
+}
+
+// refusingAddr returns an address that refuses connections until release is called. It is the near
+// end of a connection: nobody listens there, and nobody else can begin to, which the address of a
+// closed listener could not promise.
+func refusingAddr() (addr string, release func(), err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	conn, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		listener.Close()
+		return "", nil, err
+	}
+	release = func() {
+		conn.Close()
+		listener.Close()
+	}
+	return conn.LocalAddr().String(), release, nil
+}
+
+// traced records a SERVER span around next. The span's parent is the CLIENT span that the
+// request's traceparent header names; that is all that ties the two processes together.
+func (s *service) traced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := s.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		_, route, _ := strings.Cut(r.Pattern, " ")
+		ctx, span := s.tracer.Start(ctx, r.Pattern,
+			trace.WithSpanKind(trace.SpanKindServer),
+			trace.WithAttributes(
+				attribute.String("http.request.method", r.Method),
+				attribute.String("http.route", route),
+				attribute.String("url.scheme", "http"),
+				attribute.String("url.path", r.URL.Path), // without the query, which may hold secrets
+			))
+		defer span.End()
+		s.remember(span.SpanContext().SpanID(), r.Header)
+
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(recorder, r.WithContext(ctx))
+
+		span.SetAttributes(attribute.Int("http.response.status_code", recorder.status))
+		if recorder.status >= 500 {
+			span.SetStatus(codes.Error, "")
+		}
+	})
+}
+
+func (s *service) remember(id trace.SpanID, header http.Header) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.received[id] = header.Clone()
+}
+
+// receivedBy returns the headers of the request that the SERVER span was recorded for, or nil.
+func (s *service) receivedBy(id trace.SpanID) http.Header {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received[id]
+}
+
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *statusRecorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
