@@ -1,0 +1,417 @@
+package otelhttpclient
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http/httptrace"
+	"reflect"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// connection is what net/http tells about the connection that a round trip
+// uses. Its callbacks come on any goroutine, and some when the round trip is
+// long over.
+type connection struct {
+	mu      sync.Mutex
+	ended   bool
+	got     bool
+	peer    net.Addr
+	tracked *trackedConnection // nil unless connections are counted
+
+	reused, wasIdle              bool
+	idle                         time.Duration
+	asked, gotAt, firstByte      time.Time
+	dnsStart, dialStart, tlsFrom time.Time
+	dns, dial, tls               time.Duration
+}
+
+// watchConnection has net/http tell about the connection, as far as anybody
+// wants to know.
+func (rt *roundTrip) watchConnection() {
+	in := rt.in
+	if in.clientTrace != nil {
+		var ct *httptrace.ClientTrace
+		call("client trace", func() { ct = in.clientTrace(rt.Context) })
+		if ct != nil {
+			rt.Context = httptrace.WithClientTrace(rt.Context, ct)
+		}
+	}
+	if !rt.recording && !(rt.measuring && in.metrics&optInConnectionMetrics != 0) {
+		return
+	}
+	rt.trace.GotConn = rt.gotConn
+	if in.connectionTimings && rt.recording {
+		rt.watchTimings()
+	}
+	rt.Context = httptrace.WithClientTrace(rt.Context, &rt.trace)
+}
+
+func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {
+	// The connection may be a type of the application's own.
+	defer contain("connection")
+	if info.Conn == nil {
+		return
+	}
+	peer := info.Conn.RemoteAddr()
+	c := &rt.connection
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.peer = peer
+	if rt.in.connectionTimings {
+		c.got, c.gotAt = true, time.Now()
+		c.reused, c.wasIdle, c.idle = info.Reused, info.WasIdle, info.IdleTime
+	}
+	if rt.measuring && rt.in.metrics&optInConnectionMetrics != 0 {
+		c.tracked.release()
+		c.tracked = rt.meter.connections.use(rt, info.Conn)
+	}
+}
+
+// answered notes the protocol, which is known when the first response on a
+// connection has come.
+func (c *connection) answered(p protocol) {
+	c.mu.Lock()
+	c.tracked.speaks(p.version)
+	c.mu.Unlock()
+}
+
+// done has the callbacks ignored from now on.
+func (c *connection) done() {
+	c.mu.Lock()
+	c.ended = true
+	c.tracked.release()
+	c.tracked = nil
+	c.mu.Unlock()
+}
+
+// watchTimings sets the hooks that the timings need in addition.
+func (rt *roundTrip) watchTimings() {
+	c := &rt.connection
+	// at runs a change to the timings, unless it comes too late: a dial
+	// goes on when the request has got another connection meanwhile.
+	at := func(change func(now time.Time)) {
+		now := time.Now()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.ended && !c.got {
+			change(now)
+		}
+	}
+	since := func(start *time.Time, now time.Time) (d time.Duration) {
+		if !start.IsZero() {
+			d = now.Sub(*start)
+		}
+		*start = time.Time{}
+		return d
+	}
+	rt.trace.GetConn = func(string) {
+		now := time.Now()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.ended {
+			// net/http may try again on another connection.
+			c.got, c.asked, c.gotAt = false, now, time.Time{}
+			c.dns, c.dial, c.tls = 0, 0, 0
+		}
+	}
+	rt.trace.DNSStart = func(httptrace.DNSStartInfo) { at(func(now time.Time) { c.dnsStart = now }) }
+	rt.trace.DNSDone = func(httptrace.DNSDoneInfo) { at(func(now time.Time) { c.dns += since(&c.dnsStart, now) }) }
+	rt.trace.ConnectStart = func(string, string) {
+		at(func(now time.Time) {
+			// With happy eyeballs there are several, racing.
+			if c.dialStart.IsZero() {
+				c.dialStart = now
+			}
+		})
+	}
+	rt.trace.ConnectDone = func(_, _ string, err error) {
+		at(func(now time.Time) {
+			if err == nil {
+				c.dial += since(&c.dialStart, now)
+			}
+		})
+	}
+	rt.trace.TLSHandshakeStart = func() { at(func(now time.Time) { c.tlsFrom = now }) }
+	rt.trace.TLSHandshakeDone = func(tls.ConnectionState, error) {
+		at(func(now time.Time) { c.tls += since(&c.tlsFrom, now) })
+	}
+	rt.trace.GotFirstResponseByte = func() {
+		now := time.Now()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if !c.ended {
+			c.firstByte = now
+		}
+	}
+}
+
+// Attributes of WithConnectionTimings.
+const (
+	connectionReusedKey   = attribute.Key("otelhttpclient.connection.reused")
+	connectionIdleTimeKey = attribute.Key("otelhttpclient.connection.idle_time")
+	connectionWaitTimeKey = attribute.Key("otelhttpclient.connection.wait_time")
+	dnsDurationKey        = attribute.Key("otelhttpclient.dns.duration")
+	connectDurationKey    = attribute.Key("otelhttpclient.connect.duration")
+	tlsDurationKey        = attribute.Key("otelhttpclient.tls.duration")
+	firstByteDurationKey  = attribute.Key("otelhttpclient.first_byte.duration")
+)
+
+// appendAttributes appends what is known about the connection.
+func (c *connection) appendAttributes(a []attribute.KeyValue, rt *roundTrip) []attribute.KeyValue {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.peer != nil {
+		if address, port := splitAddress(c.peer); address != "" {
+			a = append(a, semconv.NetworkPeerAddress(address))
+			if port != 0 {
+				a = append(a, semconv.NetworkPeerPort(port))
+			}
+			if rt.in.oldNames {
+				a = append(a, attribute.String("net.sock.peer.addr", address))
+				if port != 0 {
+					a = append(a, attribute.Int("net.sock.peer.port", port))
+				}
+			}
+		}
+		if rt.in.attributes&optInTransport != 0 {
+			if transport := transportOf(c.peer); transport != "" {
+				a = append(a, semconv.NetworkTransportKey.String(transport))
+			}
+		}
+	}
+	if !rt.in.connectionTimings {
+		return a
+	}
+	seconds := func(key attribute.Key, d time.Duration) {
+		if d > 0 {
+			a = append(a, key.Float64(d.Seconds()))
+		}
+	}
+	if c.got {
+		a = append(a, connectionReusedKey.Bool(c.reused))
+		if c.wasIdle {
+			a = append(a, connectionIdleTimeKey.Float64(c.idle.Seconds()))
+		}
+	}
+	if !c.asked.IsZero() {
+		until := c.gotAt
+		if !c.got {
+			until = time.Now() // waited in vain
+		}
+		a = append(a, connectionWaitTimeKey.Float64(max(0, until.Sub(c.asked)).Seconds()))
+	}
+	if !c.reused {
+		seconds(dnsDurationKey, c.dns)
+		seconds(connectDurationKey, c.dial)
+		seconds(tlsDurationKey, c.tls)
+	}
+	if !c.firstByte.IsZero() {
+		seconds(firstByteDurationKey, c.firstByte.Sub(rt.startTime()))
+	}
+	return a
+}
+
+// startTime is when the span was started.
+func (rt *roundTrip) startTime() time.Time {
+	if s, ok := rt.span.(interface{ StartTime() time.Time }); ok {
+		return s.StartTime()
+	}
+	return rt.started
+}
+
+func splitAddress(a net.Addr) (address string, port int) {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		if a == nil {
+			return "", 0
+		}
+		address = a.IP.String()
+		if a.Zone != "" {
+			address += "%" + a.Zone
+		}
+		return address, a.Port
+	case *net.UnixAddr:
+		if a == nil {
+			return "", 0
+		}
+		return a.Name, 0
+	}
+	s := a.String()
+	if host, digits, err := net.SplitHostPort(s); err == nil {
+		port, _ = strconv.Atoi(digits)
+		return host, port
+	}
+	return s, 0
+}
+
+// transportOf is the value of network.transport for an address's network.
+func transportOf(a net.Addr) string {
+	switch network := a.Network(); network {
+	case "tcp", "tcp4", "tcp6":
+		return "tcp"
+	case "udp", "udp4", "udp6":
+		return "udp"
+	case "unix", "unixgram", "unixpacket":
+		return "unix"
+	default:
+		return network
+	}
+}
+
+// connections are the open ones that requests of one Transport have used, for
+// the metrics about them.
+//
+// net/http does not tell when it closes a connection. So an open one is asked
+// once a second whether it is closed, with a timer that runs only while there
+// are any.
+type connections struct {
+	mu      sync.Mutex
+	meter   *instruments
+	open    map[net.Conn]*trackedConnection
+	ticking bool
+}
+
+const connectionCheckInterval = time.Second
+
+// connectionState is what a connection is counted as.
+type connectionState struct {
+	host    string
+	port    int
+	version string
+	state   string // of http.connection.state; "" while it is not counted
+}
+
+type trackedConnection struct {
+	all    *connections
+	conn   net.Conn
+	since  time.Time
+	users  int // requests that are using it
+	counts connectionState
+}
+
+// use notes that a request uses a connection. It returns nil for one that
+// cannot tell whether it is closed.
+func (cs *connections) use(rt *roundTrip, conn net.Conn) *trackedConnection {
+	if !reflect.ValueOf(conn).Comparable() || isClosed(conn) != connectionOpen {
+		return nil
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	t := cs.open[conn]
+	if t == nil {
+		t = &trackedConnection{all: cs, conn: conn, since: time.Now()}
+		t.counts.host, t.counts.port = rt.facts.host, rt.facts.port
+		if cs.open == nil {
+			cs.open = map[net.Conn]*trackedConnection{}
+		}
+		cs.open[conn] = t
+		if !cs.ticking {
+			cs.ticking = true
+			time.AfterFunc(connectionCheckInterval, cs.check)
+		}
+	}
+	t.users++
+	t.count()
+	return t
+}
+
+func (t *trackedConnection) speaks(version string) {
+	if t == nil {
+		return
+	}
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	if t.counts.state == "" && t.all.open[t.conn] == t {
+		t.counts.version = version
+		t.counts.state = "new"
+		t.count()
+	}
+}
+
+func (t *trackedConnection) release() {
+	if t == nil {
+		return
+	}
+	t.all.mu.Lock()
+	defer t.all.mu.Unlock()
+	t.users--
+	t.count()
+}
+
+// count counts the connection as what it is now. The first response must have
+// come: only then its version is known, and measurements need it.
+func (t *trackedConnection) count() {
+	if t.counts.state == "" || t.all.open[t.conn] != t {
+		return
+	}
+	state := "idle"
+	if t.users > 0 {
+		state = "active"
+	}
+	if t.counts.state == state {
+		return
+	}
+	if t.counts.state != "new" {
+		t.all.meter.addConnection(t.counts, -1)
+	}
+	t.counts.state = state
+	t.all.meter.addConnection(t.counts, 1)
+}
+
+// check forgets the connections that are closed.
+func (cs *connections) check() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for conn, t := range cs.open {
+		if isClosed(conn) == connectionOpen {
+			continue
+		}
+		delete(cs.open, conn)
+		if t.counts.state != "" {
+			cs.meter.addConnection(t.counts, -1)
+			cs.meter.recordConnection(t.counts, time.Since(t.since))
+		}
+	}
+	cs.ticking = len(cs.open) > 0
+	if cs.ticking {
+		time.AfterFunc(connectionCheckInterval, cs.check)
+	}
+}
+
+type connectionClosed int
+
+const (
+	connectionUnknown connectionClosed = iota
+	connectionOpen
+	connectionGone
+)
+
+// isClosed asks the connection's file descriptor whether it is still there.
+func isClosed(conn net.Conn) connectionClosed {
+	for {
+		inner, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		conn = inner.NetConn()
+	}
+	s, ok := conn.(syscall.Conn)
+	if !ok {
+		return connectionUnknown
+	}
+	raw, err := s.SyscallConn()
+	if err != nil || raw.Control(func(uintptr) {}) != nil {
+		return connectionGone
+	}
+	return connectionOpen
+}
+

@@ -1,0 +1,117 @@
+package otelhttpclient
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/attribute"
+)
+
+// contextKey is where a context keeps its contextState.
+type contextKey struct{}
+
+// contextState is all that this package keeps in a context, so that a round
+// trip has to search it only once.
+type contextState struct {
+	untraced   bool
+	template   string
+	attributes []attribute.KeyValue
+	attempts   *atomic.Int64 // round trips made so far, under ContextWithRetries
+
+	// The round trip that this context was given to base by, and the request
+	// that it is about.
+	current *roundTrip
+	request *http.Request
+}
+
+var noState contextState
+
+func stateFrom(ctx context.Context) *contextState {
+	if s, ok := ctx.Value(contextKey{}).(*contextState); ok {
+		return s
+	}
+	return &noState
+}
+
+func withState(ctx context.Context, change func(*contextState)) context.Context {
+	s := *stateFrom(ctx)
+	change(&s)
+	return context.WithValue(ctx, contextKey{}, &s)
+}
+
+// ContextWithoutTracing returns a context for requests that go to base
+// untouched: without span, metrics, propagation and hooks.
+func ContextWithoutTracing(ctx context.Context) context.Context {
+	return withState(ctx, func(s *contextState) { s.untraced = true })
+}
+
+// ContextWithURLTemplate returns a context whose requests have this
+// url.template, a path with placeholders such as "/items/{sku}", and by it the
+// span name "{method} {template}". It wins over [WithURLTemplate]. The
+// template says nothing about a redirect to another path, which has none. ""
+// removes the template.
+func ContextWithURLTemplate(ctx context.Context, template string) context.Context {
+	return withState(ctx, func(s *contextState) { s.template = template })
+}
+
+// ContextWithAttributes returns a context whose requests have these attributes
+// on their spans and on their metrics, beside those that an outer context has
+// given. They win over the library's own. As they are on metrics, their values
+// must be few.
+func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) context.Context {
+	return withState(ctx, func(s *contextState) {
+		s.attributes = append(slices.Clip(s.attributes), attrs...)
+	})
+}
+
+// ContextWithRetries returns a context whose round trips are attempts of one
+// operation: from the second on, their spans tell by http.request.resend_count
+// how many went before, redirects included. Make one context for each
+// operation that is retried, outside of the loop.
+//
+// It needs the attempts to be made with this context, as retrying clients do
+// that wrap an [http.Client] or an [http.RoundTripper].
+func ContextWithRetries(ctx context.Context) context.Context {
+	return withState(ctx, func(s *contextState) { s.attempts = new(atomic.Int64) })
+}
+
+// excludes reports whether a request with this context is not to be traced:
+// because the caller wants it so, or because a Transport above is tracing the
+// same request already.
+func (s *contextState) excludes(req *http.Request) bool {
+	return s.untraced || s.current != nil && sameRequest(s.request, req)
+}
+
+// sameRequest tells a request that is on its way through another Transport
+// from one that base makes on its own, for a token, say, with the context of
+// the first.
+func sameRequest(a, b *http.Request) bool {
+	if a.Method != b.Method || a.URL == nil || b.URL == nil {
+		return a.Method == b.Method && a.URL == b.URL
+	}
+	return a.URL == b.URL || *a.URL == *b.URL || a.URL.String() == b.URL.String()
+}
+
+// inside is the state that base sees. What the caller said is about the
+// caller's request, and not about others that base may make.
+func (s *contextState) inside(rt *roundTrip, req *http.Request) contextState {
+	return contextState{current: rt, request: req}
+}
+
+// resendCount is the ordinal of a resend: 0 for the first attempt, 1 for the
+// one after it.
+func (s *contextState) resendCount(req *http.Request) int {
+	if s.attempts != nil {
+		return int(s.attempts.Add(1)) - 1
+	}
+	// net/http links a redirected request to the response that caused it.
+	const enough = 1000
+	n := 0
+	for req != nil && req.Response != nil && n < enough {
+		n++
+		req = req.Response.Request
+	}
+	return n
+}

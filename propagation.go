@@ -1,0 +1,196 @@
+package otelhttpclient
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+)
+
+// WithPropagators sets the propagator that writes the span's context, and what
+// else it carries, into the headers of the request. The default, and the
+// meaning of nil, is the global propagator that is installed when a request is
+// made. A composite propagator writes with all its parts.
+//
+// A header of the same name is replaced; all others are kept.
+func WithPropagators(p propagation.TextMapPropagator) Option {
+	return optionFunc(func(c *config) {
+		if p != nil {
+			c.propagator = p
+		}
+	})
+}
+
+// WithPropagationTargets restricts propagation to the hosts given: exact
+// names, or "*.example.com" for every name below example.com (but not
+// example.com itself). Requests to others, redirected ones included, get a
+// span but no headers from the propagator.
+//
+// By default context is propagated to every host. Use it where requests leave
+// your own systems: trace identifiers and baggage tell strangers about you.
+//
+// The host compared is that of the request's URL, where the request is sent,
+// without port; names are compared without regard to case. Given more than
+// once, the hosts add up. No host at all (a nil list) leaves the default in
+// place; an empty list that is not nil trusts nobody. A host that cannot be
+// one is reported to [otel.Handle] and trusted nothing.
+func WithPropagationTargets(hosts ...string) Option {
+	return optionFunc(func(c *config) {
+		if !given(hosts) {
+			return
+		}
+		if c.targets == nil {
+			c.targets = &targets{exact: map[string]struct{}{}}
+		}
+		for _, h := range hosts {
+			if !c.targets.add(h) {
+				badOption("WithPropagationTargets", "%q is not a host name or *.suffix: write it without scheme, port and path", h)
+			}
+		}
+	})
+}
+
+// targets are the hosts that context may be propagated to.
+type targets struct {
+	exact    map[string]struct{}
+	suffixes []string // with the leading dot
+}
+
+func (t *targets) add(host string) bool {
+	name := normalHost(strings.Trim(host, "[]"))
+	suffix, wild := strings.CutPrefix(name, "*.")
+	if suffix == "" || strings.ContainsAny(suffix, "/@*?# \t") || (strings.Contains(suffix, ":") && strings.Count(suffix, ":") < 2) {
+		return false
+	}
+	if wild {
+		t.suffixes = append(t.suffixes, "."+suffix)
+	} else {
+		t.exact[name] = struct{}{}
+	}
+	return true
+}
+
+func (t *targets) include(req *http.Request) bool {
+	if t == nil {
+		return true
+	}
+	if req.URL == nil {
+		return false
+	}
+	host := normalHost(req.URL.Hostname())
+	if _, ok := t.exact[host]; ok {
+		return true
+	}
+	return slices.ContainsFunc(t.suffixes, func(s string) bool {
+		return len(host) > len(s) && strings.HasSuffix(host, s)
+	})
+}
+
+// normalHost is the form in which names are compared: in lower case, without
+// the final dot of a fully qualified name.
+func normalHost(host string) string {
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+func (c *config) propagatorNow() propagation.TextMapPropagator {
+	if c.propagator != nil {
+		return c.propagator
+	}
+	return otel.GetTextMapPropagator()
+}
+
+// inject has the propagator write ctx into the carrier, and takes back what it
+// wrote if it panics halfway.
+func (c *config) inject(ctx context.Context, carrier *headerCarrier) {
+	defer contain("propagator")
+	finished := false
+	defer func() {
+		if !finished {
+			carrier.copied = nil
+		}
+	}()
+	c.propagatorNow().Inject(ctx, carrier)
+	finished = true
+}
+
+// headerCarrier is where a propagator writes. It copies the caller's header
+// with the first value that is set, so that a propagator without anything to
+// say costs nothing and the caller's header is never touched.
+type headerCarrier struct {
+	original http.Header
+	copied   http.Header
+	values   []string // room for injected values, so that each needs no slice of its own
+	sloppy   bool     // the caller has keys that are not in canonical form
+}
+
+func (h *headerCarrier) header() http.Header {
+	if h.copied != nil {
+		return h.copied
+	}
+	return h.original
+}
+
+func (h *headerCarrier) Get(key string) string { return h.header().Get(key) }
+
+func (h *headerCarrier) Values(key string) []string { return h.header().Values(key) }
+
+func (h *headerCarrier) Keys() []string { return slices.Collect(maps.Keys(h.header())) }
+
+func (h *headerCarrier) Set(key, value string) {
+	if h.original == nil {
+		// net/http refuses a request without a header. That is for base
+		// to say, so the header stays nil.
+		return
+	}
+	if h.copied == nil {
+		h.copied = make(http.Header, len(h.original)+2)
+		h.values = make([]string, 0, 3)
+		for k, vv := range h.original {
+			// Clipped, so that an append to the copy cannot write
+			// into the caller's array.
+			h.copied[k] = slices.Clip(vv)
+			h.sloppy = h.sloppy || !isCanonical(k)
+		}
+	}
+	key = canonicalKey(key)
+	if h.sloppy {
+		maps.DeleteFunc(h.copied, func(k string, _ []string) bool { return k != key && strings.EqualFold(k, key) })
+	}
+	h.values = append(h.values, value)
+	last := len(h.values)
+	h.copied[key] = h.values[last-1 : last : last]
+}
+
+// canonicalKey is [textproto.CanonicalMIMEHeaderKey], which allocates for names
+// that net/http does not know, without that for those that are set with every
+// request.
+func canonicalKey(key string) string {
+	switch key {
+	case "traceparent":
+		return "Traceparent"
+	case "tracestate":
+		return "Tracestate"
+	case "baggage":
+		return "Baggage"
+	}
+	return textproto.CanonicalMIMEHeaderKey(key)
+}
+
+// isCanonical reports whether the header name has its capital letters at the
+// beginning and behind dashes, and nowhere else.
+func isCanonical(key string) bool {
+	upper := true
+	for i := range len(key) {
+		c := key[i]
+		if upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
+			return false
+		}
+		upper = c == '-'
+	}
+	return true
+}

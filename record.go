@@ -1,0 +1,430 @@
+package otelhttpclient
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// recorder decides what may be recorded. Every URL, every captured header and
+// every error text goes through it.
+type recorder struct {
+	filters          []URLFilter
+	query            queryNames
+	sensitiveHeaders headerPatterns
+}
+
+func newRecorder() recorder {
+	return recorder{
+		query:            defaultQueryNames,
+		sensitiveHeaders: defaultSensitiveHeaders,
+	}
+}
+
+const redacted = "REDACTED"
+
+var redactedUser = url.UserPassword(redacted, redacted)
+
+// DefaultSensitiveQuery returns the names of the query parameters whose values
+// are recorded as REDACTED unless [WithSensitiveQuery] says otherwise: those
+// that the conventions list, and the well-known names of credentials.
+func DefaultSensitiveQuery() []string {
+	return []string{
+		// The conventions' list for url.full.
+		"AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature",
+		// Signed URLs of the same kind.
+		"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token", "X-Goog-Credential",
+		// OAuth 2.0 and OpenID Connect.
+		"access_token", "refresh_token", "id_token", "id_token_hint", "client_secret", "client_assertion",
+		"assertion", "code_verifier", "subject_token", "actor_token", "request_token", "oauth_token",
+		"oauth_signature", "oauth_verifier", "SAMLResponse",
+		// Names that APIs give to keys, passwords and sessions.
+		"api_key", "apikey", "api-key", "x-api-key", "api_token", "app_key", "application_key", "subscription-key",
+		"token", "auth", "auth_token", "authtoken", "authorization", "bearer", "jwt", "credential", "credentials",
+		"password", "passwd", "passphrase", "pwd", "pass", "secret", "secret_key", "secretkey", "private_key",
+		"session", "session_id", "sessionid", "session_token", "sid", "otp", "signature", "hmac",
+		"csrf_token", "xsrf_token", "sas", "webhook_secret", "accesskey", "access_key", "access_key_id",
+	}
+}
+
+// requestURL is what may be recorded of a request's URL, and the host, with its
+// port, that the request is addressed to.
+func (r *recorder) requestURL(req *http.Request) (full, host string) {
+	host = addressed(req, req.URL)
+	if req.URL == nil {
+		return "", host
+	}
+	if len(r.filters) == 0 {
+		return r.redact(req.URL), host
+	}
+	filtered := r.filter(req.URL)
+	if filtered == nil {
+		return "", host
+	}
+	if filtered.Host != req.URL.Host {
+		host = filtered.Host
+	}
+	return r.redact(filtered), host
+}
+
+// filter runs the application's filters on a copy of u.
+func (r *recorder) filter(u *url.URL) *url.URL {
+	c := *u
+	result := &c
+	for _, filter := range r.filters {
+		in := result
+		if !call("URL filter", func() { result = filter(in) }) {
+			return &url.URL{Scheme: u.Scheme, Host: u.Host}
+		}
+		if result == nil {
+			return nil
+		}
+	}
+	return result
+}
+
+// redact writes u without credentials. Without any, it is written as it is.
+func (r *recorder) redact(u *url.URL) string {
+	c := *u
+	// The part of a host before an @ is no host; net/http would not connect
+	// to it, but it may hold a password.
+	if at := strings.LastIndexByte(c.Host, '@'); at >= 0 {
+		c.Host = c.Host[at+1:]
+		c.User = redactedUser
+	}
+	if c.User != nil {
+		c.User = redactedUser
+	}
+	if c.Opaque != "" {
+		c.Opaque = r.redactOpaque(c.Opaque)
+	}
+	c.RawQuery = r.query.redact(c.RawQuery)
+	if c.Fragment != "" {
+		if escaped := c.EscapedFragment(); r.query.redact(escaped) != escaped {
+			c.RawFragment = r.query.redact(escaped)
+			c.Fragment = unescape(c.RawFragment)
+		}
+	}
+	if hasUserinfo(c.Path) {
+		c.Path, c.RawPath = userinfo.ReplaceAllString(c.Path, "://"+redacted+":"+redacted+"@"), ""
+	}
+	if hasUserinfo(c.Fragment) {
+		c.Fragment, c.RawFragment = userinfo.ReplaceAllString(c.Fragment, "://"+redacted+":"+redacted+"@"), ""
+	}
+	return c.String()
+}
+
+func (r *recorder) redactOpaque(opaque string) string {
+	rest, authority := strings.CutPrefix(opaque, "//")
+	end := strings.IndexAny(rest, "/?#")
+	if end < 0 {
+		end = len(rest)
+	}
+	if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
+		rest = redacted + ":" + redacted + rest[at:]
+	}
+	rest = userinfo.ReplaceAllString(r.query.redact(rest), "://"+redacted+":"+redacted+"@")
+	if authority {
+		return "//" + rest
+	}
+	return rest
+}
+
+// userinfo is a user name with or without password in the URL that another URL
+// or a text contains.
+var userinfo = regexp.MustCompile(`://[^/?#\s]+@`)
+
+func hasUserinfo(s string) bool {
+	return strings.IndexByte(s, '@') >= 0 && userinfo.MatchString(s)
+}
+
+// errorText is an error's text without what its URLs must not tell.
+func (r *recorder) errorText(err error, req *http.Request) string {
+	const long = 2048
+	text := err.Error()
+	if len(text) > long {
+		text = strings.ToValidUTF8(text[:long], "")
+	}
+	if req == nil || req.URL == nil {
+		return r.text(text)
+	}
+	// The request's own URL is known, and found even where its end is not to
+	// be told from the text around it.
+	u := req.URL
+	full, _ := r.requestURL(req)
+	if full == "" {
+		full = redacted
+	}
+	if raw := u.String(); raw != full && raw != "" {
+		quoted := strconv.Quote(raw)
+		text = strings.ReplaceAll(text, raw, full)
+		text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], full)
+	}
+	for _, secret := range r.secrets(u) {
+		text = strings.ReplaceAll(text, secret, redacted)
+	}
+	return r.text(text)
+}
+
+// secrets are the parts of a URL that are not recorded of it, as they may
+// appear in a text on their own.
+func (r *recorder) secrets(u *url.URL) (secrets []string) {
+	const tooShort = 3 // to be told from ordinary text
+	add := func(s string) {
+		if quoted := strconv.Quote(s); len(s) >= tooShort && s != redacted {
+			secrets = append(secrets, s, quoted[1:len(quoted)-1])
+		}
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		add(password)
+		add(url.PathEscape(password))
+		add(u.User.String())
+	}
+	if at := strings.LastIndexByte(u.Host, '@'); at > 0 {
+		add(u.Host[:at])
+	}
+	r.query.each(u.RawQuery, func(value string) {
+		add(value)
+		add(unescape(value))
+	})
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	return secrets
+}
+
+// text is any text, without what URLs and query parameters in it must not
+// tell.
+func (r *recorder) text(s string) string {
+	if !strings.ContainsAny(s, "=@:") {
+		return s
+	}
+	var b strings.Builder
+	for s != "" {
+		end := strings.IndexFunc(s, isTextBoundary)
+		if end < 0 {
+			end = len(s)
+		}
+		b.WriteString(r.word(s[:end]))
+		s = s[end:]
+		for s != "" {
+			c, size := rune(s[0]), 1
+			if !isTextBoundary(c) {
+				break
+			}
+			b.WriteString(s[:size])
+			s = s[size:]
+		}
+	}
+	return b.String()
+}
+
+func isTextBoundary(c rune) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', '"', '<', '>', '`':
+		return true
+	}
+	return false
+}
+
+// word is a text without spaces: a URL, a part of one, or neither.
+func (r *recorder) word(w string) string {
+	if i := strings.Index(w, "://"); i >= 0 {
+		start := i
+		for start > 0 && isSchemeByte(w[start-1]) {
+			start--
+		}
+		return w[:start] + r.urlText(w[start:])
+	}
+	if at := strings.LastIndexByte(w, '@'); at >= 0 && strings.IndexByte(w[:at], ':') >= 0 {
+		w = redacted + ":" + redacted + w[at:]
+	}
+	return r.query.redact(w)
+}
+
+func isSchemeByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '-' || c == '.'
+}
+
+// urlText is a URL in a text or in a header. What cannot be parsed is treated
+// as if everything in it were in the worst place.
+func (r *recorder) urlText(s string) string {
+	u, err := url.Parse(s)
+	if err == nil {
+		if len(r.filters) > 0 {
+			if u = r.filter(u); u == nil {
+				return redacted
+			}
+		}
+		clean := r.redact(u)
+		if len(r.filters) == 0 && clean == u.String() {
+			return s
+		}
+		return clean
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok {
+		scheme, rest = "", s
+	} else {
+		scheme += "://"
+	}
+	if len(r.filters) > 0 {
+		return scheme + redacted
+	}
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		rest = redacted + ":" + redacted + rest[at:]
+	}
+	return scheme + r.query.redact(rest)
+}
+
+// defaultScrub is for texts that belong to no Transport.
+func defaultScrub(s string) string {
+	r := newRecorder()
+	return r.text(s)
+}
+
+// queryNames are names of query parameters, in lower case.
+type queryNames map[string]struct{}
+
+var defaultQueryNames = newQueryNames(DefaultSensitiveQuery())
+
+func newQueryNames(names []string) queryNames {
+	q := make(queryNames, len(names))
+	for _, n := range names {
+		q[strings.ToLower(n)] = struct{}{}
+	}
+	return q
+}
+
+// include reports whether a key, as it is written, is one of the names: in any
+// case, percent-encoded (more than once, as gateways decode too), or as a part
+// of a nested key such as user[password].
+func (q queryNames) include(key string) bool {
+	if i := strings.LastIndexAny(key, ";?/#"); i >= 0 {
+		key = key[i+1:]
+	}
+	if strings.ContainsAny(key, "%+") {
+		for range 3 {
+			key = unescape(key)
+		}
+		key = strings.TrimFunc(strings.ReplaceAll(key, "+", " "), func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) })
+	}
+	key = strings.ToLower(key)
+	if _, ok := q[key]; ok {
+		return true
+	}
+	if !strings.ContainsAny(key, "[].") {
+		return false
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(key, func(c rune) bool { return c == '[' || c == ']' || c == '.' }), func(part string) bool {
+		_, ok := q[part]
+		return ok
+	})
+}
+
+// redact replaces the values of the parameters with these names.
+func (q queryNames) redact(query string) string {
+	var b strings.Builder
+	done := 0
+	q.find(query, func(start, end int) {
+		b.WriteString(query[done:start])
+		b.WriteString(redacted)
+		done = end
+	})
+	if done == 0 {
+		return query
+	}
+	b.WriteString(query[done:])
+	return b.String()
+}
+
+// each calls f with the values that redact replaces.
+func (q queryNames) each(query string, f func(value string)) {
+	q.find(query, func(start, end int) { f(query[start:end]) })
+}
+
+// find calls f with the places of the values that are to be redacted.
+//
+// A value goes on to the next ampersand. Semicolons and question marks begin a
+// new key, as some servers read them so, but do not end a value that is to be
+// hidden, as others do not.
+func (q queryNames) find(query string, f func(start, end int)) {
+	for start := 0; start < len(query); {
+		end := strings.IndexByte(query[start:], '&')
+		if end < 0 {
+			end = len(query)
+		} else {
+			end += start
+		}
+		if from := q.sensitiveValue(query[start:end]); from >= 0 && start+from < end {
+			f(start+from, end)
+		}
+		start = end + 1
+	}
+}
+
+// sensitiveValue is where, in the text between two ampersands, the value begins
+// that is to be hidden, or -1.
+func (q queryNames) sensitiveValue(pair string) int {
+	start := 0
+	for {
+		equals := strings.IndexByte(pair[start:], '=')
+		if equals < 0 {
+			return -1
+		}
+		value := start + equals + 1
+		if q.include(pair[start:value-1]) || q.nested(pair[value:]) {
+			return value
+		}
+		next := strings.IndexAny(pair[value:], ";?#")
+		if next < 0 {
+			return -1
+		}
+		start = value + next + 1
+	}
+}
+
+// nested reports whether a value is itself a URL, encoded or not, that holds
+// something to be hidden.
+func (q queryNames) nested(value string) bool {
+	if hasUserinfo(value) {
+		return true
+	}
+	if strings.IndexByte(value, '%') < 0 {
+		return false
+	}
+	decoded := unescape(value)
+	if decoded == value {
+		return false
+	}
+	if hasUserinfo(decoded) {
+		return true
+	}
+	_, query, ok := strings.Cut(decoded, "?")
+	if !ok {
+		query = decoded
+	}
+	return strings.IndexByte(query, '=') >= 0 && q.redact(query) != query
+}
+
+// unescape decodes what is validly percent-encoded, and leaves the rest.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			if v, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b = append(b, byte(v))
+				i += 2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}

@@ -1,0 +1,391 @@
+package otelhttpclient
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptrace"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// instrumentation is what one Transport does to every request: its
+// configuration, and the tracer and instruments that belong to it.
+type instrumentation struct {
+	config
+	tracers tracerSource
+	meters  meterSource
+}
+
+func newInstrumentation(opts []Option) *instrumentation {
+	in := &instrumentation{config: *newConfig(opts)}
+	in.tracers.explicit = in.tracerProvider
+	in.meters.explicit = in.meterProvider
+	return in
+}
+
+// defaultInstrumentation serves every zero Transport.
+var defaultInstrumentation = sync.OnceValue(func() *instrumentation { return newInstrumentation(nil) })
+
+// roundTrip is one request under way: everything that its span and its metrics
+// need until they end, in a single allocation. It is also the context that
+// base sees, so that no further context has to be allocated to carry it.
+type roundTrip struct {
+	context.Context // with the span, and with the hooks for the connection
+
+	in        *instrumentation
+	meter     *instruments // nil: nothing is measured
+	span      trace.Span
+	recording bool
+	measuring bool
+	facts     facts
+	started   time.Time // zero where the span tells the time itself
+	state     contextState
+
+	trace       httptrace.ClientTrace
+	connection  connection
+	requestBody atomic.Pointer[requestBody] // the last one that base got, where its size was asked for
+
+	// Set when base has answered, before the body is handed on.
+	status       int
+	protocol     protocol
+	errorType    string
+	bodyless     bool         // there is no response body
+	unknownSize  bool         // the body was decompressed below
+	received     atomic.Int64 // bytes of the response body
+	lastActivity atomic.Int64 // nanoseconds since epoch
+
+	ended atomic.Bool
+}
+
+// Value makes the round trip visible to Transports below this one.
+func (rt *roundTrip) Value(key any) any {
+	if key == (contextKey{}) {
+		return &rt.state
+	}
+	return rt.Context.Value(key)
+}
+
+// begin starts the telemetry of a request. It returns the round trip and the
+// request to send. Without a round trip there is nothing to observe: the
+// request then goes to base, and its response to the caller, untouched.
+func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.Request) {
+	// Whatever fails in here, the request is sent as the caller made it.
+	sent = req
+	defer contain("start of the span")
+
+	state := stateFrom(req.Context())
+	if state.excludes(req) || !in.accepts(req) {
+		return nil, req
+	}
+
+	tracer, silent := in.tracers.now()
+	meter := in.meters.now(&in.config)
+	measuring := meter.enabled(req.Context())
+
+	s := newScratch()
+	defer s.release()
+
+	var f facts
+	if silent && !measuring && len(in.requestHooks)+len(in.responseHooks) == 0 {
+		// Without an SDK nobody will see the facts. The span is started
+		// all the same: its context may have to be propagated.
+		in.describeMethod(&f, req)
+	} else {
+		in.describe(&f, req, state)
+		s.attributes = in.creationAttributes(s.attributes, &f, state)
+	}
+
+	var started time.Time
+	if measuring {
+		started = time.Now()
+	}
+	ctx, span := tracer.Start(req.Context(), in.name(&f, req), s.startOptions(in)...)
+	recording := span.IsRecording()
+	in.tracers.observe(tracer, req.Context(), span, recording)
+	if recording && f.host == "" && !f.described {
+		// The provider began to record between two requests.
+		in.describe(&f, req, state)
+		span.SetAttributes(in.creationAttributes(s.attributes[:0], &f, state)...)
+	}
+
+	hooked := len(in.requestHooks)+len(in.responseHooks) > 0 || in.clientTrace != nil
+	s.carrier = headerCarrier{original: req.Header}
+	if !recording && !measuring && !hooked {
+		if in.targets.include(req) {
+			in.inject(ctx, &s.carrier)
+		}
+		if s.carrier.copied == nil {
+			return nil, req
+		}
+	}
+
+	rt = &roundTrip{
+		Context:   ctx,
+		in:        in,
+		meter:     meter,
+		span:      span,
+		recording: recording,
+		measuring: measuring,
+		started:   started,
+		facts:     f,
+	}
+	rt.state = state.inside(rt, req)
+	rt.watchConnection()
+	if measuring {
+		meter.begin(rt)
+	}
+	return rt, rt.copyRequest(req, &s.carrier)
+}
+
+// copyRequest makes the request that base gets: the caller's, with the span's
+// context, and with the headers that hooks and propagator add.
+func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *http.Request {
+	in := rt.in
+	var sent *http.Request
+	if len(in.requestHooks) == 0 {
+		sent = req.WithContext(rt)
+	} else {
+		// Hooks may change what they like: they get a deep copy. Only the
+		// trailer stays the caller's, who may fill it in while the body
+		// is being sent.
+		sent = req.Clone(rt)
+		sent.Trailer = req.Trailer
+		if sent.Header == nil {
+			sent.Header = http.Header{}
+		}
+		in.runRequestHooks(rt.span, sent)
+		if req.Header == nil && len(sent.Header) == 0 {
+			sent.Header = nil
+		}
+		*carrier = headerCarrier{original: sent.Header}
+	}
+	if carrier.copied == nil && in.targets.include(sent) {
+		in.inject(sent.Context(), carrier)
+	}
+	if carrier.copied != nil {
+		sent.Header = carrier.copied
+	}
+	if rt.recording {
+		if attrs := in.sentAttributes(sent); len(attrs) > 0 {
+			rt.span.SetAttributes(attrs...)
+		}
+	}
+	if (rt.recording || rt.measuring) && in.wantsRequestSize() {
+		rt.countRequestBody(sent)
+	}
+	return sent
+}
+
+// send has base send the request, and hands its answer on.
+func (rt *roundTrip) send(base http.RoundTripper, req, sent *http.Request) (*http.Response, error) {
+	returned := false
+	defer func() {
+		if !returned {
+			// base panicked, or ended the goroutine. The panic goes on.
+			rt.finish(ending{err: errPanic})
+		}
+	}()
+	resp, err := base.RoundTrip(sent)
+	returned = true
+
+	if err != nil || resp == nil {
+		rt.fail(sent, err)
+		return resp, err
+	}
+	resp = rt.answer(sent, resp)
+	if resp.Request == sent {
+		// What the caller sees is the request that the caller made.
+		resp.Request = req
+	}
+	return resp, nil
+}
+
+var (
+	errPanic      = errors.New("base panicked")
+	errNoResponse = errors.New("base returned neither a response nor an error")
+)
+
+// fail ends a round trip that has brought no response.
+func (rt *roundTrip) fail(sent *http.Request, err error) {
+	if err == nil {
+		err = errNoResponse
+	}
+	if len(rt.in.responseHooks) == 0 {
+		rt.finish(ending{err: err})
+		return
+	}
+	call("description of the error", func() { rt.describeFailure(err) })
+	rt.in.runResponseHooks(rt.span, sent, nil, err)
+	rt.finish(ending{})
+}
+
+// answer takes note of a response, and hands on its body such that the span
+// ends with it.
+func (rt *roundTrip) answer(sent *http.Request, resp *http.Response) *http.Response {
+	if !rt.recording && !rt.measuring && len(rt.in.responseHooks) == 0 {
+		rt.ended.Store(true)
+		return resp
+	}
+	call("description of the response", func() { rt.describeResponse(resp) })
+	rt.in.runResponseHooks(rt.span, sent, resp, nil)
+
+	rt.bodyless = sent.Method == http.MethodHead || resp.Body == nil || resp.Body == http.NoBody
+	rt.unknownSize = resp.Uncompressed
+	if rt.bodyless || rt.in.spanEnd == EndOnHeaders || (!rt.recording && !rt.measuring) {
+		rt.finish(ending{})
+		return resp
+	}
+	return rt.wrapResponse(resp)
+}
+
+// ending is how a round trip ends, as far as that is known only then.
+type ending struct {
+	err       error     // of base, or of reading the body
+	at        time.Time // zero: now
+	abandoned bool      // the body was neither read to its end nor closed
+}
+
+// finish ends the span and records the metrics. It is the one place that does,
+// and does it once, whoever comes first.
+func (rt *roundTrip) finish(e ending) {
+	if !rt.ended.CompareAndSwap(false, true) {
+		return
+	}
+	defer contain("end of the span")
+	if e.err != nil {
+		rt.describeFailure(e.err)
+	}
+	rt.connection.done()
+	if rt.recording {
+		rt.describeEnd(e)
+		if e.at.IsZero() {
+			rt.span.End()
+		} else {
+			rt.span.End(trace.WithTimestamp(e.at))
+		}
+	}
+	if rt.measuring {
+		rt.meter.record(rt, rt.duration(e.at))
+	}
+}
+
+// describeFailure puts an error on the span, and notes its type for the
+// metrics, unless the caller has cancelled the request on purpose. What a
+// response has already said about the error stands.
+func (rt *roundTrip) describeFailure(err error) {
+	if cancelledByCaller(rt.Context, err) {
+		return
+	}
+	if rt.errorType == "" {
+		rt.errorType = errorType(rt.Context, err)
+	}
+	if rt.recording {
+		rt.span.SetAttributes(errorTypeKey.String(rt.errorType))
+		if rt.errorType == statusText(rt.status) {
+			return
+		}
+		rt.span.SetStatus(codes.Error, rt.in.record.errorText(err, rt.state.request))
+	}
+}
+
+// duration is how long the round trip took: exactly what the span says, where
+// the span can be asked.
+func (rt *roundTrip) duration(at time.Time) time.Duration {
+	if s, ok := rt.span.(interface {
+		StartTime() time.Time
+		EndTime() time.Time
+	}); ok {
+		if end := s.EndTime(); !end.IsZero() {
+			return max(0, end.Sub(s.StartTime()))
+		}
+	}
+	if at.IsZero() {
+		return time.Since(rt.started)
+	}
+	return max(0, at.Sub(rt.started))
+}
+
+// tracerSource gives the tracer to use: that of the provider that was
+// configured, or of the one that is the global one now.
+type tracerSource struct {
+	explicit trace.TracerProvider
+	cached   atomic.Pointer[cachedTracer]
+}
+
+type cachedTracer struct {
+	provider trace.TracerProvider
+	tracer   trace.Tracer
+	// silent is set once the global provider was seen to make no spans of
+	// its own: no SDK is installed. It holds for as long as that provider is
+	// the global one.
+	silent atomic.Bool
+}
+
+func (s *tracerSource) now() (tracer trace.Tracer, silent bool) {
+	provider := s.explicit
+	if provider == nil {
+		provider = otel.GetTracerProvider()
+	}
+	c := s.cached.Load()
+	if c == nil || !same(c.provider, provider) {
+		c = &cachedTracer{provider: provider, tracer: newTracer(provider)}
+		s.cached.Store(c)
+	}
+	return c.tracer, c.silent.Load()
+}
+
+// observe learns from a span whether there is an SDK: every SDK gives each span
+// an id of its own, sampled or not, while the API alone hands on its parent's.
+func (s *tracerSource) observe(tracer trace.Tracer, parent context.Context, span trace.Span, recording bool) {
+	if s.explicit != nil {
+		return
+	}
+	c := s.cached.Load()
+	if c == nil || c.tracer != tracer {
+		return
+	}
+	silent := !recording && span.SpanContext().SpanID() == trace.SpanContextFromContext(parent).SpanID()
+	if c.silent.Load() != silent {
+		c.silent.Store(silent)
+	}
+}
+
+// scratch is the room that starting a span needs, reused from request to
+// request. It is safe to reuse because those who see it copy: options are
+// copied into a SpanConfig, attributes into the span.
+type scratch struct {
+	attributes []attribute.KeyValue
+	options    []trace.SpanStartOption
+	carrier    headerCarrier
+}
+
+var scratches = sync.Pool{New: func() any {
+	return &scratch{attributes: make([]attribute.KeyValue, 0, 16)}
+}}
+
+func newScratch() *scratch { return scratches.Get().(*scratch) }
+
+func (s *scratch) release() {
+	clear(s.attributes[:cap(s.attributes)])
+	s.attributes = s.attributes[:0]
+	clear(s.options)
+	s.options = s.options[:0]
+	s.carrier = headerCarrier{}
+	scratches.Put(s)
+}
+
+var spanKindClient = trace.WithSpanKind(trace.SpanKindClient)
+
+func (s *scratch) startOptions(in *instrumentation) []trace.SpanStartOption {
+	s.options = append(s.options[:0], trace.WithAttributes(s.attributes...))
+	s.options = append(s.options, in.spanOptions...)
+	s.options = append(s.options, spanKindClient)
+	return s.options
+}
