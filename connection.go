@@ -414,4 +414,3 @@ func isClosed(conn net.Conn) connectionClosed {
 	}
 	return connectionOpen
 }
-
