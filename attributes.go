@@ -236,11 +236,13 @@ func splitHost(hostport, scheme string) (host string, port int) {
 	} else if colon := strings.IndexByte(host, ':'); colon >= 0 && colon == strings.LastIndexByte(host, ':') {
 		host, digits = host[:colon], host[colon+1:]
 	}
-	if n, err := strconv.ParseUint(digits, 10, 16); err == nil && n > 0 {
-		return host, int(n)
-	}
 	if host == "" {
 		return "", 0
+	}
+	if digits != "" {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil && n > 0 {
+			return host, int(n)
+		}
 	}
 	switch scheme {
 	case "http":

@@ -1,6 +1,7 @@
 package otelhttpclient
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http/httptrace"
@@ -49,7 +50,32 @@ func (rt *roundTrip) watchConnection() {
 	if in.connectionTimings && rt.recording {
 		rt.watchTimings()
 	}
+	// Nearly always nobody else has hooks, and the round trip, which is a
+	// context, can tell of its own. Then WithClientTrace would only cost.
+	if clientTraceKey != nil && !in.connectionTimings && httptrace.ContextClientTrace(rt.Context) == nil {
+		rt.traceHere = true
+		return
+	}
 	rt.Context = httptrace.WithClientTrace(rt.Context, &rt.trace)
+}
+
+// clientTraceKey is the key by which net/http asks a context for its hooks, or
+// nil if it does not ask by a key.
+var clientTraceKey = func() any {
+	probe := &keyProbe{Context: context.Background()}
+	httptrace.ContextClientTrace(probe)
+	return probe.key
+}()
+
+// keyProbe is a context that remembers what it was asked for.
+type keyProbe struct {
+	context.Context
+	key any
+}
+
+func (p *keyProbe) Value(key any) any {
+	p.key = key
+	return nil
 }
 
 func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {

@@ -71,11 +71,14 @@ type meterSource struct {
 }
 
 func (s *meterSource) now(c *config) *instruments {
+	m := s.cached.Load()
 	provider := s.explicit
 	if provider == nil {
 		provider = otel.GetMeterProvider()
+	} else if m != nil {
+		return m
 	}
-	if m := s.cached.Load(); m != nil && same(m.provider, provider) {
+	if m != nil && same(m.provider, provider) {
 		return m
 	}
 	s.mu.Lock()
@@ -83,7 +86,7 @@ func (s *meterSource) now(c *config) *instruments {
 	if m := s.cached.Load(); m != nil && same(m.provider, provider) {
 		return m
 	}
-	m := newInstruments(c, provider)
+	m = newInstruments(c, provider)
 	s.cached.Store(m)
 	return m
 }
@@ -91,10 +94,9 @@ func (s *meterSource) now(c *config) *instruments {
 // same reports whether two providers are one. A provider may be of a type that
 // cannot be compared; it is then taken for another one each time.
 func same(a, b any) bool {
-	if v := reflect.TypeOf(a); v == nil || v.Kind() != reflect.Pointer {
-		if v == nil || !reflect.ValueOf(a).Comparable() {
-			return false
-		}
+	t := reflect.TypeOf(a)
+	if t == nil || t.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable() {
+		return false
 	}
 	return a == b
 }

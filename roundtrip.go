@@ -48,7 +48,10 @@ type roundTrip struct {
 	started   time.Time // zero where the span tells the time itself
 	state     contextState
 
+	request     http.Request // what base gets, unless there are hooks
+	values      [3]string    // of the headers that the propagator has set
 	trace       httptrace.ClientTrace
+	traceHere   bool // Value tells of trace
 	connection  connection
 	requestBody atomic.Pointer[requestBody] // the last one that base got, where its size was asked for
 
@@ -66,8 +69,13 @@ type roundTrip struct {
 
 // Value makes the round trip visible to Transports below this one.
 func (rt *roundTrip) Value(key any) any {
-	if key == (contextKey{}) {
+	switch key {
+	case contextKey{}:
 		return &rt.state
+	case clientTraceKey:
+		if rt.traceHere {
+			return &rt.trace
+		}
 	}
 	return rt.Context.Value(key)
 }
@@ -126,16 +134,12 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 		}
 	}
 
-	rt = &roundTrip{
-		Context:   ctx,
-		in:        in,
-		meter:     meter,
-		span:      span,
-		recording: recording,
-		measuring: measuring,
-		started:   started,
-		facts:     f,
-	}
+	rt = s.carrier.roundTrip()
+	rt.Context, rt.span = ctx, span
+	rt.in, rt.meter = in, meter
+	rt.recording, rt.measuring = recording, measuring
+	rt.started = started
+	rt.facts = f
 	rt.state = state.inside(rt, req)
 	rt.watchConnection()
 	if measuring {
@@ -150,7 +154,8 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 	in := rt.in
 	var sent *http.Request
 	if len(in.requestHooks) == 0 {
-		sent = req.WithContext(rt)
+		rt.request = *req.WithContext(rt) // which allocates no copy, used so
+		sent = &rt.request
 	} else {
 		// Hooks may change what they like: they get a deep copy. Only the
 		// trailer stays the caller's, who may fill it in while the body
@@ -164,7 +169,7 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 		if req.Header == nil && len(sent.Header) == 0 {
 			sent.Header = nil
 		}
-		*carrier = headerCarrier{original: sent.Header}
+		*carrier = headerCarrier{original: sent.Header, home: rt}
 	}
 	if carrier.copied == nil && in.targets.include(sent) {
 		in.inject(sent.Context(), carrier)
@@ -329,11 +334,13 @@ type cachedTracer struct {
 }
 
 func (s *tracerSource) now() (tracer trace.Tracer, silent bool) {
+	c := s.cached.Load()
 	provider := s.explicit
 	if provider == nil {
 		provider = otel.GetTracerProvider()
+	} else if c != nil {
+		return c.tracer, false
 	}
-	c := s.cached.Load()
 	if c == nil || !same(c.provider, provider) {
 		c = &cachedTracer{provider: provider, tracer: newTracer(provider)}
 		s.cached.Store(c)
@@ -361,20 +368,26 @@ func (s *tracerSource) observe(tracer trace.Tracer, parent context.Context, span
 // request. It is safe to reuse because those who see it copy: options are
 // copied into a SpanConfig, attributes into the span.
 type scratch struct {
-	attributes []attribute.KeyValue
-	options    []trace.SpanStartOption
-	carrier    headerCarrier
+	attributes []attribute.KeyValue // in room, or beyond it if there are many
+	room       [16]attribute.KeyValue
+	// withRoom are the options that give a span the first n attributes in
+	// room. They are made once: an option is an allocation.
+	withRoom [17]trace.SpanStartOption
+	options  []trace.SpanStartOption
+	carrier  headerCarrier
 }
 
 var scratches = sync.Pool{New: func() any {
-	return &scratch{attributes: make([]attribute.KeyValue, 0, 16)}
+	s := &scratch{}
+	s.attributes = s.room[:0]
+	return s
 }}
 
 func newScratch() *scratch { return scratches.Get().(*scratch) }
 
 func (s *scratch) release() {
-	clear(s.attributes[:cap(s.attributes)])
-	s.attributes = s.attributes[:0]
+	clear(s.room[:])
+	s.attributes = s.room[:0]
 	clear(s.options)
 	s.options = s.options[:0]
 	s.carrier = headerCarrier{}
@@ -384,7 +397,15 @@ func (s *scratch) release() {
 var spanKindClient = trace.WithSpanKind(trace.SpanKindClient)
 
 func (s *scratch) startOptions(in *instrumentation) []trace.SpanStartOption {
-	s.options = append(s.options[:0], trace.WithAttributes(s.attributes...))
+	s.options = s.options[:0]
+	if n := len(s.attributes); n > len(s.room) {
+		s.options = append(s.options, trace.WithAttributes(s.attributes...))
+	} else if n > 0 {
+		if s.withRoom[n] == nil {
+			s.withRoom[n] = trace.WithAttributes(s.room[:n]...)
+		}
+		s.options = append(s.options, s.withRoom[n])
+	}
 	s.options = append(s.options, in.spanOptions...)
 	s.options = append(s.options, spanKindClient)
 	return s.options
