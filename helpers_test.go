@@ -3,8 +3,12 @@ package otelhttpclient_test
 import (
 	"context"
 	"net/http"
+	"os"
+	"os/exec"
+	"sync"
 	"testing"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -117,4 +121,57 @@ func attrs(kv []attribute.KeyValue) map[attribute.Key]attribute.Value {
 		m[a.Key] = a.Value
 	}
 	return m
+}
+
+// handledErrors is what has gone to otel.Handle.
+type handledErrors struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (h *handledErrors) Handle(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.errs = append(h.errs, err)
+}
+
+// texts are the errors so far.
+func (h *handledErrors) texts() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	texts := make([]string, len(h.errs))
+	for i, err := range h.errs {
+		texts[i] = err.Error()
+	}
+	return texts
+}
+
+// handleErrors has the errors that go to otel.Handle collected until the test
+// ends. The handler is a global one: the test must not be a parallel one.
+func handleErrors(t *testing.T) *handledErrors {
+	t.Helper()
+	before := otel.GetErrorHandler()
+	h := &handledErrors{}
+	otel.SetErrorHandler(h)
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+	return h
+}
+
+const ownProcessVariable = "OTELHTTPCLIENT_TEST_IN_OWN_PROCESS"
+
+// inOwnProcess reports whether this is a process that runs nothing but the
+// calling test. Where it is not, it has one run the test, and reports how that
+// went: OpenTelemetry's globals can be installed only once for all, so tests of
+// them need a process in which nobody has done so.
+func inOwnProcess(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(ownProcessVariable) == t.Name() {
+		return true
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), ownProcessVariable+"="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("in a process of its own: %v, want a pass\n%s", err, out)
+	}
+	return false
 }
