@@ -21,11 +21,14 @@ import (
 type connection struct {
 	mu      sync.Mutex
 	ended   bool
-	got     bool
 	peer    net.Addr
 	tracked *trackedConnection // nil unless connections are counted
+	timings *timings           // nil unless they were asked for
+}
 
-	reused, wasIdle              bool
+// timings are what [WithConnectionTimings] records.
+type timings struct {
+	got, reused, wasIdle         bool
 	idle                         time.Duration
 	asked, gotAt, firstByte      time.Time
 	dnsStart, dialStart, tlsFrom time.Time
@@ -92,9 +95,9 @@ func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	c.peer = peer
-	if rt.in.connectionTimings {
-		c.got, c.gotAt = true, time.Now()
-		c.reused, c.wasIdle, c.idle = info.Reused, info.WasIdle, info.IdleTime
+	if t := c.timings; t != nil {
+		t.got, t.gotAt = true, time.Now()
+		t.reused, t.wasIdle, t.idle = info.Reused, info.WasIdle, info.IdleTime
 	}
 	if rt.measuring && rt.in.metrics&optInConnectionMetrics != 0 {
 		c.tracked.release()
@@ -121,14 +124,15 @@ func (c *connection) done() {
 
 // watchTimings sets the hooks that the timings need in addition.
 func (rt *roundTrip) watchTimings() {
-	c := &rt.connection
+	c, t := &rt.connection, &timings{}
+	c.timings = t
 	// at runs a change to the timings, unless it comes too late: a dial
 	// goes on when the request has got another connection meanwhile.
 	at := func(change func(now time.Time)) {
 		now := time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !c.ended && !c.got {
+		if !c.ended && !t.got {
 			change(now)
 		}
 	}
@@ -145,37 +149,37 @@ func (rt *roundTrip) watchTimings() {
 		defer c.mu.Unlock()
 		if !c.ended {
 			// net/http may try again on another connection.
-			c.got, c.asked, c.gotAt = false, now, time.Time{}
-			c.dns, c.dial, c.tls = 0, 0, 0
+			t.got, t.asked, t.gotAt = false, now, time.Time{}
+			t.dns, t.dial, t.tls = 0, 0, 0
 		}
 	}
-	rt.trace.DNSStart = func(httptrace.DNSStartInfo) { at(func(now time.Time) { c.dnsStart = now }) }
-	rt.trace.DNSDone = func(httptrace.DNSDoneInfo) { at(func(now time.Time) { c.dns += since(&c.dnsStart, now) }) }
+	rt.trace.DNSStart = func(httptrace.DNSStartInfo) { at(func(now time.Time) { t.dnsStart = now }) }
+	rt.trace.DNSDone = func(httptrace.DNSDoneInfo) { at(func(now time.Time) { t.dns += since(&t.dnsStart, now) }) }
 	rt.trace.ConnectStart = func(string, string) {
 		at(func(now time.Time) {
 			// With happy eyeballs there are several, racing.
-			if c.dialStart.IsZero() {
-				c.dialStart = now
+			if t.dialStart.IsZero() {
+				t.dialStart = now
 			}
 		})
 	}
 	rt.trace.ConnectDone = func(_, _ string, err error) {
 		at(func(now time.Time) {
 			if err == nil {
-				c.dial += since(&c.dialStart, now)
+				t.dial += since(&t.dialStart, now)
 			}
 		})
 	}
-	rt.trace.TLSHandshakeStart = func() { at(func(now time.Time) { c.tlsFrom = now }) }
+	rt.trace.TLSHandshakeStart = func() { at(func(now time.Time) { t.tlsFrom = now }) }
 	rt.trace.TLSHandshakeDone = func(tls.ConnectionState, error) {
-		at(func(now time.Time) { c.tls += since(&c.tlsFrom, now) })
+		at(func(now time.Time) { t.tls += since(&t.tlsFrom, now) })
 	}
 	rt.trace.GotFirstResponseByte = func() {
 		now := time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.ended {
-			c.firstByte = now
+			t.firstByte = now
 		}
 	}
 }
@@ -214,7 +218,8 @@ func (c *connection) appendAttributes(a []attribute.KeyValue, rt *roundTrip) []a
 			}
 		}
 	}
-	if !rt.in.connectionTimings {
+	t := c.timings
+	if t == nil {
 		return a
 	}
 	seconds := func(key attribute.Key, d time.Duration) {
@@ -222,26 +227,26 @@ func (c *connection) appendAttributes(a []attribute.KeyValue, rt *roundTrip) []a
 			a = append(a, key.Float64(d.Seconds()))
 		}
 	}
-	if c.got {
-		a = append(a, connectionReusedKey.Bool(c.reused))
-		if c.wasIdle {
-			a = append(a, connectionIdleTimeKey.Float64(c.idle.Seconds()))
+	if t.got {
+		a = append(a, connectionReusedKey.Bool(t.reused))
+		if t.wasIdle {
+			a = append(a, connectionIdleTimeKey.Float64(t.idle.Seconds()))
 		}
 	}
-	if !c.asked.IsZero() {
-		until := c.gotAt
-		if !c.got {
+	if !t.asked.IsZero() {
+		until := t.gotAt
+		if !t.got {
 			until = time.Now() // waited in vain
 		}
-		a = append(a, connectionWaitTimeKey.Float64(max(0, until.Sub(c.asked)).Seconds()))
+		a = append(a, connectionWaitTimeKey.Float64(max(0, until.Sub(t.asked)).Seconds()))
 	}
-	if !c.reused {
-		seconds(dnsDurationKey, c.dns)
-		seconds(connectDurationKey, c.dial)
-		seconds(tlsDurationKey, c.tls)
+	if !t.reused {
+		seconds(dnsDurationKey, t.dns)
+		seconds(connectDurationKey, t.dial)
+		seconds(tlsDurationKey, t.tls)
 	}
-	if !c.firstByte.IsZero() {
-		seconds(firstByteDurationKey, c.firstByte.Sub(rt.startTime()))
+	if !t.firstByte.IsZero() {
+		seconds(firstByteDurationKey, t.firstByte.Sub(rt.startTime()))
 	}
 	return a
 }

@@ -100,38 +100,26 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	s := newScratch()
 	defer s.release()
 
-	var f facts
-	if silent && !measuring && len(in.requestHooks)+len(in.responseHooks) == 0 {
-		// Without an SDK nobody will see the facts. The span is started
-		// all the same: its context may have to be propagated.
-		in.describeMethod(&f, req)
-	} else {
-		in.describe(&f, req, state)
-		s.attributes = in.creationAttributes(s.attributes, &f, state)
+	hooked := len(in.requestHooks)+len(in.responseHooks) > 0 || in.clientTrace != nil
+	s.carrier = headerCarrier{original: req.Header}
+	if silent && !measuring && !hooked {
+		// Nobody would see the span. What is left is to propagate the
+		// context that the caller has, as a span without an SDK does.
+		return in.propagate(req.Context(), req, s)
 	}
 
+	var f facts
+	in.describe(&f, req, state)
+	s.attributes = in.creationAttributes(s.attributes, &f, state)
 	var started time.Time
-	if measuring {
+	if measuring || in.connectionTimings {
 		started = time.Now()
 	}
 	ctx, span := tracer.Start(req.Context(), in.name(&f, req), s.startOptions(in)...)
 	recording := span.IsRecording()
 	in.tracers.observe(tracer, req.Context(), span, recording)
-	if recording && f.host == "" && !f.described {
-		// The provider began to record between two requests.
-		in.describe(&f, req, state)
-		span.SetAttributes(in.creationAttributes(s.attributes[:0], &f, state)...)
-	}
-
-	hooked := len(in.requestHooks)+len(in.responseHooks) > 0 || in.clientTrace != nil
-	s.carrier = headerCarrier{original: req.Header}
 	if !recording && !measuring && !hooked {
-		if in.targets.include(req) {
-			in.inject(ctx, &s.carrier)
-		}
-		if s.carrier.copied == nil {
-			return nil, req
-		}
+		return in.propagate(ctx, req, s)
 	}
 
 	rt = s.carrier.roundTrip()
@@ -145,6 +133,21 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	if measuring {
 		meter.begin(rt)
 	}
+	return rt, rt.copyRequest(req, &s.carrier)
+}
+
+// propagate prepares a request that nothing but the propagator has to do with.
+// If that has nothing to say either, the request goes on as it is.
+func (in *instrumentation) propagate(ctx context.Context, req *http.Request, s *scratch) (*roundTrip, *http.Request) {
+	if in.targets.include(req) {
+		in.inject(ctx, &s.carrier)
+	}
+	if s.carrier.copied == nil {
+		return nil, req
+	}
+	rt := s.carrier.roundTrip()
+	rt.Context, rt.in = ctx, in
+	rt.state = noState.inside(rt, req)
 	return rt, rt.copyRequest(req, &s.carrier)
 }
 
@@ -263,6 +266,9 @@ func (rt *roundTrip) finish(e ending) {
 	if !rt.ended.CompareAndSwap(false, true) {
 		return
 	}
+	if !rt.recording && !rt.measuring {
+		return
+	}
 	defer contain("end of the span")
 	if e.err != nil {
 		rt.describeFailure(e.err)
@@ -329,9 +335,15 @@ type cachedTracer struct {
 	tracer   trace.Tracer
 	// silent is set once the global provider was seen to make no spans of
 	// its own: no SDK is installed. It holds for as long as that provider is
-	// the global one.
-	silent atomic.Bool
+	// the global one, but for a look now and then: an instrumentation from
+	// outside the process may attach to it.
+	silent  atomic.Bool
+	skipped atomic.Uint32
 }
+
+// looksEvery is how many silent requests there are to one that looks whether
+// the provider is silent still.
+const looksEvery = 64
 
 func (s *tracerSource) now() (tracer trace.Tracer, silent bool) {
 	c := s.cached.Load()
@@ -345,7 +357,7 @@ func (s *tracerSource) now() (tracer trace.Tracer, silent bool) {
 		c = &cachedTracer{provider: provider, tracer: newTracer(provider)}
 		s.cached.Store(c)
 	}
-	return c.tracer, c.silent.Load()
+	return c.tracer, c.silent.Load() && c.skipped.Add(1)%looksEvery != 0
 }
 
 // observe learns from a span whether there is an SDK: every SDK gives each span
@@ -386,7 +398,8 @@ var scratches = sync.Pool{New: func() any {
 func newScratch() *scratch { return scratches.Get().(*scratch) }
 
 func (s *scratch) release() {
-	clear(s.room[:])
+	// Not more is cleared than was used: s.attributes is at its longest.
+	clear(s.room[:min(len(s.attributes), len(s.room))])
 	s.attributes = s.room[:0]
 	clear(s.options)
 	s.options = s.options[:0]
