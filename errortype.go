@@ -174,7 +174,8 @@ func isResponseEnded(err error) bool {
 
 func isHTTPProtocolError(err error) bool {
 	var malformed textproto.ProtocolError
-	if errors.As(err, &malformed) || is[*http.ProtocolError](err) || is[streamError](err) || //nolint:staticcheck // still what net/http returns
+	//lint:ignore SA1019 net/http still returns it, deprecated or not
+	if errors.As(err, &malformed) || is[*http.ProtocolError](err) || is[streamError](err) ||
 		errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
 		return true
 	}

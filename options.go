@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
-	"slices"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -248,7 +247,3 @@ func WithConnectionTimings() Option {
 // given reports whether a variadic option was given a list: none at all
 // (nil) leaves the default, while an empty list that is not nil counts.
 func given(list []string) bool { return list != nil }
-
-// override returns a private copy of a list for an option that replaces its
-// default.
-func override(list []string) []string { return slices.Clone(list) }
