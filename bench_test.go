@@ -53,8 +53,8 @@ func costRows() []struct {
 		rt     http.RoundTripper
 	}{
 		{"bare", 0, stubTransport},
-		{"no SDK", 2, transport(nil)},
-		{"unsampled", 9, transport(unsampled)},
+		{"no SDK", 0, transport(nil)},
+		{"unsampled", 8, transport(unsampled)},
 		{"sampled", 13, transport(sampled)},
 		{"sampled, metrics", 13, transport(sampled, otelhttpclient.WithMeterProvider(meters))},
 	}
@@ -84,5 +84,23 @@ func BenchmarkRoundTrip(b *testing.B) {
 				roundTripOnce(b, row.rt)
 			}
 		})
+	}
+}
+
+// TestAllocations holds what a request costs above the bare transport, which
+// is deterministic where times are not.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	rows := costRows()
+	perRequest := func(rt http.RoundTripper) float64 {
+		return testing.AllocsPerRun(2000, func() { roundTripOnce(t, rt) })
+	}
+	bare := perRequest(rows[0].rt)
+	for _, row := range rows[1:] {
+		if got := perRequest(row.rt) - bare; got > row.allocs {
+			t.Errorf("%s: got %v allocations above the bare transport, want at most %v", row.name, got, row.allocs)
+		}
 	}
 }

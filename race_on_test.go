@@ -1,0 +1,5 @@
+//go:build race
+
+package otelhttpclient_test
+
+const raceEnabled = true
