@@ -1,0 +1,344 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// In the examples, a server of httptest stands for the service that is called;
+// its client leads example.com, and every name below it, there.
+
+// get sends a request and reads the response to its end, where its span ends.
+func get(ctx context.Context, client *http.Client, url string) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// show prints the names of the spans, and those of their attributes that have
+// the keys given.
+func show(exporter *tracetest.InMemoryExporter, keys ...attribute.Key) {
+	for _, span := range exporter.GetSpans() {
+		fmt.Println(span.Name)
+		for _, key := range keys {
+			for _, kv := range span.Attributes {
+				if kv.Key == key {
+					fmt.Printf("  %s = %v\n", key, kv.Value.AsInterface())
+				}
+			}
+		}
+	}
+}
+
+// handler answers every request with a text.
+func handler(status int, text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		io.WriteString(w, text)
+	})
+}
+
+// Wrap the transport of a client, and every request has a span, which the
+// service that is called continues.
+func Example() {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		caller := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
+		fmt.Println("called with a trace:", trace.SpanContextFromContext(caller).IsSampled())
+	}))
+	defer server.Close()
+
+	// Providers and propagators are set up once, for the whole program: see
+	// the example that exports with OTLP.
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithPropagators(propagation.TraceContext{}))
+
+	resp, err := client.Get("http://shop.example.com/items/42?sig=secret")
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+
+	show(exporter, "server.address", "server.port", "url.full", "http.response.status_code")
+	// Output:
+	// called with a trace: true
+	// GET
+	//   server.address = shop.example.com
+	//   server.port = 80
+	//   url.full = http://shop.example.com/items/42?sig=REDACTED
+	//   http.response.status_code = 200
+}
+
+// The whole set-up of a program: spans go in batches, through gRPC, to the
+// endpoint that OTEL_EXPORTER_OTLP_ENDPOINT names; the trace and the baggage
+// go on to the services that are called.
+func Example_otlp() {
+	ctx := context.Background()
+	exporter, err := otlptracegrpc.New(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
+	defer func() {
+		// Sends what has not been sent yet.
+		if err := provider.Shutdown(ctx); err != nil {
+			log.Print(err)
+		}
+	}()
+	otel.SetTracerProvider(provider)
+	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(
+		propagation.TraceContext{}, propagation.Baggage{}))
+
+	client := &http.Client{Transport: otelhttpclient.NewTransport(nil)}
+
+	resp, err := client.Get("https://example.com/")
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+}
+
+// In a unit test, an exporter that keeps the spans in memory tells what the
+// code under test has called. It has to be a synchronous one: the span is
+// there as soon as the response has been read.
+func Example_inMemoryExporter() {
+	server := httptest.NewServer(handler(http.StatusNotFound, "no such item"))
+	defer server.Close()
+
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	// The code under test.
+	ctx, parent := provider.Tracer("shop").Start(context.Background(), "look up")
+	get(ctx, client, "http://example.com/items/42")
+	parent.End()
+
+	span := exporter.GetSpans()[0]
+	fmt.Println("kind:", span.SpanKind)
+	fmt.Println("child of look up:", span.Parent.Equal(parent.SpanContext()))
+	fmt.Println("error:", span.Status.Code == codes.Error)
+	// Output:
+	// kind: client
+	// child of look up: true
+	// error: true
+}
+
+// A request hook runs before anything is sent: it may rename the span, add
+// attributes to it, and set headers.
+func ExampleWithRequestHook() {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Println("tenant:", r.Header.Get("X-Tenant"))
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
+			req.Header.Set("X-Tenant", "acme")
+			span.SetName("look up item")
+			span.SetAttributes(attribute.String("peer.service", "inventory"))
+		}))
+
+	get(context.Background(), client, "http://example.com/items/42")
+	show(exporter, "peer.service")
+	// Output:
+	// tenant: acme
+	// look up item
+	//   peer.service = inventory
+}
+
+// A response hook runs when the headers have come, or when there is no
+// response. What it sets wins over what the library has set.
+func ExampleWithResponseHook() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Cache", "HIT")
+	}))
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, resp *http.Response, err error) {
+			if err != nil {
+				span.RecordError(err) // which the library does not on its own
+				return
+			}
+			span.SetAttributes(attribute.Bool("cache.hit", resp.Header.Get("X-Cache") == "HIT"))
+		}))
+
+	get(context.Background(), client, "http://example.com/items/42")
+	server.Close()
+	if _, err := client.Get("http://example.com/items/42"); err != nil {
+		spans := exporter.GetSpans()
+		fmt.Println("events:", len(spans[0].Events), len(spans[1].Events))
+	}
+	show(exporter, "cache.hit", "error.type")
+	// Output:
+	// events: 0 1
+	// GET
+	//   cache.hit = true
+	// GET
+	//   error.type = connection_error
+}
+
+// A URL filter says what is recorded of URLs. It gets a copy: what is sent
+// stays the same.
+func ExampleWithURLFilter() {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Println("sent:", r.URL)
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL {
+			if strings.HasPrefix(u.Path, "/users/") {
+				u.Path = "/users/someone"
+			}
+			return u
+		}),
+		otelhttpclient.WithURLFilter(otelhttpclient.StripQuery))
+
+	get(context.Background(), client, "http://example.com/users/alice?page=2")
+	show(exporter, "url.full")
+	// Output:
+	// sent: /users/alice?page=2
+	// GET
+	//   url.full = http://example.com/users/someone
+}
+
+// Some URLs are better not traced at all. Their requests are sent as if there
+// were no Transport: without span, metrics and headers.
+func ExampleParseExcludedURLs() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	// Often this comes from the environment.
+	untraced, err := otelhttpclient.ParseExcludedURLs("/healthz$, ^http://metrics[.]")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithFilter(untraced))
+
+	get(context.Background(), client, "http://example.com/healthz")
+	get(context.Background(), client, "http://metrics.example.com/push")
+	get(context.Background(), client, "http://example.com/items")
+	show(exporter, "url.full")
+
+	_, err = otelhttpclient.ParseExcludedURLs("/healthz$, [a-")
+	fmt.Println(err)
+	// Output:
+	// GET
+	//   url.full = http://example.com/items
+	// otelhttpclient: excluded URLs: "[a-": error parsing regexp: missing closing ]: `[a-`
+}
+
+// Each attempt has a span of its own, and says which one it is. Make the
+// context once for each operation, outside of the loop.
+func ExampleContextWithRetries() {
+	failures := 2
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if failures > 0 {
+			failures--
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	ctx := otelhttpclient.ContextWithRetries(context.Background())
+	for range 3 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://example.com/", nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			break
+		}
+	}
+	show(exporter, "http.request.resend_count", "http.response.status_code")
+	// Output:
+	// GET
+	//   http.response.status_code = 503
+	// GET
+	//   http.request.resend_count = 1
+	//   http.response.status_code = 503
+	// GET
+	//   http.request.resend_count = 2
+	//   http.response.status_code = 200
+}
+
+// Without this option the global provider is used, whichever is installed when
+// a request is made. A library that has a provider of its own gives it here.
+func ExampleWithTracerProvider() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(
+		sdktrace.WithSyncer(exporter),
+		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.AlwaysSample())))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	get(context.Background(), client, "http://example.com/")
+
+	scope := exporter.GetSpans()[0].InstrumentationScope
+	fmt.Println(scope.Name, scope.Version == otelhttpclient.Version)
+	// Output:
+	// github.com/otelhttpclient/otelhttpclient true
+}
