@@ -16,8 +16,6 @@ import (
 // facts are what is known about a request before it is sent. All attributes,
 // of the span and of the metrics, are built from them.
 type facts struct {
-	described bool
-
 	method         string // a known method, or _OTHER
 	originalMethod string // "" unless it differs
 	scheme         string
@@ -26,7 +24,7 @@ type facts struct {
 	url            string // fit to be recorded; "" where it is left out
 	template       string
 	resendCount    int
-	extra          []attribute.KeyValue // from ContextWithAttributes
+	caller         *contextState // what the caller has said through the context
 }
 
 const (
@@ -39,8 +37,7 @@ const (
 
 // describe finds the facts about a request.
 func (in *instrumentation) describe(f *facts, req *http.Request, state *contextState) {
-	f.described = true
-	in.describeMethod(f, req)
+	f.method, f.originalMethod = in.methods.normalize(req.Method)
 	var host string
 	f.url, host = in.record.requestURL(req)
 	if req.URL != nil {
@@ -49,16 +46,12 @@ func (in *instrumentation) describe(f *facts, req *http.Request, state *contextS
 	f.host, f.port = splitHost(host, f.scheme)
 	f.template = in.template(req, state)
 	f.resendCount = state.resendCount(req)
-	f.extra = state.attributes
-}
-
-func (in *instrumentation) describeMethod(f *facts, req *http.Request) {
-	f.method, f.originalMethod = in.methods.normalize(req.Method)
+	f.caller = state
 }
 
 // creationAttributes are those that samplers see. What the caller has given
 // through the context comes last, and so wins.
-func (in *instrumentation) creationAttributes(a []attribute.KeyValue, f *facts, state *contextState) []attribute.KeyValue {
+func (in *instrumentation) creationAttributes(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
 	a = append(a, semconv.HTTPRequestMethodKey.String(f.method))
 	if f.originalMethod != "" {
 		a = append(a, semconv.HTTPRequestMethodOriginal(f.originalMethod))
@@ -84,7 +77,7 @@ func (in *instrumentation) creationAttributes(a []attribute.KeyValue, f *facts, 
 	if in.oldNames {
 		a = appendOldRequest(a, f)
 	}
-	return append(a, f.extra...)
+	return append(a, f.caller.attributes...)
 }
 
 // sentAttributes are those of the request as it is sent, headers of hooks
@@ -105,7 +98,7 @@ func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyVal
 	if in.oldNames && sent.ContentLength > 0 {
 		a = append(a, attribute.Int64("http.request_content_length", sent.ContentLength))
 	}
-	return in.record.headers(a, headerReqKey, sent.Header, in.requestHeaders)
+	return in.record.headers(a, sent.Header, in.requestHeaders)
 }
 
 // describeResponse puts what the headers of the response tell on the span, and
@@ -137,7 +130,7 @@ func (rt *roundTrip) describeResponse(resp *http.Response) {
 	if in.oldNames {
 		a = appendOldResponse(a, rt, resp)
 	}
-	a = in.record.headers(a, headerRespKey, resp.Header, in.responseHeaders)
+	a = in.record.headers(a, resp.Header, in.responseHeaders)
 	rt.span.SetAttributes(a...)
 	s.attributes = a
 	if rt.errorType != "" {

@@ -85,6 +85,9 @@ func (b *responseBody) Close() error {
 }
 
 func (b *responseBody) end(e ending) {
+	if b.rt.ended.Load() {
+		return // as Close comes after EOF
+	}
 	nursery.remove(b)
 	b.rt.finish(e)
 }

@@ -20,9 +20,9 @@ type contextState struct {
 	attributes []attribute.KeyValue
 	attempts   *atomic.Int64 // round trips made so far, under ContextWithRetries
 
-	// The round trip that this context was given to base by, and the request
-	// that it is about.
-	current *roundTrip
+	// request is what a Transport is sending with this context: base sees the
+	// context of a request that is traced already. What the caller has said
+	// is about the caller's request, and not in there.
 	request *http.Request
 }
 
@@ -81,7 +81,7 @@ func ContextWithRetries(ctx context.Context) context.Context {
 // because the caller wants it so, or because a Transport above is tracing the
 // same request already.
 func (s *contextState) excludes(req *http.Request) bool {
-	return s.untraced || s.current != nil && sameRequest(s.request, req)
+	return s.untraced || s.request != nil && sameRequest(s.request, req)
 }
 
 // sameRequest tells a request that is on its way through another Transport
@@ -92,12 +92,6 @@ func sameRequest(a, b *http.Request) bool {
 		return a.Method == b.Method && a.URL == b.URL
 	}
 	return a.URL == b.URL || *a.URL == *b.URL || a.URL.String() == b.URL.String()
-}
-
-// inside is the state that base sees. What the caller said is about the
-// caller's request, and not about others that base may make.
-func (s *contextState) inside(rt *roundTrip, req *http.Request) contextState {
-	return contextState{current: rt, request: req}
 }
 
 // resendCount is the ordinal of a resend: 0 for the first attempt, 1 for the

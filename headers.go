@@ -23,7 +23,10 @@ import (
 // A malformed pattern is reported to [otel.Handle] and matches nothing.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.requestHeaders = append(c.requestHeaders, newHeaderPatterns("WithRequestHeaders", patterns)...)
+		if c.requestHeaders == nil {
+			c.requestHeaders = &headerCapture{prefix: headerReqKey}
+		}
+		c.requestHeaders.patterns = append(c.requestHeaders.patterns, newHeaderPatterns("WithRequestHeaders", patterns)...)
 	})
 }
 
@@ -31,7 +34,10 @@ func WithRequestHeaders(patterns ...string) Option {
 // just as [WithRequestHeaders] does for those of the request.
 func WithResponseHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.responseHeaders = append(c.responseHeaders, newHeaderPatterns("WithResponseHeaders", patterns)...)
+		if c.responseHeaders == nil {
+			c.responseHeaders = &headerCapture{prefix: headerRespKey}
+		}
+		c.responseHeaders.patterns = append(c.responseHeaders.patterns, newHeaderPatterns("WithResponseHeaders", patterns)...)
 	})
 }
 
@@ -88,31 +94,58 @@ func (p headerPatterns) match(name string) bool {
 // urlHeaders are those whose whole value is a URL, which may be relative.
 var urlHeaders = []string{"location", "content-location", "referer"}
 
-// headers appends the attributes of the headers that the patterns ask for.
-func (r *recorder) headers(a []attribute.KeyValue, prefix string, h http.Header, patterns headerPatterns) []attribute.KeyValue {
-	if len(patterns) == 0 {
+// headerCapture is which headers are recorded, under which attributes.
+type headerCapture struct {
+	prefix   string
+	patterns headerPatterns
+	rules    boundedCache[string, headerRule] // by the name as it is met
+}
+
+// headerRule is what the patterns say of one header.
+type headerRule struct {
+	captured  bool
+	sensitive bool
+	url       bool
+	key       attribute.Key
+}
+
+func (h *headerCapture) rule(name string, sensitive headerPatterns) headerRule {
+	if rule, ok := h.rules.get(name); ok {
+		return rule
+	}
+	lower := strings.ToLower(name)
+	rule := headerRule{captured: h.patterns.match(lower)}
+	if rule.captured {
+		rule.sensitive = sensitive.match(lower)
+		rule.url = slices.Contains(urlHeaders, lower)
+		rule.key = attribute.Key(h.prefix + lower)
+	}
+	h.rules.put(strings.Clone(name), rule)
+	return rule
+}
+
+// headers appends the attributes of the headers that are captured.
+func (r *recorder) headers(a []attribute.KeyValue, header http.Header, capture *headerCapture) []attribute.KeyValue {
+	if capture == nil {
 		return a
 	}
-	for key, values := range h {
-		name := strings.ToLower(key)
-		if !patterns.match(name) {
+	for name, values := range header {
+		rule := capture.rule(name, r.sensitiveHeaders)
+		if !rule.captured {
 			continue
 		}
 		recorded := make([]string, len(values))
 		for i, v := range values {
-			recorded[i] = r.headerValue(name, v)
+			switch {
+			case rule.sensitive:
+				recorded[i] = redacted
+			case rule.url:
+				recorded[i] = r.urlText(v)
+			default:
+				recorded[i] = r.text(v)
+			}
 		}
-		a = append(a, attribute.StringSlice(prefix+name, recorded))
+		a = append(a, rule.key.StringSlice(recorded))
 	}
 	return a
-}
-
-func (r *recorder) headerValue(name, value string) string {
-	switch {
-	case r.sensitiveHeaders.match(name):
-		return redacted
-	case slices.Contains(urlHeaders, name):
-		return r.urlText(value)
-	}
-	return r.text(value)
 }

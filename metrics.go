@@ -229,12 +229,12 @@ func (m *instruments) recordOptions(rt *roundTrip) []metric.RecordOption {
 	if m.config.attributes&optInTemplate != 0 {
 		key.template = f.template
 	}
-	if len(f.extra) == 0 {
+	if len(f.caller.attributes) == 0 {
 		if options, ok := m.measurements.get(key); ok {
 			return options
 		}
 	}
-	a := append(make([]attribute.KeyValue, 0, 9+len(f.extra)), semconv.HTTPRequestMethodKey.String(key.method))
+	a := append(make([]attribute.KeyValue, 0, 9+len(f.caller.attributes)), semconv.HTTPRequestMethodKey.String(key.method))
 	a = appendServer(a, key.host, key.port)
 	if key.status != 0 {
 		a = append(a, semconv.HTTPResponseStatusCode(key.status))
@@ -254,8 +254,8 @@ func (m *instruments) recordOptions(rt *roundTrip) []metric.RecordOption {
 	if key.template != "" {
 		a = append(a, semconv.URLTemplate(key.template))
 	}
-	options := []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(append(a, f.extra...)...))}
-	if len(f.extra) == 0 {
+	options := []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(append(a, f.caller.attributes...)...))}
+	if len(f.caller.attributes) == 0 {
 		m.measurements.put(key, options)
 	}
 	return options

@@ -73,5 +73,5 @@ func oldMeasurementAttributes(rt *roundTrip) []attribute.KeyValue {
 	if flavor := rt.protocol.oldFlavor(); flavor != "" {
 		a = append(a, attribute.String("http.flavor", flavor))
 	}
-	return append(a, f.extra...)
+	return append(a, f.caller.attributes...)
 }

@@ -46,8 +46,8 @@ type config struct {
 
 	record          recorder
 	methods         methods
-	requestHeaders  headerPatterns
-	responseHeaders headerPatterns
+	requestHeaders  *headerCapture // nil: none
+	responseHeaders *headerCapture
 
 	attributes        optInAttributes
 	metrics           optInMetrics

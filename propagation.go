@@ -124,17 +124,9 @@ func (c *config) inject(ctx context.Context, carrier *headerCarrier) {
 type headerCarrier struct {
 	original http.Header
 	copied   http.Header
-	home     *roundTrip // made with the first value, which needs room in it
-	values   []string   // in home
-	sloppy   bool       // the caller has keys that are not in canonical form
-}
-
-// roundTrip is the one that the headers are for.
-func (h *headerCarrier) roundTrip() *roundTrip {
-	if h.home == nil {
-		h.home = &roundTrip{}
-	}
-	return h.home
+	home     *outgoing // made with the first value, which needs room in it
+	values   []string  // in home
+	sloppy   bool      // the caller has keys that are not in canonical form
 }
 
 func (h *headerCarrier) header() http.Header {
@@ -158,7 +150,10 @@ func (h *headerCarrier) Set(key, value string) {
 	}
 	if h.copied == nil {
 		h.copied = make(http.Header, len(h.original)+2)
-		h.values = h.roundTrip().values[:0]
+		if h.home == nil {
+			h.home = &outgoing{}
+		}
+		h.values = h.home.values[:0]
 		for k, vv := range h.original {
 			// Clipped, so that an append to the copy cannot write
 			// into the caller's array.

@@ -33,51 +33,58 @@ func newInstrumentation(opts []Option) *instrumentation {
 // defaultInstrumentation serves every zero Transport.
 var defaultInstrumentation = sync.OnceValue(func() *instrumentation { return newInstrumentation(nil) })
 
-// roundTrip is one request under way: everything that its span and its metrics
-// need until they end, in a single allocation. It is also the context that
-// base sees, so that no further context has to be allocated to carry it.
+// outgoing is the request that base gets, with all that it is made of in one
+// allocation. It is also the context that base sees: with the span in it, and
+// known to Transports below this one.
+type outgoing struct {
+	context.Context
+	state   contextState
+	request http.Request // unless there are hooks
+	values  [3]string    // of the headers that the propagator has set
+}
+
+func (o *outgoing) Value(key any) any {
+	if key == (contextKey{}) {
+		return &o.state
+	}
+	return o.Context.Value(key)
+}
+
+// roundTrip is one request under way that is observed: everything that its
+// span and its metrics need until they end.
 type roundTrip struct {
-	context.Context // with the span, and with the hooks for the connection
+	outgoing
 
 	in        *instrumentation
-	meter     *instruments // nil: nothing is measured
+	meter     *instruments
 	span      trace.Span
 	recording bool
 	measuring bool
+	traceHere bool // Value tells of trace
 	facts     facts
 	started   time.Time // zero where the span tells the time itself
-	state     contextState
 
-	request     http.Request // what base gets, unless there are hooks
-	values      [3]string    // of the headers that the propagator has set
 	trace       httptrace.ClientTrace
-	traceHere   bool // Value tells of trace
 	connection  connection
 	requestBody atomic.Pointer[requestBody] // the last one that base got, where its size was asked for
 
 	// Set when base has answered, before the body is handed on.
-	status       int
 	protocol     protocol
 	errorType    string
-	bodyless     bool         // there is no response body
-	unknownSize  bool         // the body was decompressed below
+	status       int
+	bodyless     bool // there is no response body
+	unknownSize  bool // the body was decompressed below
+	ended        atomic.Bool
 	received     atomic.Int64 // bytes of the response body
 	lastActivity atomic.Int64 // nanoseconds since epoch
-
-	ended atomic.Bool
 }
 
-// Value makes the round trip visible to Transports below this one.
+// Value tells net/http of the hooks for the connection, too.
 func (rt *roundTrip) Value(key any) any {
-	switch key {
-	case contextKey{}:
-		return &rt.state
-	case clientTraceKey:
-		if rt.traceHere {
-			return &rt.trace
-		}
+	if rt.traceHere && key == clientTraceKey {
+		return &rt.trace
 	}
-	return rt.Context.Value(key)
+	return rt.outgoing.Value(key)
 }
 
 // begin starts the telemetry of a request. It returns the round trip and the
@@ -110,25 +117,30 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 
 	var f facts
 	in.describe(&f, req, state)
-	s.attributes = in.creationAttributes(s.attributes, &f, state)
+	s.attributes = in.creationAttributes(s.attributes, &f)
 	var started time.Time
 	if measuring || in.connectionTimings {
 		started = time.Now()
 	}
 	ctx, span := tracer.Start(req.Context(), in.name(&f, req), s.startOptions(in)...)
 	recording := span.IsRecording()
-	in.tracers.observe(tracer, req.Context(), span, recording)
+	in.tracers.observe(req.Context(), span, recording)
 	if !recording && !measuring && !hooked {
 		return in.propagate(ctx, req, s)
 	}
 
-	rt = s.carrier.roundTrip()
-	rt.Context, rt.span = ctx, span
-	rt.in, rt.meter = in, meter
-	rt.recording, rt.measuring = recording, measuring
-	rt.started = started
-	rt.facts = f
-	rt.state = state.inside(rt, req)
+	rt = &roundTrip{
+		in:        in,
+		meter:     meter,
+		span:      span,
+		recording: recording,
+		measuring: measuring,
+		facts:     f,
+		started:   started,
+	}
+	rt.Context = ctx
+	rt.state.request = req
+	s.carrier.home = &rt.outgoing
 	rt.watchConnection()
 	if measuring {
 		meter.begin(rt)
@@ -145,10 +157,12 @@ func (in *instrumentation) propagate(ctx context.Context, req *http.Request, s *
 	if s.carrier.copied == nil {
 		return nil, req
 	}
-	rt := s.carrier.roundTrip()
-	rt.Context, rt.in = ctx, in
-	rt.state = noState.inside(rt, req)
-	return rt, rt.copyRequest(req, &s.carrier)
+	o := s.carrier.home
+	o.Context = ctx
+	o.state.request = req
+	o.request = *req.WithContext(o)
+	o.request.Header = s.carrier.copied
+	return nil, &o.request
 }
 
 // copyRequest makes the request that base gets: the caller's, with the span's
@@ -169,12 +183,13 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 			sent.Header = http.Header{}
 		}
 		in.runRequestHooks(rt.span, sent)
+		rt.state.request = sent
 		if req.Header == nil && len(sent.Header) == 0 {
 			sent.Header = nil
 		}
-		*carrier = headerCarrier{original: sent.Header, home: rt}
+		*carrier = headerCarrier{original: sent.Header, home: &rt.outgoing}
 	}
-	if carrier.copied == nil && in.targets.include(sent) {
+	if in.targets.include(sent) {
 		in.inject(sent.Context(), carrier)
 	}
 	if carrier.copied != nil {
@@ -207,12 +222,16 @@ func (rt *roundTrip) send(base http.RoundTripper, req, sent *http.Request) (*htt
 		rt.fail(sent, err)
 		return resp, err
 	}
-	resp = rt.answer(sent, resp)
-	if resp.Request == sent {
-		// What the caller sees is the request that the caller made.
+	return restoreRequest(rt.answer(sent, resp), sent, req), nil
+}
+
+// restoreRequest has the response name the request that the caller made, and
+// not the copy that was sent.
+func restoreRequest(resp *http.Response, sent, req *http.Request) *http.Response {
+	if resp != nil && resp.Request == sent {
 		resp.Request = req
 	}
-	return resp, nil
+	return resp
 }
 
 var (
@@ -362,14 +381,11 @@ func (s *tracerSource) now() (tracer trace.Tracer, silent bool) {
 
 // observe learns from a span whether there is an SDK: every SDK gives each span
 // an id of its own, sampled or not, while the API alone hands on its parent's.
-func (s *tracerSource) observe(tracer trace.Tracer, parent context.Context, span trace.Span, recording bool) {
+func (s *tracerSource) observe(parent context.Context, span trace.Span, recording bool) {
 	if s.explicit != nil {
 		return
 	}
 	c := s.cached.Load()
-	if c == nil || c.tracer != tracer {
-		return
-	}
 	silent := !recording && span.SpanContext().SpanID() == trace.SpanContextFromContext(parent).SpanID()
 	if c.silent.Load() != silent {
 		c.silent.Store(silent)
@@ -377,8 +393,10 @@ func (s *tracerSource) observe(tracer trace.Tracer, parent context.Context, span
 }
 
 // scratch is the room that starting a span needs, reused from request to
-// request. It is safe to reuse because those who see it copy: options are
-// copied into a SpanConfig, attributes into the span.
+// request. It is safe to reuse because those who see it copy: options can be
+// read only by NewSpanStartConfig, which copies attributes, and spans copy
+// those that they are given. A tracer that keeps options to read them after
+// Start has returned would read another request's.
 type scratch struct {
 	attributes []attribute.KeyValue // in room, or beyond it if there are many
 	room       [16]attribute.KeyValue

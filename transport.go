@@ -52,7 +52,8 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	rt, sent := t.instrumentation().begin(req)
 	if rt == nil {
-		return base.RoundTrip(sent)
+		resp, err := base.RoundTrip(sent)
+		return restoreRequest(resp, sent, req), err
 	}
 	return rt.send(base, req, sent)
 }
