@@ -147,10 +147,17 @@ func (rt *roundTrip) watchTimings() {
 		now := time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !c.ended {
-			// net/http may try again on another connection.
-			t.got, t.asked, t.gotAt = false, now, time.Time{}
-			t.dns, t.dial, t.tls = 0, 0, 0
+		if c.ended {
+			return
+		}
+		// net/http may try again on another connection. Until one was got it
+		// is still the first that is waited for: HTTP/2 asks once more for a
+		// connection that another request has established meanwhile.
+		if t.got {
+			*t = timings{}
+		}
+		if t.asked.IsZero() {
+			t.asked = now
 		}
 	}
 	rt.trace.DNSStart = func(httptrace.DNSStartInfo) { at(func(now time.Time) { t.dnsStart = now }) }
