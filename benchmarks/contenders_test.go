@@ -150,7 +150,7 @@ func TestExtrasAreRecorded(t *testing.T) {
 		}
 		got := make(map[string]string)
 		for _, kv := range spans[0].Attributes() {
-			got[string(kv.Key)] = kv.Value.Emit()
+			got[string(kv.Key)] = kv.Value.String()
 		}
 		for key, want := range map[string]string{
 			keyTenant:                           "acme",
