@@ -1,0 +1,67 @@
+package otelhttpclient_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The root package must not bring an SDK, an exporter or gRPC into the programs
+// that use it: these are the only modules that its packages may come from.
+var allowedModules = []string{
+	"github.com/otelhttpclient/otelhttpclient",
+	"go.opentelemetry.io/otel",
+	"go.opentelemetry.io/otel/metric",
+	"go.opentelemetry.io/otel/trace",
+
+	// What the API of OpenTelemetry needs itself: its logger, a hash for
+	// attribute sets, the global logger provider, and the hook for automatic
+	// instrumentation.
+	"github.com/cespare/xxhash/v2",
+	"github.com/go-logr/logr",
+	"github.com/go-logr/stdr",
+	"go.opentelemetry.io/auto/sdk",
+	"go.opentelemetry.io/otel/log",
+}
+
+func TestOnlyTheAPIIsNeeded(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Module.Path}} {{.ImportPath}}{{end}}", ".")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v = %v, want no error\n%s", cmd, err, out)
+	}
+	needed := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		module, pkg, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue
+		}
+		needed[module] = true
+		if !slices.Contains(allowedModules, module) {
+			t.Errorf("package %s of module %s is needed, want packages of these alone: %q", pkg, module, allowedModules)
+		}
+	}
+	for _, module := range allowedModules {
+		if !needed[module] {
+			t.Errorf("module %s is not needed, want the list to hold what is: %q", module, allowedModules)
+		}
+	}
+}
+
+func TestOnlyTheAPIIsImported(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{range .Imports}}{{.}}\n{{end}}", ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list = %v, want no error\n%s", err, out)
+	}
+	for pkg := range strings.Lines(string(out)) {
+		pkg = strings.TrimSpace(pkg)
+		first, _, _ := strings.Cut(pkg, "/")
+		if pkg == "" || !strings.Contains(first, ".") {
+			continue // of the standard library
+		}
+		if !strings.HasPrefix(pkg, "go.opentelemetry.io/otel") || strings.Contains(pkg, "/sdk") || strings.Contains(pkg, "/exporters") {
+			t.Errorf("%s is imported, want the standard library and the API of OpenTelemetry alone", pkg)
+		}
+	}
+}

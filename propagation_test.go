@@ -1,0 +1,370 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// traceparent is the header that tells of a span.
+func traceparent(sc trace.SpanContext) string {
+	return fmt.Sprintf("00-%s-%s-%s", sc.TraceID(), sc.SpanID(), sc.TraceFlags())
+}
+
+// keepingHeader is a base that keeps the header of the last request.
+func keepingHeader(h *http.Header) roundTripFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		*h = req.Header.Clone()
+		return reply(req, http.StatusOK, http.NoBody), nil
+	}
+}
+
+// b3 writes the headers of Zipkin's multi-header format.
+type b3 struct{}
+
+func (b3) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	sc := trace.SpanContextFromContext(ctx)
+	if !sc.IsValid() {
+		return
+	}
+	carrier.Set("x-b3-traceid", sc.TraceID().String())
+	carrier.Set("x-b3-spanid", sc.SpanID().String())
+	sampled := "0"
+	if sc.IsSampled() {
+		sampled = "1"
+	}
+	carrier.Set("x-b3-sampled", sampled)
+}
+
+func (b3) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context { return ctx }
+
+func (b3) Fields() []string { return []string{"x-b3-traceid", "x-b3-spanid", "x-b3-sampled"} }
+
+// withTracestateAndBaggage is a context as it comes from a remote caller.
+func withTracestateAndBaggage(t *testing.T, ctx context.Context) context.Context {
+	t.Helper()
+	state, err := trace.ParseTraceState("vendor=opaque,other=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bag, err := baggage.Parse("tenant=acme,tier=gold;ttl=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trace.ContextWithRemoteSpanContext(baggage.ContextWithBaggage(ctx, bag), trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: trace.TraceID{1, 2, 3}, SpanID: trace.SpanID{4, 5, 6}, TraceFlags: trace.FlagsSampled, TraceState: state, Remote: true,
+	}))
+}
+
+func TestParentIDOfTraceparentIsTheClientSpan(t *testing.T) {
+	tel := newTelemetry(t)
+	got := make(chan http.Header, 1)
+	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+	ctx := withTracestateAndBaggage(t, t.Context())
+	req := newRequest(t, ctx, http.MethodGet, server.URL)
+	req.Header.Set("Authorization", "Bearer 1")
+	req.Header["X-Several"] = []string{"a", "b"}
+	do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
+
+	span, header := tel.onlySpan(), <-got
+	remote := trace.SpanContextFromContext(ctx)
+	if span.SpanContext.TraceID() != remote.TraceID() || span.SpanContext.SpanID() == remote.SpanID() || span.Parent.SpanID() != remote.SpanID() {
+		t.Errorf("span %v with parent %v, want a child of the caller's, %v", span.SpanContext.SpanID(), span.Parent.SpanID(), remote.SpanID())
+	}
+	want := map[string][]string{
+		"Traceparent":   {traceparent(span.SpanContext)},
+		"Tracestate":    {"vendor=opaque,other=1"},
+		"Authorization": {"Bearer 1"},
+		"X-Several":     {"a", "b"},
+	}
+	for key, values := range want {
+		if !reflect.DeepEqual(header[key], values) {
+			t.Errorf("%s = %q, want %q", key, header[key], values)
+		}
+	}
+	if !strings.HasSuffix(header.Get("Traceparent"), "-01") {
+		t.Errorf("traceparent = %q, want the sampled flag set", header.Get("Traceparent"))
+	}
+	bag, err := baggage.Parse(header.Get("Baggage"))
+	if err != nil {
+		t.Fatalf("baggage %q: %v", header.Get("Baggage"), err)
+	}
+	if got, want := bag.Member("tenant").Value(), "acme"; got != want {
+		t.Errorf("baggage %q: tenant = %q, want %q", header.Get("Baggage"), got, want)
+	}
+	if got, want := bag.Member("tier").Value(), "gold"; got != want {
+		t.Errorf("baggage %q: tier = %q, want %q", header.Get("Baggage"), got, want)
+	}
+}
+
+func TestUnsampledContextIsPropagatedWithAClearFlag(t *testing.T) {
+	for name, opts := range map[string][]otelhttpclient.Option{
+		"alone":       nil,
+		"with a hook": {otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) {})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel := newSampledTelemetry(t, sdktrace.NeverSample())
+			var sent http.Header
+			var seen trace.SpanContext
+			rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				seen = trace.SpanContextFromContext(req.Context())
+				return keepingHeader(&sent)(req)
+			}), tel.options(opts...)...)
+			ctx := withTracestateAndBaggage(t, t.Context())
+			do(t, rt, newRequest(t, ctx, http.MethodGet, "http://inventory.example/"))
+
+			if want := traceparent(seen); sent.Get("Traceparent") != want {
+				t.Errorf("traceparent = %q, want that of the span that base sees, %q", sent.Get("Traceparent"), want)
+			}
+			if !strings.HasSuffix(sent.Get("Traceparent"), "-00") {
+				t.Errorf("traceparent = %q, want the sampled flag clear", sent.Get("Traceparent"))
+			}
+			remote := trace.SpanContextFromContext(ctx)
+			if seen.TraceID() != remote.TraceID() || seen.SpanID() == remote.SpanID() {
+				t.Errorf("span context = %v, want a child of %v", seen, remote)
+			}
+			if sent.Get("Tracestate") != "vendor=opaque,other=1" || !strings.Contains(sent.Get("Baggage"), "tenant=acme") {
+				t.Errorf("tracestate = %q, baggage = %q, want both handed on", sent.Get("Tracestate"), sent.Get("Baggage"))
+			}
+			if n := len(tel.spans()); n != 0 {
+				t.Errorf("%d spans were exported, want none", n)
+			}
+		})
+	}
+}
+
+func TestUnsampledContextIsPropagatedWithoutMetrics(t *testing.T) {
+	tracers := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+	var sent http.Header
+	rt := otelhttpclient.NewTransport(keepingHeader(&sent),
+		otelhttpclient.WithTracerProvider(tracers), otelhttpclient.WithPropagators(propagation.TraceContext{}))
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	if got := sent.Get("Traceparent"); !strings.HasSuffix(got, "-00") {
+		t.Errorf("traceparent = %q, want one with the sampled flag clear", got)
+	}
+}
+
+func TestPropagationFormats(t *testing.T) {
+	w3c := []string{"Traceparent", "Tracestate", "Baggage"}
+	zipkin := []string{"X-B3-Traceid", "X-B3-Spanid", "X-B3-Sampled"}
+	rows := []struct {
+		name       string
+		propagator propagation.TextMapPropagator
+		want       []string
+		reason     string
+	}{
+		{"TraceContext", propagation.TraceContext{}, []string{"Traceparent", "Tracestate"}, "baggage is another propagator's"},
+		{"Baggage", propagation.Baggage{}, []string{"Baggage"}, "nobody else was installed"},
+		{"B3", b3{}, zipkin, "what the application installed decides, and not a default"},
+		{"composite", propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, b3{}),
+			append(append([]string{}, w3c...), zipkin...), "all parts write in one pass"},
+		{"empty composite", propagation.NewCompositeTextMapPropagator(), nil, "nobody writes anything"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			tel := newTelemetry(t)
+			var sent http.Header
+			rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(otelhttpclient.WithPropagators(row.propagator))...)
+			req := newRequest(t, withTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://inventory.example/")
+			req.Header.Set("X-Own", "kept")
+			do(t, rt, req)
+
+			want := map[string]bool{"X-Own": true}
+			for _, key := range row.want {
+				want[key] = true
+			}
+			got := map[string]bool{}
+			for key := range sent {
+				got[key] = true
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("headers = %v, want %v: %s", got, want, row.reason)
+			}
+			sc := tel.onlySpan().SpanContext
+			if want["X-B3-Spanid"] && (sent.Get("X-B3-Spanid") != sc.SpanID().String() || sent.Get("X-B3-Traceid") != sc.TraceID().String() || sent.Get("X-B3-Sampled") != "1") {
+				t.Errorf("B3 = %v, want trace %v, span %v, sampled", sent, sc.TraceID(), sc.SpanID())
+			}
+			if want["Traceparent"] && sent.Get("Traceparent") != traceparent(sc) {
+				t.Errorf("traceparent = %q, want %q", sent.Get("Traceparent"), traceparent(sc))
+			}
+		})
+	}
+}
+
+func TestInjectionReplacesAHeaderOfTheSameName(t *testing.T) {
+	stale := "00-11111111111111111111111111111111-2222222222222222-01"
+	rows := []struct {
+		name   string
+		header http.Header
+		reason string
+	}{
+		{"canonical", http.Header{"Traceparent": {stale}}, "a proxy hands on what it got"},
+		{"several values", http.Header{"Traceparent": {stale, stale}}, "none of them is to survive"},
+		{"lower case", http.Header{"traceparent": {stale}}, "it would go out as a second header of that name"},
+		{"odd case", http.Header{"TraceParent": {stale}, "TRACEPARENT": {stale}}, "names of headers know no case"},
+		{"odd case beside canonical", http.Header{"Traceparent": {stale}, "traceParent": {stale}}, "both are that header"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			tel := newTelemetry(t)
+			got := make(chan http.Header, 1)
+			server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+			req := newRequest(t, t.Context(), http.MethodGet, server.URL)
+			maps.Copy(req.Header, row.header)
+			req.Header["x-own"] = []string{"kept"}
+			before := req.Header.Clone()
+			do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
+
+			header, want := <-got, []string{traceparent(tel.onlySpan().SpanContext)}
+			if !reflect.DeepEqual(header["Traceparent"], want) {
+				t.Errorf("traceparent = %q, want %q: %s", header["Traceparent"], want, row.reason)
+			}
+			if !reflect.DeepEqual(header["X-Own"], []string{"kept"}) {
+				t.Errorf("x-own = %q, want it kept", header["X-Own"])
+			}
+			if !reflect.DeepEqual(req.Header, before) {
+				t.Errorf("the caller's header became %q, want it untouched: %q", req.Header, before)
+			}
+		})
+	}
+}
+
+// appender is a propagator of the kind that adds to what is there.
+type appender struct{ propagation.TraceContext }
+
+func (a appender) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	a.TraceContext.Inject(ctx, carrier)
+	carrier.Set("via", strings.Join([]string{carrier.Get("via"), "appender"}, ","))
+}
+
+func TestCallersHeaderIsUntouched(t *testing.T) {
+	tel := newTelemetry(t)
+	var sent http.Header
+	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		// A base may write into the header that it got.
+		req.Header.Set("X-Base", "1")
+		req.Header["X-Roomy"] = append(req.Header["X-Roomy"], "of base")
+		return keepingHeader(&sent)(req)
+	}), tel.options(otelhttpclient.WithPropagators(appender{}))...)
+	req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")
+	roomy := make([]string, 1, 4)
+	roomy[0] = "of the caller"
+	req.Header["X-Roomy"] = roomy
+	req.Header.Set("Via", "caller")
+	before := req.Header.Clone()
+	do(t, rt, req)
+
+	if !reflect.DeepEqual(req.Header, before) {
+		t.Errorf("the caller's header became %q, want %q", req.Header, before)
+	}
+	if got := roomy[:2][1]; got != "" {
+		t.Errorf("%q was written into the caller's array, want nothing", got)
+	}
+	if got, want := sent.Get("Via"), "caller,appender"; got != want {
+		t.Errorf("via = %q, want what the propagator made of what it read, %q", got, want)
+	}
+}
+
+func TestPropagatorInstalledLater(t *testing.T) {
+	if !inOwnProcess(t) {
+		return
+	}
+	tel := newTelemetry(t)
+	var sent http.Header
+	rt := otelhttpclient.NewTransport(keepingHeader(&sent), otelhttpclient.WithTracerProvider(tel.tracers))
+	request := func() http.Header {
+		tel.exporter.Reset()
+		do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+		return sent
+	}
+	if h := request(); len(h) != 0 {
+		t.Errorf("headers = %v before there was a propagator, want none", h)
+	}
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	if h, want := request(), traceparent(tel.onlySpan().SpanContext); h.Get("Traceparent") != want {
+		t.Errorf("traceparent = %q, want %q", h.Get("Traceparent"), want)
+	}
+	otel.SetTextMapPropagator(b3{})
+	if h, want := request(), tel.onlySpan().SpanContext.SpanID().String(); h.Get("X-B3-Spanid") != want || h.Get("Traceparent") != "" {
+		t.Errorf("headers = %v, want those of the propagator that was installed last, with span %v", h, want)
+	}
+}
+
+// panicking is a propagator that breaks in the middle of its work.
+type panicking struct{ propagation.TraceContext }
+
+func (p panicking) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
+	p.TraceContext.Inject(ctx, carrier)
+	carrier.Set("x-own", "overwritten")
+	panic("in the propagator")
+}
+
+func TestPanickingPropagatorDoesNotBreakTheRequest(t *testing.T) {
+	for _, sampler := range []sdktrace.Sampler{sdktrace.AlwaysSample(), sdktrace.NeverSample()} {
+		handled := handleErrors(t)
+		tel := newSampledTelemetry(t, sampler)
+		var sent http.Header
+		rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(otelhttpclient.WithPropagators(panicking{}))...)
+		req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")
+		req.Header.Set("X-Own", "kept")
+		resp, _ := do(t, rt, req)
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: status = %d, want 200", sampler.Description(), resp.StatusCode)
+		}
+		if want := (http.Header{"X-Own": {"kept"}}); !reflect.DeepEqual(sent, want) {
+			t.Errorf("%s: headers = %v, want the caller's alone, %v", sampler.Description(), sent, want)
+		}
+		if texts := handled.texts(); len(texts) != 1 || !strings.Contains(texts[0], "in the propagator") {
+			t.Errorf("%s: handled errors = %q, want the one panic", sampler.Description(), texts)
+		}
+	}
+}
+
+func TestPropagationTargets(t *testing.T) {
+	rows := []struct {
+		targets []string
+		url     string
+		want    bool
+		reason  string
+	}{
+		{nil, "http://anywhere.example/", true, "by default everybody is told"},
+		{[]string{}, "http://anywhere.example/", false, "an empty list trusts nobody"},
+		{[]string{"inventory.example"}, "http://inventory.example/", true, "it is the exact name"},
+		{[]string{"inventory.example"}, "http://INVENTORY.example.:8080/", true, "neither case, final dot nor port are part of a name"},
+		{[]string{"Inventory.EXAMPLE"}, "http://inventory.example/", true, "case does not matter in the option either"},
+		{[]string{"inventory.example"}, "http://evil-inventory.example/", false, "a name is no suffix"},
+		{[]string{"inventory.example"}, "http://inventory.example.evil.test/", false, "a name is no prefix"},
+		{[]string{"inventory.example"}, "http://evil.test/inventory.example", false, "a path is no host"},
+		{[]string{"inventory.example"}, "http://inventory.example@evil.test/", false, "a user is no host"},
+		{[]string{"inventory.example"}, "http://a.inventory.example/", false, "an exact name does not include what is below it"},
+		{[]string{"*.example"}, "http://a.b.example/", true, "every name below is meant"},
+		{[]string{"*.example"}, "http://example/", false, "the name itself is not below itself"},
+		{[]string{"*.example"}, "http://evilexample/", false, "a suffix begins with a dot"},
+		{[]string{"::1"}, "http://[::1]:8080/", true, "brackets are no part of an address"},
+		{[]string{"a.example", "b.example"}, "http://b.example/", true, "any of the list is enough"},
+	}
+	for _, row := range rows {
+		t.Run(fmt.Sprint(row.targets, row.url), func(t *testing.T) {
+			tel := newTelemetry(t)
+			var sent http.Header
+			rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(otelhttpclient.WithPropagationTargets(row.targets...))...)
+			do(t, rt, newRequest(t, t.Context(), http.MethodGet, row.url))
+			if got := sent.Get("Traceparent") != ""; got != row.want {
+				t.Errorf("propagated = %v, want %v: %s", got, row.want, row.reason)
+			}
+			tel.onlySpan() // which there is in any case
+		})
+	}
+}

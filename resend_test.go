@@ -1,0 +1,229 @@
+package otelhttpclient_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// receivedParents keeps the traceparent of each request that a server gets.
+type receivedParents struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (p *receivedParents) add(r *http.Request) (nth int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.list = append(p.list, r.Header.Get("Traceparent"))
+	return len(p.list)
+}
+
+// checkSiblings checks that every span is a child of parent, with the resend
+// counts 0 (which is none), 1, 2, …, and was sent with its own traceparent.
+func checkSiblings(t *testing.T, spans tracetest.SpanStubs, parent trace.Span, received *receivedParents, counts []int64) {
+	t.Helper()
+	var sent []string
+	for i, span := range spans {
+		sent = append(sent, traceparent(span.SpanContext))
+		if got, want := span.Parent.SpanID(), parent.SpanContext().SpanID(); got != want {
+			t.Errorf("parent of attempt %d = %v, want the caller's span, %v", i, got, want)
+		}
+	}
+	slices.SortFunc(spans, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
+	var got []int64
+	for _, span := range spans {
+		count, ok := attrs(span.Attributes)["http.request.resend_count"]
+		if ok && count.AsInt64() == 0 {
+			t.Error("http.request.resend_count = 0, want none for the first attempt")
+		}
+		got = append(got, count.AsInt64())
+	}
+	if !slices.Equal(got, counts) {
+		t.Errorf("http.request.resend_count = %v, want %v (0: none)", got, counts)
+	}
+	want := slices.Clone(received.list)
+	slices.Sort(want)
+	slices.Sort(sent)
+	if !slices.Equal(sent, want) {
+		t.Errorf("the spans' traceparents are\n%q, want those that were received,\n%q", sent, want)
+	}
+	if n := len(slices.Compact(sent)); n != len(spans) {
+		t.Errorf("%d different traceparents, want one for each of %d attempts", n, len(spans))
+	}
+}
+
+func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
+	tel := newTelemetry(t)
+	received := &receivedParents{}
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		received.add(r)
+		switch r.URL.Path {
+		case "/a":
+			http.Redirect(w, r, "/b", http.StatusFound)
+		case "/b":
+			http.Redirect(w, r, "/c", http.StatusTemporaryRedirect)
+		default:
+			_, _ = io.WriteString(w, "here")
+		}
+	})
+	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
+	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+	resp, err := client.Do(newRequest(t, ctx, http.MethodGet, server.URL+"/a"))
+	if err != nil {
+		t.Fatalf("Do() = %v, want no error", err)
+	}
+	if got := drain(t, resp); got != "here" {
+		t.Errorf("body = %q, want %q", got, "here")
+	}
+
+	spans := tel.spans()
+	wantStatus := map[string]int64{server.URL + "/a": 302, server.URL + "/b": 307, server.URL + "/c": 200}
+	if len(spans) != len(wantStatus) {
+		t.Fatalf("%d spans, want one for each of %d hops", len(spans), len(wantStatus))
+	}
+	for _, span := range spans {
+		a := attrs(span.Attributes)
+		if got, want := a["http.response.status_code"].AsInt64(), wantStatus[a["url.full"].Emit()]; got != want {
+			t.Errorf("status of %q = %d, want %d", a["url.full"].Emit(), got, want)
+		}
+		if span.Status.Code != codes.Unset {
+			t.Errorf("status of %q = %v, want Unset", a["url.full"].Emit(), span.Status)
+		}
+	}
+	checkSiblings(t, spans, parent, received, []int64{0, 1, 2})
+}
+
+func TestRedirectToAnotherHostIsPropagatedOnlyToTargets(t *testing.T) {
+	tel := newTelemetry(t)
+	got := make(chan string, 1)
+	stranger := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
+	port := stranger.URL[strings.LastIndexByte(stranger.URL, ':')+1:]
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://localhost:"+port, http.StatusFound)
+	})
+	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport,
+		tel.options(otelhttpclient.WithPropagationTargets("127.0.0.1"))...)}
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatalf("Get() = %v, want no error", err)
+	}
+	drain(t, resp)
+	if h := <-got; h != "" {
+		t.Errorf("traceparent = %q went to a host that is no target, want none", h)
+	}
+	if n := len(tel.spans()); n != 2 {
+		t.Errorf("%d spans, want one for each of 2 hops", n)
+	}
+}
+
+// retry sends a request until it succeeds, as retrying clients do: with the
+// same request, again and again.
+func retry(t *testing.T, client *http.Client, req *http.Request) *http.Response {
+	t.Helper()
+	for range 5 {
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatalf("Do() = %v, want no error", err)
+		}
+		if resp.StatusCode < 500 {
+			return resp
+		}
+		drain(t, resp)
+	}
+	t.Fatal("no success in 5 attempts")
+	return nil
+}
+
+func flakyServer(t *testing.T, received *receivedParents, failures int) *httptest.Server {
+	return newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if received.add(r) <= failures {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "here")
+	})
+}
+
+func TestEveryRetryIsASpanOfItsOwn(t *testing.T) {
+	for name, counts := range map[string][]int64{
+		"retries that nobody tells of": {0, 0, 0},
+		"ContextWithRetries":           {0, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel := newTelemetry(t)
+			received := &receivedParents{}
+			server := flakyServer(t, received, 2)
+			ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
+			if name == "ContextWithRetries" {
+				ctx = otelhttpclient.ContextWithRetries(ctx)
+			}
+			client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+			if got := drain(t, retry(t, client, newRequest(t, ctx, http.MethodGet, server.URL))); got != "here" {
+				t.Errorf("body = %q, want %q", got, "here")
+			}
+			spans := tel.spans()
+			if len(spans) != 3 {
+				t.Fatalf("%d spans, want one for each of 3 attempts", len(spans))
+			}
+			for i, want := range []codes.Code{codes.Error, codes.Error, codes.Unset} {
+				if got := spans[i].Status.Code; got != want {
+					t.Errorf("status of attempt %d = %v, want %v", i, got, want)
+				}
+			}
+			checkSiblings(t, spans, parent, received, counts)
+		})
+	}
+}
+
+func TestRetriesAndRedirectsAreCountedTogether(t *testing.T) {
+	tel := newTelemetry(t)
+	received := &receivedParents{}
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		switch n := received.add(r); {
+		case r.URL.Path == "/a":
+			http.Redirect(w, r, "/b", http.StatusFound)
+		case n < 4:
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
+	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+	drain(t, retry(t, client, newRequest(t, otelhttpclient.ContextWithRetries(ctx), http.MethodGet, server.URL+"/a")))
+	checkSiblings(t, tel.spans(), parent, received, []int64{0, 1, 2, 3})
+}
+
+// A Transport above a retrying base has its one span around all attempts, so a
+// Transport has to be below it. One that is above and one that is below are one
+// request only where the request is the same.
+func TestRetryingRoundTripperAboveTheTransport(t *testing.T) {
+	tel := newTelemetry(t)
+	received := &receivedParents{}
+	server := flakyServer(t, received, 1)
+	inner := otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)
+	retrying := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		for {
+			resp, err := inner.RoundTrip(req.Clone(req.Context()))
+			if err != nil || resp.StatusCode < 500 {
+				return resp, err
+			}
+			drain(t, resp)
+		}
+	})
+	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
+	do(t, retrying, newRequest(t, ctx, http.MethodGet, server.URL))
+	if n := len(tel.spans()); n != 2 {
+		t.Fatalf("%d spans, want one for each of 2 attempts", n)
+	}
+	checkSiblings(t, tel.spans(), parent, received, []int64{0, 0})
+}

@@ -1,0 +1,1084 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/embedded"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// newServer is a server on loopback that is closed with the test.
+func newServer(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// newRequest is a request that is good enough to be made.
+func newRequest(t *testing.T, ctx context.Context, method, url string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		t.Fatalf("NewRequest(%q, %q) = %v, want no error", method, url, err)
+	}
+	return req
+}
+
+// do sends a request and reads its response to the end.
+func do(t *testing.T, rt http.RoundTripper, req *http.Request) (*http.Response, string) {
+	t.Helper()
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("RoundTrip(%s %s) = %v, want no error", req.Method, req.URL, err)
+	}
+	return resp, drain(t, resp)
+}
+
+func drain(t *testing.T, resp *http.Response) string {
+	t.Helper()
+	if resp.Body == nil {
+		return ""
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("reading the body = %v, want no error", err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatalf("Body.Close() = %v, want nil", err)
+	}
+	return string(b)
+}
+
+// reply is a base's response of HTTP/1.1.
+func reply(req *http.Request, status int, body io.ReadCloser) *http.Response {
+	return &http.Response{
+		Status: strconv.Itoa(status) + " " + http.StatusText(status), StatusCode: status,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: body, ContentLength: -1, Request: req,
+	}
+}
+
+// replying is a base that answers every request with that text.
+func replying(status int, body string) roundTripFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		return reply(req, status, io.NopCloser(strings.NewReader(body))), nil
+	}
+}
+
+func TestOneClientSpanPerRequest(t *testing.T) {
+	tel := newTelemetry(t)
+	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "42 left") })
+	host, portText, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(portText)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
+	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+	resp, err := client.Do(newRequest(t, ctx, http.MethodGet, server.URL+"/items/42?limit=10#top"))
+	if err != nil {
+		t.Fatalf("Do() = %v, want no error", err)
+	}
+	if n := len(tel.spans()); n != 0 {
+		t.Errorf("%d spans have ended before the body was read, want none", n)
+	}
+	if got, want := drain(t, resp), "42 left"; got != want {
+		t.Errorf("body = %q, want %q", got, want)
+	}
+
+	span := tel.onlySpan()
+	if got, want := span.Name, "GET"; got != want {
+		t.Errorf("name = %q, want %q", got, want)
+	}
+	if got, want := span.SpanKind, trace.SpanKindClient; got != want {
+		t.Errorf("kind = %v, want %v", got, want)
+	}
+	if got, want := span.Parent.SpanID(), parent.SpanContext().SpanID(); got != want {
+		t.Errorf("parent = %v, want the span in the request's context, %v", got, want)
+	}
+	if got, want := span.SpanContext.TraceID(), parent.SpanContext().TraceID(); got != want {
+		t.Errorf("trace = %v, want %v", got, want)
+	}
+	if got, want := span.Status, (sdktrace.Status{Code: codes.Unset}); got != want {
+		t.Errorf("status = %v, want %v", got, want)
+	}
+	if n := len(span.Events); n != 0 {
+		t.Errorf("%d events %v, want none", n, span.Events)
+	}
+	scope := span.InstrumentationScope
+	if scope.Name != otelhttpclient.ScopeName || scope.Version != otelhttpclient.Version || scope.SchemaURL != semconv.SchemaURL {
+		t.Errorf("scope = %q %q %q, want %q %q %q", scope.Name, scope.Version, scope.SchemaURL,
+			otelhttpclient.ScopeName, otelhttpclient.Version, semconv.SchemaURL)
+	}
+	// All of them: what the conventions call Opt-In is not there.
+	want := map[attribute.Key]attribute.Value{
+		"http.request.method":       attribute.StringValue("GET"),
+		"server.address":            attribute.StringValue(host),
+		"server.port":               attribute.IntValue(port),
+		"url.full":                  attribute.StringValue(server.URL + "/items/42?limit=10#top"),
+		"http.response.status_code": attribute.IntValue(200),
+		"network.protocol.version":  attribute.StringValue("1.1"),
+		"network.peer.address":      attribute.StringValue(host),
+		"network.peer.port":         attribute.IntValue(port),
+	}
+	if got := attrs(span.Attributes); !maps.Equal(got, want) {
+		t.Errorf("attributes\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestSpanWithoutAParentIsARoot(t *testing.T) {
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options()...)
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	if span := tel.onlySpan(); span.Parent.IsValid() || !span.SpanContext.IsValid() {
+		t.Errorf("parent = %v, span = %v, want no parent and a valid span", span.Parent, span.SpanContext)
+	}
+}
+
+// seeingSampler remembers what it was asked.
+type seeingSampler struct {
+	sdktrace.Sampler
+	mu   sync.Mutex
+	seen []sdktrace.SamplingParameters
+}
+
+func (s *seeingSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p.Attributes = slices.Clone(p.Attributes)
+	s.seen = append(s.seen, p)
+	return s.Sampler.ShouldSample(p)
+}
+
+func TestSamplersSeeTheRequest(t *testing.T) {
+	sampler := &seeingSampler{Sampler: sdktrace.NeverSample()}
+	tel := newSampledTelemetry(t, sampler)
+	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options()...)
+	do(t, rt, newRequest(t, t.Context(), http.MethodPost, "https://inventory.example/items?limit=10"))
+
+	if len(sampler.seen) != 1 {
+		t.Fatalf("the sampler was asked %d times, want once", len(sampler.seen))
+	}
+	p := sampler.seen[0]
+	if p.Kind != trace.SpanKindClient || p.Name != "POST" {
+		t.Errorf("the sampler saw kind %v and name %q, want client and %q", p.Kind, p.Name, "POST")
+	}
+	want := map[attribute.Key]attribute.Value{
+		"http.request.method": attribute.StringValue("POST"),
+		"server.address":      attribute.StringValue("inventory.example"),
+		"server.port":         attribute.IntValue(443),
+		"url.full":            attribute.StringValue("https://inventory.example/items?limit=10"),
+	}
+	if got := attrs(p.Attributes); !maps.Equal(got, want) {
+		t.Errorf("attributes at creation\n got %v\nwant %v", got, want)
+	}
+	if n := len(tel.spans()); n != 0 {
+		t.Errorf("%d spans were exported although the sampler dropped them", n)
+	}
+}
+
+func TestSpanOptionsAreAddedAndTheKindStays(t *testing.T) {
+	tel := newTelemetry(t)
+	link := trace.Link{SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})}
+	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
+		otelhttpclient.WithSpanOptions(trace.WithAttributes(attribute.String("peer.service", "inventory")), nil),
+		otelhttpclient.WithSpanOptions(trace.WithLinks(link), trace.WithSpanKind(trace.SpanKindServer)),
+	)...)
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	span := tel.onlySpan()
+	if got, want := attrs(span.Attributes)["peer.service"].Emit(), "inventory"; got != want {
+		t.Errorf("peer.service = %q, want %q", got, want)
+	}
+	if len(span.Links) != 1 || !span.Links[0].SpanContext.Equal(link.SpanContext) {
+		t.Errorf("links = %v, want %v", span.Links, link)
+	}
+	if span.SpanKind != trace.SpanKindClient {
+		t.Errorf("kind = %v, want client", span.SpanKind)
+	}
+}
+
+// startedSpans tells of every span that starts.
+type startedSpans struct {
+	sdktrace.SpanProcessor
+	started chan sdktrace.ReadOnlySpan
+}
+
+func newStartedSpans() *startedSpans {
+	return &startedSpans{
+		SpanProcessor: sdktrace.NewSimpleSpanProcessor(tracetest.NewNoopExporter()),
+		started:       make(chan sdktrace.ReadOnlySpan, 16),
+	}
+}
+
+func (s *startedSpans) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) { s.started <- span }
+
+func TestSpanCoversDialing(t *testing.T) {
+	tel := newTelemetry(t)
+	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
+	dialed := make(chan time.Time, 1)
+	inSpan := make(chan bool, 1)
+	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dialed <- time.Now()
+		inSpan <- trace.SpanFromContext(ctx).IsRecording() && len(tel.spans()) == 0
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	t.Cleanup(base.CloseIdleConnections)
+	do(t, otelhttpclient.NewTransport(base, tel.options()...), newRequest(t, t.Context(), http.MethodGet, server.URL))
+	if !<-inSpan {
+		t.Error("the connection was dialed outside of the span, want inside")
+	}
+	if at, start := <-dialed, tel.onlySpan().StartTime; start.After(at) {
+		t.Errorf("the span started at %v, after the connection was asked for at %v", start, at)
+	}
+}
+
+func TestSpanCoversTLSHandshakeFailure(t *testing.T) {
+	tel := newTelemetry(t)
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	base := &http.Transport{} // which does not know the server's certificate
+	t.Cleanup(base.CloseIdleConnections)
+	resp, err := otelhttpclient.NewTransport(base, tel.options()...).RoundTrip(newRequest(t, t.Context(), http.MethodGet, server.URL))
+	if err == nil {
+		t.Fatalf("RoundTrip() = %v, want an error", resp.Status)
+	}
+	span := tel.onlySpan()
+	if got, want := attrs(span.Attributes)["error.type"].Emit(), "secure_connection_error"; got != want {
+		t.Errorf("error.type = %q, want %q (of %v)", got, want, err)
+	}
+	if span.Status.Code != codes.Error {
+		t.Errorf("status = %v, want Error", span.Status)
+	}
+}
+
+func TestSpanCoversWaitingForAConnection(t *testing.T) {
+	tel := newTelemetry(t)
+	starts := newStartedSpans()
+	tel.tracers.RegisterSpanProcessor(starts)
+	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	base := &http.Transport{MaxConnsPerHost: 1}
+	t.Cleanup(base.CloseIdleConnections)
+	rt := otelhttpclient.NewTransport(base, tel.options()...)
+
+	first, err := rt.RoundTrip(newRequest(t, t.Context(), http.MethodGet, server.URL+"/first"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-starts.started
+	done := make(chan error, 1)
+	second := newRequest(t, t.Context(), http.MethodGet, server.URL+"/second")
+	go func() {
+		resp, err := rt.RoundTrip(second)
+		if err == nil {
+			_, _ = io.Copy(io.Discard, resp.Body)
+			err = resp.Body.Close()
+		}
+		done <- err
+	}()
+	queued := <-starts.started // while the only connection is taken
+	released := time.Now()
+	drain(t, first)
+	if err := <-done; err != nil {
+		t.Fatalf("the second request = %v, want no error", err)
+	}
+	if start := queued.StartTime(); start.After(released) {
+		t.Errorf("the queued span started at %v, want before the connection was free at %v", start, released)
+	}
+	spans := tel.spans()
+	if len(spans) != 2 || spans[1].EndTime.Before(released) {
+		t.Errorf("spans = %v, want two of which the second ends after %v", spans, released)
+	}
+}
+
+// countedTracers is a TracerProvider that counts how often its spans are ended:
+// the SDK's spans forgive a second End.
+type countedTracers struct {
+	embedded.TracerProvider
+	inner trace.TracerProvider
+
+	starts, ends atomic.Int64
+}
+
+func newCountedTracers(inner trace.TracerProvider) *countedTracers {
+	return &countedTracers{inner: inner}
+}
+
+func (c *countedTracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	return &countedTracer{inner: c.inner.Tracer(name, opts...), counts: c}
+}
+
+type countedTracer struct {
+	embedded.Tracer
+	inner  trace.Tracer
+	counts *countedTracers
+}
+
+func (c *countedTracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, span := c.inner.Start(ctx, name, opts...)
+	c.counts.starts.Add(1)
+	counted := &countedSpan{Span: span, counts: c.counts}
+	return trace.ContextWithSpan(ctx, counted), counted
+}
+
+type countedSpan struct {
+	trace.Span
+	counts *countedTracers
+}
+
+func (c *countedSpan) End(opts ...trace.SpanEndOption) {
+	c.counts.ends.Add(1)
+	c.Span.End(opts...)
+}
+
+// brokenBody fails after its text.
+type brokenBody struct {
+	io.Reader
+	err error
+}
+
+func (b *brokenBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = b.err
+	}
+	return n, err
+}
+
+func (b *brokenBody) Close() error { return nil }
+
+type panickingBody struct{}
+
+func (panickingBody) Read([]byte) (int, error) { panic("in Read") }
+func (panickingBody) Close() error             { return nil }
+
+// swallow runs f in a goroutine of its own, which f may end by a panic or by
+// runtime.Goexit. It tells what the panic was.
+func swallow(f func()) (panicked any) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() { panicked = recover() }()
+		f()
+	}()
+	<-done
+	return panicked
+}
+
+func TestSpanEndsExactlyOnce(t *testing.T) {
+	errBase, errBody := errors.New("base failed"), errors.New("body failed")
+	text := func() io.ReadCloser { return io.NopCloser(strings.NewReader("text")) }
+	with := func(body func() io.ReadCloser) roundTripFunc {
+		return func(req *http.Request) (*http.Response, error) { return reply(req, http.StatusOK, body()), nil }
+	}
+	ignore := func(*testing.T, *http.Response) {}
+	readAll := func(t *testing.T, resp *http.Response) {
+		if _, err := io.ReadAll(resp.Body); err != nil {
+			t.Errorf("reading the body = %v, want no error", err)
+		}
+	}
+	rows := []struct {
+		name   string // the path, and so the reason
+		method string
+		base   roundTripFunc
+		opts   []otelhttpclient.Option
+		early  bool // the span ends before RoundTrip returns
+		use    func(*testing.T, *http.Response)
+	}{
+		{name: "base fails", early: true, base: func(*http.Request) (*http.Response, error) { return nil, errBase }},
+		{name: "base returns nothing at all", early: true, base: func(*http.Request) (*http.Response, error) { return nil, nil }},
+		{name: "base panics", early: true, base: func(*http.Request) (*http.Response, error) { panic("in base") }},
+		{name: "base ends the goroutine", early: true, base: func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
+		{name: "no body (nil)", early: true, base: with(func() io.ReadCloser { return nil })},
+		{name: "no body (http.NoBody)", early: true, base: with(func() io.ReadCloser { return http.NoBody })},
+		{name: "no body (http.NoBody), closed", early: true, base: with(func() io.ReadCloser { return http.NoBody }),
+			use: func(_ *testing.T, resp *http.Response) { _ = resp.Body.Close() }},
+		{name: "HEAD", early: true, method: http.MethodHead, base: with(text)},
+		{name: "EndOnHeaders", early: true, base: with(text), opts: []otelhttpclient.Option{otelhttpclient.WithSpanEnd(otelhttpclient.EndOnHeaders)}, use: readAll},
+		{name: "EOF", base: with(text), use: readAll},
+		{name: "EOF, then read again, then Close twice", base: with(text), use: func(t *testing.T, resp *http.Response) {
+			readAll(t, resp)
+			readAll(t, resp)
+			_ = resp.Body.Close()
+			_ = resp.Body.Close()
+		}},
+		{name: "Close without a read", base: with(text), use: func(_ *testing.T, resp *http.Response) { _ = resp.Body.Close() }},
+		{name: "Close in the middle, then read", base: with(text), use: func(_ *testing.T, resp *http.Response) {
+			_, _ = resp.Body.Read(make([]byte, 1))
+			_ = resp.Body.Close()
+			_, _ = io.ReadAll(resp.Body)
+		}},
+		{name: "reading fails, then Close", base: with(func() io.ReadCloser { return &brokenBody{strings.NewReader("te"), errBody} }),
+			use: func(t *testing.T, resp *http.Response) {
+				if _, err := io.ReadAll(resp.Body); err != errBody { //nolint:errorlint // the same value
+					t.Errorf("reading the body = %v, want %v itself", err, errBody)
+				}
+				_ = resp.Body.Close()
+			}},
+		{name: "reading panics", base: with(func() io.ReadCloser { return panickingBody{} }), use: func(t *testing.T, resp *http.Response) {
+			if got := swallow(func() { _, _ = resp.Body.Read(make([]byte, 1)) }); got != "in Read" {
+				t.Errorf("panic = %v, want it to go on", got)
+			}
+			_ = resp.Body.Close()
+		}},
+		{name: "read and closed by many at once", base: with(text), use: func(_ *testing.T, resp *http.Response) {
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() { _ = resp.Body.Close() })
+			}
+			wg.Wait()
+		}},
+		{name: "never closed", base: with(text), use: ignore},
+		{name: "read in part, never closed", base: with(text), use: func(_ *testing.T, resp *http.Response) { _, _ = resp.Body.Read(make([]byte, 1)) }},
+	}
+	samplers := []struct {
+		name string
+		sdktrace.Sampler
+	}{{"sampled", sdktrace.AlwaysSample()}, {"unsampled", sdktrace.NeverSample()}}
+	for _, sampler := range samplers {
+		for _, row := range rows {
+			t.Run(sampler.name+"/"+row.name, func(t *testing.T) {
+				tel := newSampledTelemetry(t, sampler.Sampler)
+				counted := newCountedTracers(tel.tracers)
+				rt := otelhttpclient.NewTransport(row.base, append(tel.options(otelhttpclient.WithTracerProvider(counted)), row.opts...)...)
+				method := row.method
+				if method == "" {
+					method = http.MethodGet
+				}
+				req := newRequest(t, t.Context(), method, "http://inventory.example/items")
+				early := int64(0)
+				_ = swallow(func() {
+					resp, _ := rt.RoundTrip(req)
+					early = counted.ends.Load()
+					if row.use != nil && resp != nil {
+						row.use(t, resp)
+					}
+				})
+				if !row.early && early != 0 {
+					t.Errorf("ended %d times when RoundTrip returned, want not yet", early)
+				}
+				if row.early && sampler.name == "sampled" && counted.ends.Load() == 0 {
+					t.Error("not ended when RoundTrip returned, want ended")
+				}
+				if points := waitForDuration(t, tel); len(points) != 1 || points[0].Count != 1 {
+					t.Errorf("duration was measured in %d sets, %+v, want once", len(points), points)
+				}
+				starts, ends := counted.starts.Load(), counted.ends.Load()
+				if starts != 1 || ends != 1 && (sampler.name == "sampled" || ends != 0) {
+					t.Errorf("%d spans started and %d were ended, want 1 and 1", starts, ends)
+				}
+			})
+		}
+	}
+}
+
+// waitForDuration waits until a duration was measured, which for a body that was
+// forgotten is when the garbage collector has found it.
+func waitForDuration(t *testing.T, tel *telemetry) []metricdata.HistogramDataPoint[float64] {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.GC() {
+		if m, ok := tel.metric("http.client.request.duration"); ok {
+			return m.Data.(metricdata.Histogram[float64]).DataPoints
+		}
+		runtime.Gosched()
+	}
+	t.Fatal("no duration was measured in 10 s")
+	return nil
+}
+
+func TestPanicOfBaseGoesOn(t *testing.T) {
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) { panic("in base") }), tel.options()...)
+	req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")
+	if got := swallow(func() { _, _ = rt.RoundTrip(req) }); got != "in base" {
+		t.Errorf("panic = %v, want base's own, %q", got, "in base")
+	}
+	if got := tel.onlySpan().Status.Code; got != codes.Error {
+		t.Errorf("status = %v, want Error", got)
+	}
+}
+
+func TestZeroTransport(t *testing.T) {
+	if !inOwnProcess(t) {
+		return
+	}
+	tel := newTelemetry(t)
+	otel.SetTracerProvider(tel.tracers)
+	otel.SetMeterProvider(tel.meters)
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	got := make(chan string, 1)
+	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
+
+	for name, rt := range map[string]*otelhttpclient.Transport{
+		"zero": {}, "NewTransport(nil)": otelhttpclient.NewTransport(nil), "NewTransport(nil, nil)": otelhttpclient.NewTransport(nil, nil),
+	} {
+		tel.exporter.Reset()
+		do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
+		span := tel.onlySpan()
+		if sent, want := <-got, traceparent(span.SpanContext); sent != want {
+			t.Errorf("%s: traceparent = %q, want %q", name, sent, want)
+		}
+		if span.SpanKind != trace.SpanKindClient {
+			t.Errorf("%s: kind = %v, want client", name, span.SpanKind)
+		}
+		if rt.Unwrap() != http.DefaultTransport {
+			t.Errorf("%s: Unwrap() = %v, want http.DefaultTransport", name, rt.Unwrap())
+		}
+		rt.CloseIdleConnections()
+	}
+	m, ok := tel.metric("http.client.request.duration")
+	if !ok {
+		t.Fatal("http.client.request.duration is missing")
+	}
+	if n := m.Data.(metricdata.Histogram[float64]).DataPoints[0].Count; n != 3 {
+		t.Errorf("duration was measured %d times, want 3", n)
+	}
+}
+
+// replaceDefaultTransport makes rt the default until the test ends.
+func replaceDefaultTransport(t *testing.T, rt http.RoundTripper) {
+	t.Helper()
+	before := http.DefaultTransport
+	http.DefaultTransport = rt
+	t.Cleanup(func() { http.DefaultTransport = before })
+}
+
+func TestNilBaseIsTheDefaultOfTheMoment(t *testing.T) {
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(nil, tel.options()...)
+	replaceDefaultTransport(t, replying(http.StatusTeapot, "installed later"))
+	resp, body := do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	if resp.StatusCode != http.StatusTeapot || body != "installed later" {
+		t.Errorf("got %d %q, want the answer of the default transport that was installed later", resp.StatusCode, body)
+	}
+	tel.onlySpan()
+}
+
+func TestTransportAsTheDefaultTransport(t *testing.T) {
+	initial := http.DefaultTransport
+	rows := []struct {
+		name string
+		make func(opts []otelhttpclient.Option) http.RoundTripper
+	}{
+		{"around nil, which must not mean itself", func(opts []otelhttpclient.Option) http.RoundTripper {
+			return otelhttpclient.NewTransport(nil, opts...)
+		}},
+		{"around the former default", func(opts []otelhttpclient.Option) http.RoundTripper {
+			return otelhttpclient.NewTransport(initial, opts...)
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			tel := newTelemetry(t)
+			server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+			replaceDefaultTransport(t, row.make(tel.options()))
+			resp, err := http.Get(server.URL)
+			if err != nil {
+				t.Fatalf("http.Get() = %v, want no error", err)
+			}
+			drain(t, resp)
+			tel.onlySpan()
+
+			// A client of its own with a nil base goes through the default
+			// one: that is one request, and one span.
+			tel.exporter.Reset()
+			resp, err = (&http.Client{Transport: otelhttpclient.NewTransport(nil, tel.options()...)}).Get(server.URL)
+			if err != nil {
+				t.Fatalf("Get() = %v, want no error", err)
+			}
+			drain(t, resp)
+			tel.onlySpan()
+
+			tel.exporter.Reset()
+			do(t, &otelhttpclient.Transport{}, newRequest(t, t.Context(), http.MethodGet, server.URL))
+		})
+	}
+}
+
+// closeCounter is a request body that counts how often it is closed.
+type closeCounter struct {
+	io.Reader
+	closed atomic.Int64
+}
+
+func (c *closeCounter) Close() error { c.closed.Add(1); return nil }
+
+func TestNoTransportAtAllIsAnError(t *testing.T) {
+	replaceDefaultTransport(t, nil)
+	body := &closeCounter{Reader: strings.NewReader("text")}
+	req := newRequest(t, t.Context(), http.MethodPost, "http://inventory.example/")
+	req.Body = body
+	resp, err := otelhttpclient.NewTransport(nil).RoundTrip(req)
+	if err == nil || resp != nil {
+		t.Errorf("RoundTrip() = %v, %v, want an error", resp, err)
+	}
+	if n := body.closed.Load(); n != 1 {
+		t.Errorf("the request body was closed %d times, want once", n)
+	}
+}
+
+func TestNilOptionsChangeNothing(t *testing.T) {
+	tel := newTelemetry(t)
+	opts := tel.options(
+		nil,
+		otelhttpclient.WithTracerProvider(nil),
+		otelhttpclient.WithMeterProvider(nil),
+		otelhttpclient.WithPropagators(nil),
+		otelhttpclient.WithPropagationTargets(),
+		otelhttpclient.WithSpanOptions(nil, nil),
+		otelhttpclient.WithSpanOptions(),
+		otelhttpclient.WithSpanNameFormatter(nil),
+		otelhttpclient.WithClientTrace(nil),
+		otelhttpclient.WithKnownMethods(),
+		otelhttpclient.WithErrorCheck(nil),
+		otelhttpclient.WithOptInAttributes(),
+		otelhttpclient.WithOptInMetrics(),
+		otelhttpclient.WithRequestHook(nil),
+		otelhttpclient.WithResponseHook(nil),
+		otelhttpclient.WithURLFilter(nil),
+		otelhttpclient.WithSensitiveQuery(),
+		otelhttpclient.WithFilter(nil),
+		otelhttpclient.WithFilter(otelhttpclient.ExcludeURLs(nil)),
+		otelhttpclient.WithRequestHeaders(),
+		otelhttpclient.WithResponseHeaders(),
+		otelhttpclient.WithSensitiveHeaders(),
+		otelhttpclient.WithURLTemplate(nil),
+	)
+	var sent string
+	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		sent = req.Header.Get("Traceparent")
+		return reply(req, http.StatusNotFound, io.NopCloser(strings.NewReader("none"))), nil
+	}), opts...)
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://u:p@inventory.example/items?sig=1&a=b"))
+
+	span := tel.onlySpan()
+	if want := traceparent(span.SpanContext); sent != want {
+		t.Errorf("traceparent = %q, want %q", sent, want)
+	}
+	want := map[attribute.Key]attribute.Value{
+		"http.request.method":       attribute.StringValue("GET"),
+		"server.address":            attribute.StringValue("inventory.example"),
+		"server.port":               attribute.IntValue(80),
+		"url.full":                  attribute.StringValue("http://REDACTED:REDACTED@inventory.example/items?sig=REDACTED&a=b"),
+		"http.response.status_code": attribute.IntValue(404),
+		"error.type":                attribute.StringValue("404"),
+		"network.protocol.version":  attribute.StringValue("1.1"),
+	}
+	if got := attrs(span.Attributes); !maps.Equal(got, want) || span.Name != "GET" || span.Status.Code != codes.Error {
+		t.Errorf("span %q %v\n got %v\nwant %v", span.Name, span.Status, got, want)
+	}
+	if _, ok := tel.metric("http.client.request.duration"); !ok {
+		t.Error("http.client.request.duration is missing")
+	}
+}
+
+func TestProvidersInstalledLater(t *testing.T) {
+	if !inOwnProcess(t) {
+		return
+	}
+	got := make(chan http.Header, 1)
+	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+	transports := map[string]*otelhttpclient.Transport{"zero": {}, "NewTransport": otelhttpclient.NewTransport(nil)}
+	for name, rt := range transports {
+		// Requests before there is an SDK are made like without the library.
+		for range 2 {
+			do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
+			if h := (<-got).Get("Traceparent"); h != "" {
+				t.Errorf("%s: traceparent %q was sent without an SDK", name, h)
+			}
+		}
+	}
+
+	// A second SDK in the place of the first is used as well.
+	for _, round := range []string{"the first SDK", "the second SDK"} {
+		tel := newTelemetry(t)
+		otel.SetTracerProvider(tel.tracers)
+		otel.SetMeterProvider(tel.meters)
+		otel.SetTextMapPropagator(propagation.TraceContext{})
+		for name, rt := range transports {
+			tel.exporter.Reset()
+			do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
+			span := tel.onlySpan()
+			if sent, want := (<-got).Get("Traceparent"), traceparent(span.SpanContext); sent != want {
+				t.Errorf("%s, %s: traceparent = %q, want %q", round, name, sent, want)
+			}
+			if attrs(span.Attributes)["url.full"].Emit() != server.URL {
+				t.Errorf("%s, %s: attributes = %v, want url.full = %q among them", round, name, span.Attributes, server.URL)
+			}
+		}
+		m, ok := tel.metric("http.client.request.duration")
+		if !ok {
+			t.Fatalf("%s: http.client.request.duration is missing", round)
+		}
+		if n := m.Data.(metricdata.Histogram[float64]).DataPoints[0].Count; n != uint64(len(transports)) {
+			t.Errorf("%s: duration was measured %d times, want %d", round, n, len(transports))
+		}
+	}
+}
+
+func TestUnwrap(t *testing.T) {
+	base := &http.Transport{}
+	if got := otelhttpclient.NewTransport(base).Unwrap(); got != http.RoundTripper(base) {
+		t.Errorf("Unwrap() = %v, want the base, %v", got, base)
+	}
+	if got := otelhttpclient.NewTransport(nil).Unwrap(); got != http.DefaultTransport {
+		t.Errorf("Unwrap() of a nil base = %v, want http.DefaultTransport", got)
+	}
+}
+
+// idleCloser is a base that counts the calls of CloseIdleConnections.
+type idleCloser struct {
+	roundTripFunc
+	closed int
+}
+
+func (c *idleCloser) CloseIdleConnections() { c.closed++ }
+
+func TestCloseIdleConnections(t *testing.T) {
+	base := &idleCloser{}
+	client := &http.Client{Transport: otelhttpclient.NewTransport(base)}
+	client.CloseIdleConnections()
+	if base.closed != 1 {
+		t.Errorf("CloseIdleConnections reached base %d times, want once", base.closed)
+	}
+	// A base without the method is no reason to fail.
+	otelhttpclient.NewTransport(replying(http.StatusOK, "")).CloseIdleConnections()
+}
+
+func TestDurationOfSampledAndUnsampledRequests(t *testing.T) {
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/missing" {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = io.WriteString(w, "ok")
+	})
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, _ := strconv.Atoi(u.Port())
+	common := []attribute.KeyValue{
+		attribute.String("http.request.method", "GET"),
+		attribute.String("server.address", u.Hostname()),
+		attribute.Int("server.port", port),
+		attribute.String("network.protocol.version", "1.1"),
+	}
+	found := attribute.NewSet(append(slices.Clone(common), attribute.Int("http.response.status_code", 200))...)
+	missing := attribute.NewSet(append(slices.Clone(common), attribute.Int("http.response.status_code", 404), attribute.String("error.type", "404"))...)
+
+	for name, sampler := range map[string]sdktrace.Sampler{"sampled": sdktrace.AlwaysSample(), "unsampled": sdktrace.NeverSample()} {
+		t.Run(name, func(t *testing.T) {
+			tel := newSampledTelemetry(t, sampler)
+			rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)
+			for _, path := range []string{"/items", "/items?b=c", "/missing"} {
+				do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL+path))
+			}
+			m, ok := tel.metric("http.client.request.duration")
+			if !ok {
+				t.Fatal("http.client.request.duration is missing")
+			}
+			if m.Unit != "s" {
+				t.Errorf("unit = %q, want %q", m.Unit, "s")
+			}
+			histogram, ok := m.Data.(metricdata.Histogram[float64])
+			if !ok || histogram.Temporality != metricdata.CumulativeTemporality {
+				t.Fatalf("data = %T, want a histogram of float64", m.Data)
+			}
+			counts := map[attribute.Distinct]uint64{}
+			sum := 0.0
+			for _, p := range histogram.DataPoints {
+				counts[p.Attributes.Equivalent()] = p.Count
+				sum += p.Sum
+				if want := []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}; !slices.Equal(p.Bounds, want) {
+					t.Errorf("buckets = %v, want %v", p.Bounds, want)
+				}
+			}
+			if len(counts) != 2 || counts[found.Equivalent()] != 2 || counts[missing.Equivalent()] != 1 {
+				t.Errorf("points = %+v\nwant 2 of %v and 1 of %v", histogram.DataPoints, found.ToSlice(), missing.ToSlice())
+			}
+			if sum <= 0 {
+				t.Errorf("sum = %v s, want more than 0", sum)
+			}
+			spans := tel.spans()
+			if want := map[string]int{"sampled": 3}[name]; len(spans) != want {
+				t.Fatalf("%d spans, want %d", len(spans), want)
+			}
+			if name == "sampled" {
+				want := 0.0
+				for _, s := range spans {
+					want += s.EndTime.Sub(s.StartTime).Seconds()
+				}
+				if diff := sum - want; diff > 1e-9 || diff < -1e-9 {
+					t.Errorf("sum = %v s, want the spans' duration, %v s", sum, want)
+				}
+			}
+		})
+	}
+}
+
+func TestDurationOfFailedRequests(t *testing.T) {
+	tel := newTelemetry(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	_ = listener.Close()
+	resp, err := otelhttpclient.NewTransport(&http.Transport{}, tel.options()...).RoundTrip(newRequest(t, t.Context(), http.MethodGet, "http://"+addr))
+	if err == nil {
+		t.Fatalf("RoundTrip() = %v, want an error", resp.Status)
+	}
+	m, ok := tel.metric("http.client.request.duration")
+	if !ok {
+		t.Fatal("http.client.request.duration is missing")
+	}
+	points := m.Data.(metricdata.Histogram[float64]).DataPoints
+	if len(points) != 1 || points[0].Count != 1 {
+		t.Fatalf("points = %+v, want one", points)
+	}
+	if v, _ := points[0].Attributes.Value("error.type"); v.Emit() != "connection_error" {
+		t.Errorf("error.type = %q, want %q", v.Emit(), "connection_error")
+	}
+	if v := attrs(tel.onlySpan().Attributes)["error.type"]; v.Emit() != "connection_error" {
+		t.Errorf("error.type of the span = %q, want the metric's, %q", v.Emit(), "connection_error")
+	}
+}
+
+func TestDurationLinksToItsSpan(t *testing.T) {
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(replying(http.StatusOK, "ok"), tel.options()...)
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	m, ok := tel.metric("http.client.request.duration")
+	if !ok {
+		t.Fatal("http.client.request.duration is missing")
+	}
+	exemplars := m.Data.(metricdata.Histogram[float64]).DataPoints[0].Exemplars
+	want := tel.onlySpan().SpanContext.SpanID()
+	if len(exemplars) != 1 || !slices.Equal(exemplars[0].SpanID, want[:]) {
+		t.Errorf("exemplars = %+v, want one that links to span %v", exemplars, want)
+	}
+}
+
+func TestDurationWithoutAnyTracing(t *testing.T) {
+	reader := sdkmetric.NewManualReader()
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	rt := otelhttpclient.NewTransport(replying(http.StatusOK, "ok"), otelhttpclient.WithMeterProvider(meters))
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	var rm metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &rm); err != nil {
+		t.Fatal(err)
+	}
+	if len(rm.ScopeMetrics) != 1 || len(rm.ScopeMetrics[0].Metrics) != 1 {
+		t.Fatalf("metrics = %+v, want the one of the duration", rm.ScopeMetrics)
+	}
+	scope := rm.ScopeMetrics[0].Scope
+	if scope.Name != otelhttpclient.ScopeName || scope.Version != otelhttpclient.Version || scope.SchemaURL != semconv.SchemaURL {
+		t.Errorf("scope = %+v, want %q %q %q", scope, otelhttpclient.ScopeName, otelhttpclient.Version, semconv.SchemaURL)
+	}
+}
+
+func TestConcurrentRequests(t *testing.T) {
+	const clients, requests = 16, 8
+	tel := newTelemetry(t)
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Traceparent")) })
+	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)
+	var received sync.Map
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for range requests {
+				resp, err := (&http.Client{Transport: rt}).Get(server.URL)
+				if err != nil {
+					t.Errorf("Get() = %v, want no error", err)
+					return
+				}
+				b, _ := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				received.Store(string(b), true)
+			}
+		})
+	}
+	wg.Wait()
+	spans := tel.spans()
+	if len(spans) != clients*requests {
+		t.Errorf("%d spans, want %d", len(spans), clients*requests)
+	}
+	for _, s := range spans {
+		if _, ok := received.Load(traceparent(s.SpanContext)); !ok {
+			t.Errorf("the server has not received the traceparent of span %v", s.SpanContext.SpanID())
+		}
+	}
+}
+
+// everyOption switches on whatever looks at a request.
+func everyOption(tel *telemetry) []otelhttpclient.Option {
+	templates, err := otelhttpclient.ServeMuxTemplates("/items/{sku}")
+	if err != nil {
+		tel.t.Fatal(err)
+	}
+	excluded, err := otelhttpclient.ParseExcludedURLs("/healthz$, /ready$")
+	if err != nil {
+		tel.t.Fatal(err)
+	}
+	return tel.options(
+		otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) { _ = req.Header.Get("A") }),
+		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {}),
+		otelhttpclient.WithURLFilter(otelhttpclient.StripQuery),
+		otelhttpclient.WithURLFilter(otelhttpclient.RedactQuery("a")),
+		otelhttpclient.WithURLFilter(otelhttpclient.KeepQuery("a")),
+		otelhttpclient.WithFilter(excluded),
+		otelhttpclient.WithURLTemplate(templates),
+		otelhttpclient.WithSpanNameFormatter(otelhttpclient.URLPathSpanName),
+		otelhttpclient.WithRequestHeaders("*"),
+		otelhttpclient.WithResponseHeaders("*"),
+		otelhttpclient.WithPropagationTargets("inventory.example"),
+		otelhttpclient.WithConnectionTimings(),
+		otelhttpclient.WithOptInAttributes(semconv.URLSchemeKey, semconv.UserAgentOriginalKey, semconv.NetworkTransportKey,
+			semconv.HTTPRequestBodySizeKey, semconv.HTTPResponseBodySizeKey, semconv.URLTemplateKey),
+		otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize,
+			otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration),
+	)
+}
+
+func TestBadRequestsGetTheErrorsOfNetHTTP(t *testing.T) {
+	with := func(change func(*http.Request)) func() *http.Request {
+		return func() *http.Request {
+			req := &http.Request{
+				Method: http.MethodPost,
+				URL:    &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/items"},
+				Header: http.Header{},
+				Body:   io.NopCloser(strings.NewReader("text")),
+			}
+			change(req)
+			return req
+		}
+	}
+	rows := []struct {
+		name string
+		make func() *http.Request
+	}{
+		{"nil URL", with(func(r *http.Request) { r.URL = nil })},
+		{"nil Header", with(func(r *http.Request) { r.Header = nil })},
+		{"nil URL and Header", with(func(r *http.Request) { r.URL, r.Header = nil, nil })},
+		{"nothing but zeroes", func() *http.Request { return &http.Request{} }},
+		{"empty URL", with(func(r *http.Request) { r.URL = &url.URL{} })},
+		{"no host", with(func(r *http.Request) { r.URL.Host = "" })},
+		{"a scheme that nobody knows", with(func(r *http.Request) { r.URL.Scheme = "gopher" })},
+		{"a method that is none", with(func(r *http.Request) { r.Method = "GET /" })},
+		{"a header name that is none", with(func(r *http.Request) { r.Header["a b"] = []string{"c"} })},
+		{"a header value that is none", with(func(r *http.Request) { r.Header["A"] = []string{"b\nc"} })},
+		{"a header without values", with(func(r *http.Request) { r.Header["A"] = nil; r.URL.Host = "" })},
+		{"a host with an @", with(func(r *http.Request) { r.URL.Host = "user:secret@127.0.0.1:1" })},
+		{"a port that is none", with(func(r *http.Request) { r.URL.Host = "127.0.0.1:x" })},
+	}
+	base := &http.Transport{}
+	t.Cleanup(base.CloseIdleConnections)
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			_, want := base.RoundTrip(row.make())
+			if want == nil {
+				t.Fatal("net/http accepts this, want a request that it refuses")
+			}
+			tel := newTelemetry(t)
+			for kind, opts := range map[string][]otelhttpclient.Option{"default": tel.options(), "every option": everyOption(tel)} {
+				req := row.make()
+				body := &closeCounter{Reader: strings.NewReader("text")}
+				if req.Body != nil {
+					req.Body = body
+				}
+				tel.exporter.Reset()
+				resp, err := otelhttpclient.NewTransport(base, opts...).RoundTrip(req)
+				if resp != nil || err == nil || err.Error() != want.Error() {
+					t.Errorf("%s: RoundTrip() = %v, %v, want the error of net/http alone: %v", kind, resp, err, want)
+				}
+				if n := body.closed.Load(); req.Body != nil && n == 0 {
+					t.Errorf("%s: the request body was closed %d times, want it closed", kind, n)
+				}
+				span := tel.onlySpan()
+				if span.Status.Code != codes.Error {
+					t.Errorf("%s: status = %v, want Error", kind, span.Status)
+				}
+				for _, a := range span.Attributes {
+					if strings.Contains(a.Value.Emit(), "secret") {
+						t.Errorf("%s: %s = %q, want no password", kind, a.Key, a.Value.Emit())
+					}
+				}
+				if strings.Contains(span.Status.Description, "secret") {
+					t.Errorf("%s: the status tells %q, want no password", kind, span.Status.Description)
+				}
+			}
+		})
+	}
+}
+
+func TestErrorOfBaseComesBackAsItIs(t *testing.T) {
+	tel := newTelemetry(t)
+	want := errors.New("base failed")
+	_, got := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, want }), tel.options()...).
+		RoundTrip(newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	if got != want { //nolint:errorlint // the same value
+		t.Errorf("error = %v, want base's value, %v", got, want)
+	}
+}
+
+func TestMethodsThatNobodyKnows(t *testing.T) {
+	rows := []struct{ method, name, recorded, original, reason string }{
+		{"", "GET", "GET", "", "an empty method means GET"},
+		{"QUERY", "QUERY", "QUERY", "", "it is one of the conventions'"},
+		{"PURGE", "HTTP", "_OTHER", "PURGE", "it is none of the conventions'"},
+		{"get", "HTTP", "_OTHER", "get", "methods are case-sensitive"},
+	}
+	for _, row := range rows {
+		t.Run(row.method, func(t *testing.T) {
+			tel := newTelemetry(t)
+			server := newServer(t, func(http.ResponseWriter, *http.Request) {})
+			req := newRequest(t, t.Context(), http.MethodGet, server.URL)
+			req.Method = row.method
+			do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
+			span := tel.onlySpan()
+			got := attrs(span.Attributes)
+			if span.Name != row.name || got["http.request.method"].Emit() != row.recorded {
+				t.Errorf("name %q, http.request.method %q, want %q and %q: %s", span.Name, got["http.request.method"].Emit(), row.name, row.recorded, row.reason)
+			}
+			if original, ok := got["http.request.method_original"]; ok != (row.original != "") || ok && original.Emit() != row.original {
+				t.Errorf("http.request.method_original = %q, want %q: %s", original.Emit(), row.original, row.reason)
+			}
+			if req.Method != row.method {
+				t.Errorf("the caller's method became %q, want %q", req.Method, row.method)
+			}
+		})
+	}
+}
