@@ -352,6 +352,7 @@ func (q queryNames) each(query string, f func(value string)) {
 // new key, as some servers read them so, but do not end a value that is to be
 // hidden, as others do not.
 func (q queryNames) find(query string, f func(start, end int)) {
+	plain := isPlain(query)
 	for start := 0; start < len(query); {
 		end := strings.IndexByte(query[start:], '&')
 		if end < 0 {
@@ -359,11 +360,43 @@ func (q queryNames) find(query string, f func(start, end int)) {
 		} else {
 			end += start
 		}
-		if from := q.sensitiveValue(query[start:end]); from >= 0 && start+from < end {
+		from := 0
+		if plain {
+			from = q.plainValue(query[start:end])
+		} else {
+			from = q.sensitiveValue(query[start:end])
+		}
+		if from >= 0 && start+from < end {
 			f(start+from, end)
 		}
 		start = end + 1
 	}
+}
+
+// isPlain reports whether a query is nothing but names and values of letters,
+// digits and the like, as most are. Then it can be taken apart with little
+// effort, as it has to be for each request, sampled or not.
+func isPlain(query string) bool {
+	for i := range len(query) {
+		switch c := query[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '&', c == '=', c == '-', c == '_', c == ',':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// plainValue is sensitiveValue for a plain query.
+func (q queryNames) plainValue(pair string) int {
+	equals := strings.IndexByte(pair, '=')
+	if equals < 0 {
+		return -1
+	}
+	if _, ok := q[strings.ToLower(pair[:equals])]; !ok {
+		return -1
+	}
+	return equals + 1
 }
 
 // sensitiveValue is where, in the text between two ampersands, the value begins
