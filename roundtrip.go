@@ -126,6 +126,7 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	recording := span.IsRecording()
 	in.tracers.observe(req.Context(), span, recording)
 	if !recording && !measuring && !hooked {
+		span.End() // which nobody sees, but each span that was started is ended
 		return in.propagate(ctx, req, s)
 	}
 
@@ -257,7 +258,7 @@ func (rt *roundTrip) fail(sent *http.Request, err error) {
 // ends with it.
 func (rt *roundTrip) answer(sent *http.Request, resp *http.Response) *http.Response {
 	if !rt.recording && !rt.measuring && len(rt.in.responseHooks) == 0 {
-		rt.ended.Store(true)
+		rt.finish(ending{})
 		return resp
 	}
 	call("description of the response", func() { rt.describeResponse(resp) })
@@ -285,21 +286,22 @@ func (rt *roundTrip) finish(e ending) {
 	if !rt.ended.CompareAndSwap(false, true) {
 		return
 	}
+	defer contain("end of the span")
 	if !rt.recording && !rt.measuring {
+		rt.span.End()
 		return
 	}
-	defer contain("end of the span")
 	if e.err != nil {
-		rt.describeFailure(e.err)
+		call("description of the error", func() { rt.describeFailure(e.err) })
 	}
 	rt.connection.done()
 	if rt.recording {
 		rt.describeEnd(e)
-		if e.at.IsZero() {
-			rt.span.End()
-		} else {
-			rt.span.End(trace.WithTimestamp(e.at))
-		}
+	}
+	if e.at.IsZero() {
+		rt.span.End()
+	} else {
+		rt.span.End(trace.WithTimestamp(e.at))
 	}
 	if rt.measuring {
 		rt.meter.record(rt, rt.duration(e.at))
