@@ -22,6 +22,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -380,6 +381,11 @@ func (b *brokenBody) Read(p []byte) (int, error) {
 
 func (b *brokenBody) Close() error { return nil }
 
+// mute is an error that panics when it is asked what it is.
+type mute struct{}
+
+func (mute) Error() string { panic("in Error") }
+
 type panickingBody struct{}
 
 func (panickingBody) Read([]byte) (int, error) { panic("in Read") }
@@ -419,6 +425,7 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 		use    func(*testing.T, *http.Response)
 	}{
 		{name: "base fails", early: true, base: func(*http.Request) (*http.Response, error) { return nil, errBase }},
+		{name: "base fails with an error that cannot tell its text", early: true, base: func(*http.Request) (*http.Response, error) { return nil, mute{} }},
 		{name: "base returns nothing at all", early: true, base: func(*http.Request) (*http.Response, error) { return nil, nil }},
 		{name: "base panics", early: true, base: func(*http.Request) (*http.Response, error) { panic("in base") }},
 		{name: "base ends the goroutine", early: true, base: func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
@@ -490,18 +497,40 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 				if !row.early && early != 0 {
 					t.Errorf("ended %d times when RoundTrip returned, want not yet", early)
 				}
-				if row.early && sampler.name == "sampled" && counted.ends.Load() == 0 {
+				if row.early && counted.ends.Load() == 0 {
 					t.Error("not ended when RoundTrip returned, want ended")
 				}
 				if points := waitForDuration(t, tel); len(points) != 1 || points[0].Count != 1 {
 					t.Errorf("duration was measured in %d sets, %+v, want once", len(points), points)
 				}
 				starts, ends := counted.starts.Load(), counted.ends.Load()
-				if starts != 1 || ends != 1 && (sampler.name == "sampled" || ends != 0) {
+				if starts != 1 || ends != 1 {
 					t.Errorf("%d spans started and %d were ended, want 1 and 1", starts, ends)
 				}
 			})
 		}
+	}
+}
+
+func TestSpansThatNobodySeesEndToo(t *testing.T) {
+	for name, opts := range map[string][]otelhttpclient.Option{
+		"nothing to propagate": {otelhttpclient.WithPropagators(propagation.NewCompositeTextMapPropagator())},
+		"propagated":           nil,
+		"with a request hook":  {otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) {})},
+		"with a response hook": {otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel := newSampledTelemetry(t, sdktrace.NeverSample())
+			counted := newCountedTracers(tel.tracers)
+			rt := otelhttpclient.NewTransport(replying(http.StatusOK, "text"), append(tel.options(
+				otelhttpclient.WithTracerProvider(counted),
+				otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()),
+			), opts...)...)
+			do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+			if starts, ends := counted.starts.Load(), counted.ends.Load(); starts != 1 || ends != 1 {
+				t.Errorf("%d spans started and %d were ended, want 1 and 1", starts, ends)
+			}
+		})
 	}
 }
 

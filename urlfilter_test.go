@@ -1,0 +1,249 @@
+package otelhttpclient_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// recordedURL is what is recorded of a request to that URL, which base gets as
+// it is.
+func recordedURL(t *testing.T, raw string, opts ...otelhttpclient.Option) (full string, all map[attribute.Key]attribute.Value, tel *telemetry) {
+	t.Helper()
+	tel = newTelemetry(t)
+	var sent string
+	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		sent = req.URL.String()
+		return reply(req, http.StatusOK, http.NoBody), nil
+	}), tel.options(opts...)...)
+	req := newRequest(t, t.Context(), http.MethodGet, raw)
+	before := req.URL.String()
+	do(t, rt, req)
+	if sent != before || req.URL.String() != before {
+		t.Errorf("sent %q, the caller's URL is %q, want both as they were: %q", sent, req.URL, before)
+	}
+	all = attrs(tel.onlySpan().Attributes)
+	return all["url.full"].AsString(), all, tel
+}
+
+func TestURLFilters(t *testing.T) {
+	filter := otelhttpclient.WithURLFilter
+	setPath := func(path string) otelhttpclient.URLFilter {
+		return func(u *url.URL) *url.URL { u.Path += path; return u }
+	}
+	rows := []struct {
+		name   string
+		opts   []otelhttpclient.Option
+		url    string
+		want   string
+		reason string
+	}{
+		{"none", nil, "http://h/a?b=c#d", "http://h/a?b=c#d", "what is no credential is recorded as it is"},
+		{"StripQuery", []otelhttpclient.Option{filter(otelhttpclient.StripQuery)}, "http://h/a?b=c&sig=1#d", "http://h/a#d", "the query alone is removed"},
+		{"StripQuery, empty query", []otelhttpclient.Option{filter(otelhttpclient.StripQuery)}, "http://h/a?", "http://h/a", "a question mark without a query says nothing"},
+		{"RedactQuery", []otelhttpclient.Option{filter(otelhttpclient.RedactQuery("email", "name"))}, "http://h/a?z=1&email=a%40b&y&email=c&NAME=d",
+			"http://h/a?z=1&email=REDACTED&y&email=REDACTED&NAME=REDACTED", "every value of the names is replaced; order and the rest stay"},
+		{"RedactQuery, encoded key", []otelhttpclient.Option{filter(otelhttpclient.RedactQuery("email"))}, "http://h/a?e%6Dail=a", "http://h/a?e%6Dail=REDACTED", "the server decodes the key too"},
+		{"RedactQuery and defaults", []otelhttpclient.Option{filter(otelhttpclient.RedactQuery("email"))}, "http://h/?password=p&email=e", "http://h/?password=REDACTED&email=REDACTED", "names are added to the default list"},
+		{"KeepQuery", []otelhttpclient.Option{filter(otelhttpclient.KeepQuery("page", "sig"))}, "http://h/?a=1&page=2&b=3&page=4&sig=5", "http://h/?page=2&page=4&sig=REDACTED", "what is kept is redacted still"},
+		{"KeepQuery, nothing", []otelhttpclient.Option{filter(otelhttpclient.KeepQuery())}, "http://h/?a=1", "http://h/", "nothing is on the list"},
+		{"KeepQuery, exact case", []otelhttpclient.Option{filter(otelhttpclient.KeepQuery("page"))}, "http://h/?PAGE=2", "http://h/", "an allow-list allows what it names"},
+		{"two", []otelhttpclient.Option{filter(setPath("/1")), filter(setPath("/2"))}, "http://h/a", "http://h/a/1/2", "filters run in the order given, each on the result before"},
+		{"nil result", []otelhttpclient.Option{filter(func(*url.URL) *url.URL { return nil })}, "http://h/a", "", "url.full is left out"},
+		{"nil result, then another", []otelhttpclient.Option{filter(func(*url.URL) *url.URL { return nil }), filter(setPath("/x"))}, "http://h/a", "", "no filter gets nil"},
+		{"filter that adds a password", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.User = url.UserPassword("u", "p"); return u })}, "http://h/a", "http://REDACTED:REDACTED@h/a", "the redaction runs last"},
+		{"filter that adds a secret", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.RawQuery = "sig=1"; return u })}, "http://h/a", "http://h/a?sig=REDACTED", "the redaction runs last"},
+		{"another host", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.Host = "any.h:81"; return u })}, "http://tenant.h/a", "http://any.h:81/a", "the host may be what is to be hidden"},
+		{"nil filter", []otelhttpclient.Option{filter(nil)}, "http://h/a?b=c", "http://h/a?b=c", "nil changes nothing"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			got, all, _ := recordedURL(t, row.url, row.opts...)
+			if got != row.want {
+				t.Errorf("url.full of %q = %q, want %q: %s", row.url, got, row.want, row.reason)
+			}
+			if _, ok := all["url.full"]; ok != (row.want != "") {
+				t.Errorf("url.full is there: %v, want %v: %s", ok, row.want != "", row.reason)
+			}
+		})
+	}
+}
+
+func TestBuiltInFiltersOfNil(t *testing.T) {
+	for name, f := range map[string]otelhttpclient.URLFilter{
+		"StripQuery": otelhttpclient.StripQuery, "RedactQuery": otelhttpclient.RedactQuery("a"), "KeepQuery": otelhttpclient.KeepQuery("a"),
+	} {
+		if got := f(nil); got != nil {
+			t.Errorf("%s(nil) = %v, want nil", name, got)
+		}
+	}
+}
+
+func TestHostOfAFilterIsTheHostEverywhere(t *testing.T) {
+	_, all, tel := recordedURL(t, "http://tenant-7.inventory.example:8080/a",
+		otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL { u.Host = "tenant.inventory.example"; return u }))
+	m, ok := tel.metric("http.client.request.duration")
+	if !ok {
+		t.Fatal("http.client.request.duration is missing")
+	}
+	measured := attrs(m.Data.(metricdata.Histogram[float64]).DataPoints[0].Attributes.ToSlice())
+	for where, a := range map[string]map[attribute.Key]attribute.Value{"span": all, "metric": measured} {
+		if a["server.address"].Emit() != "tenant.inventory.example" || a["server.port"].AsInt64() != 80 {
+			t.Errorf("%s: server = %q %d, want the filter's host and its port", where, a["server.address"].Emit(), a["server.port"].AsInt64())
+		}
+		for key, v := range a {
+			if strings.Contains(v.Emit(), "tenant-7") {
+				t.Errorf("%s: %s = %q, want nothing of the host that the filter has replaced", where, key, v.Emit())
+			}
+		}
+	}
+}
+
+func TestDefaultRedaction(t *testing.T) {
+	rows := []struct{ url, want, reason string }{
+		{"https://user:secret@h/", "https://REDACTED:REDACTED@h/", "the conventions' form"},
+		{"https://token@h/", "https://REDACTED:REDACTED@h/", "a user name alone may be a token"},
+		{"http://h/?AWSAccessKeyId=1", "http://h/?AWSAccessKeyId=REDACTED", "of the conventions' list"},
+		{"http://h/?Signature=1", "http://h/?Signature=REDACTED", "of the conventions' list"},
+		{"http://h/?sig=1", "http://h/?sig=REDACTED", "of the conventions' list"},
+		{"http://h/?X-Goog-Signature=1", "http://h/?X-Goog-Signature=REDACTED", "of the conventions' list"},
+		{"http://h/?X-Amz-Signature=1&X-Amz-Credential=2&X-Amz-Security-Token=3&X-Amz-Date=4",
+			"http://h/?X-Amz-Signature=REDACTED&X-Amz-Credential=REDACTED&X-Amz-Security-Token=REDACTED&X-Amz-Date=4", "a date is no secret"},
+		{"http://h/?access_token=1&api_key=2&password=3", "http://h/?access_token=REDACTED&api_key=REDACTED&password=REDACTED", "well-known names of credentials"},
+		{"http://h/?SIG=1&Api_Key=2", "http://h/?SIG=REDACTED&Api_Key=REDACTED", "servers differ about case"},
+		{"http://h/?b=2&sig=1&a=%20+&&c", "http://h/?b=2&sig=REDACTED&a=%20+&&c", "all else stays as it is written"},
+		{"http://h/?sig=", "http://h/?sig=", "there is nothing to hide"},
+		{"http://h/?sig", "http://h/?sig", "there is no value"},
+		{"http://h/?design=1", "http://h/?design=1", "a part of a name is another name"},
+		{"http://h/sig=1", "http://h/sig=1", "a path is no query"},
+	}
+	for _, row := range rows {
+		if got, _, _ := recordedURL(t, row.url); got != row.want {
+			t.Errorf("url.full of %q = %q, want %q: %s", row.url, got, row.want, row.reason)
+		}
+	}
+}
+
+func TestSensitiveQueryIsAFullOverride(t *testing.T) {
+	rows := []struct {
+		names     []string
+		url, want string
+		reason    string
+	}{
+		{[]string{"own"}, "http://h/?own=1&sig=2", "http://h/?own=REDACTED&sig=2", "the default list does not hold any more"},
+		{append(otelhttpclient.DefaultSensitiveQuery(), "own"), "http://h/?own=1&sig=2", "http://h/?own=REDACTED&sig=REDACTED", "the default list can be added to"},
+		{[]string{}, "http://u:p@h/?sig=2", "http://REDACTED:REDACTED@h/?sig=2", "an empty list hides no query, but userinfo still"},
+		{nil, "http://h/?sig=2", "http://h/?sig=REDACTED", "no list at all is the default"},
+	}
+	for _, row := range rows {
+		if got, _, _ := recordedURL(t, row.url, otelhttpclient.WithSensitiveQuery(row.names...)); got != row.want {
+			t.Errorf("url.full of %q with %q = %q, want %q: %s", row.url, row.names, got, row.want, row.reason)
+		}
+	}
+}
+
+func TestExcludedURLs(t *testing.T) {
+	rows := []struct {
+		list, url string
+		traced    bool
+		reason    string
+	}{
+		{"", "http://h/healthz", true, `"" excludes nothing`},
+		{" , ,", "http://h/healthz", true, "empty expressions exclude nothing"},
+		{"healthz", "http://h/healthz", false, "an expression matches anywhere"},
+		{"healthz", "http://h/items", true, "it does not match"},
+		{"/a$, /b$", "http://h/b", false, "one of the list is enough, and space around it is ignored"},
+		{"/a$", "http://h/a/b", true, "an anchor counts"},
+		{"^http://h/", "http://h/a", false, "the whole URL is matched, scheme and host included"},
+		{"debug=1", "http://h/a?debug=1", false, "the query belongs to the URL"},
+		{"user", "http://user:p@h/", true, "user name and password do not"},
+		{`\d{2}`, "http://h/42", false, "it is a regular expression"},
+	}
+	for _, row := range rows {
+		t.Run(row.list+" "+row.url, func(t *testing.T) {
+			filter, err := otelhttpclient.ParseExcludedURLs(row.list)
+			if err != nil {
+				t.Fatalf("ParseExcludedURLs(%q) = %v, want no error", row.list, err)
+			}
+			checkTraced(t, filter, row.url, row.traced, row.reason)
+		})
+	}
+}
+
+// checkTraced checks whether a request is traced, and that one which is not
+// reaches base as it is.
+func checkTraced(t *testing.T, filter otelhttpclient.Filter, url string, traced bool, reason string) {
+	t.Helper()
+	tel := newTelemetry(t)
+	hooked := false
+	var sent *http.Request
+	var answered *http.Response
+	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		sent = req
+		answered, _ = replying(http.StatusOK, "text")(req)
+		return answered, nil
+	}), tel.options(
+		otelhttpclient.WithFilter(filter),
+		otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { hooked = true }),
+	)...)
+	req := newRequest(t, t.Context(), http.MethodGet, url)
+	resp, body := do(t, rt, req)
+	_, measured := tel.metric("http.client.request.duration")
+	if n := len(tel.spans()); (n == 1) != traced || n > 1 || measured != traced || hooked != traced {
+		t.Errorf("%d spans, measured: %v, hooks run: %v, want traced: %v: %s", n, measured, hooked, traced, reason)
+	}
+	if !traced && (sent != req || resp != answered || body != "text" || len(req.Header) != 0) {
+		t.Errorf("base got %p with headers %v, want the caller's request %p untouched", sent, sent.Header, req)
+	}
+}
+
+func TestExcludeURLs(t *testing.T) {
+	filter := otelhttpclient.ExcludeURLs(nil, regexp.MustCompile("/healthz$"), regexp.MustCompile("/ready$"))
+	checkTraced(t, filter, "http://h/ready", false, "the last expression matches")
+	checkTraced(t, filter, "http://h/items", true, "no expression matches")
+	checkTraced(t, otelhttpclient.ExcludeURLs(), "http://h/healthz", true, "there is no expression")
+	for _, req := range []*http.Request{nil, {}} {
+		if !filter(req) {
+			t.Errorf("filter(%v) = false, want true: there is no URL to match", req)
+		}
+	}
+}
+
+func TestRequestIsTracedIfAllFiltersAgree(t *testing.T) {
+	for _, row := range []struct{ first, second, want bool }{
+		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
+	} {
+		tel := newTelemetry(t)
+		rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
+			otelhttpclient.WithFilter(func(*http.Request) bool { return row.first }),
+			otelhttpclient.WithFilter(func(*http.Request) bool { return row.second }))...)
+		do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://h/"))
+		if got := len(tel.spans()) == 1; got != row.want {
+			t.Errorf("filters %v and %v: traced = %v, want %v", row.first, row.second, got, row.want)
+		}
+	}
+}
+
+func TestParseExcludedURLsNamesTheBadExpression(t *testing.T) {
+	for list, bad := range map[string]string{"a(b": "a(b", "ok, [z-a] ,also ok": "[z-a]", "*": "*"} {
+		filter, err := otelhttpclient.ParseExcludedURLs(list)
+		if err == nil || filter != nil {
+			t.Errorf("ParseExcludedURLs(%q) = %v, want an error and no filter", list, err)
+			continue
+		}
+		if !strings.Contains(err.Error(), `"`+bad+`"`) || !strings.HasPrefix(err.Error(), "otelhttpclient: ") {
+			t.Errorf("ParseExcludedURLs(%q) = %v, want an error that names %q", list, err, bad)
+		}
+		if strings.Contains(err.Error(), "also ok") {
+			t.Errorf("ParseExcludedURLs(%q) = %v, want the bad expression alone", list, err)
+		}
+	}
+}
