@@ -149,15 +149,17 @@ func (h *headerCarrier) Set(key, value string) {
 		return
 	}
 	if h.copied == nil {
-		h.copied = make(http.Header, len(h.original)+2)
+		h.copied = maps.Clone(h.original)
 		if h.home == nil {
 			h.home = &outgoing{}
 		}
 		h.values = h.home.values[:0]
-		for k, vv := range h.original {
-			// Clipped, so that an append to the copy cannot write
-			// into the caller's array.
-			h.copied[k] = slices.Clip(vv)
+		for k, vv := range h.copied {
+			if cap(vv) > len(vv) {
+				// An append to the copy must not write into the
+				// caller's array.
+				h.copied[k] = slices.Clip(vv)
+			}
 			h.sloppy = h.sloppy || !isCanonical(k)
 		}
 	}
