@@ -45,7 +45,8 @@ func WithResponseHeaders(patterns ...string) Option {
 // recorded as REDACTED when they are captured; [DefaultSensitiveHeaders] tells
 // the default list. Patterns are those of [WithRequestHeaders]. No pattern at
 // all (a nil list) leaves the default in place; an empty list that is not nil
-// has every captured header recorded as it is.
+// has no value hidden for its header's name. What looks like a credential in a
+// URL or in a query is hidden in any case (see [WithSensitiveQuery]).
 func WithSensitiveHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
 		if given(patterns) {
@@ -62,7 +63,7 @@ func DefaultSensitiveHeaders() []string {
 		"authentication-info", "proxy-authentication-info", "cookie", "cookie2", "set-cookie", "set-cookie2",
 		"*api-key*", "*apikey*", "*api_key*", "*token*", "*secret*", "*password*", "*passwd*", "*credential*",
 		"*signature*", "*-auth", "*-auth-*", "*-authorization", "*session*", "*private-key*", "*access-key*",
-		"x-forwarded-client-cert", "x-amz-content-sha256", "x-hub-signature*",
+		"*subscription-key*", "*jwt*", "x-forwarded-client-cert", "x-amz-content-sha256", "x-hub-signature*",
 	}
 }
 
