@@ -31,7 +31,7 @@ func TestInstrumentClientTracesOnce(t *testing.T) {
 	if client.Transport != once {
 		t.Errorf("Transport after the second InstrumentClient: got %p, want the first's, %p", client.Transport, once)
 	}
-	get(t.Context(), client, server.URL)
+	fetch(t, t.Context(), client, server.URL)
 	tel.onlySpan()
 }
 
@@ -112,10 +112,10 @@ func TestInstrumentClientConcurrently(t *testing.T) {
 			client := &http.Client{Transport: base}
 			otelhttpclient.InstrumentClient(client, tel.options()...)
 			for range calls {
-				get(t.Context(), client, server.URL)
+				fetch(t, t.Context(), client, server.URL)
 			}
 			otelhttpclient.UninstrumentClient(client)
-			get(t.Context(), client, server.URL)
+			fetch(t, t.Context(), client, server.URL)
 			if client.Transport != base {
 				t.Errorf("Transport after UninstrumentClient: got %v, want %v", client.Transport, base)
 			}
@@ -263,7 +263,7 @@ func TestInstrumentDefaultSpansOfHTTP2(t *testing.T) {
 	tel := newTelemetry(t)
 	uninstrument := instrumentDefault(t, tel)
 	defer uninstrument()
-	get(t.Context(), http.DefaultClient, secure.URL)
+	fetch(t, t.Context(), http.DefaultClient, secure.URL)
 	a := attrs(tel.onlySpan().Attributes)
 	for key, want := range map[attribute.Key]string{
 		"url.full":                 secure.URL,
@@ -290,10 +290,10 @@ func TestInstrumentDefaultRequestsUnderWayKeepTheirSpans(t *testing.T) {
 	tel := newTelemetry(t)
 	uninstrument := instrumentDefault(t, tel)
 	var wg sync.WaitGroup
-	wg.Go(func() { get(t.Context(), http.DefaultClient, server.URL+"/traced") })
+	wg.Go(func() { fetch(t, t.Context(), http.DefaultClient, server.URL+"/traced") })
 	<-arrived
 	uninstrument()
-	wg.Go(func() { get(t.Context(), http.DefaultClient, server.URL+"/untraced") })
+	wg.Go(func() { fetch(t, t.Context(), http.DefaultClient, server.URL+"/untraced") })
 	<-arrived
 	close(answer)
 	wg.Wait()
@@ -333,7 +333,7 @@ func TestInstrumentDefaultClosesIdleConnections(t *testing.T) {
 		{"http.DefaultTransport.CloseIdleConnections", http.DefaultTransport.(*http.Transport).CloseIdleConnections},
 		{"after uninstrumenting", func() { uninstrument(); http.DefaultClient.CloseIdleConnections() }},
 	} {
-		get(t.Context(), http.DefaultClient, server.URL)
+		fetch(t, t.Context(), http.DefaultClient, server.URL)
 		if got := <-changed; got != http.StateIdle {
 			t.Fatalf("%s: the connection became %v, want idle first", row.name, got)
 		}
@@ -435,7 +435,7 @@ func TestInstrumentDefaultConcurrently(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			get(ctx, http.DefaultClient, secure.URL)
+			fetch(t, ctx, http.DefaultClient, secure.URL)
 		})
 	}
 	wg.Wait()

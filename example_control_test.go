@@ -33,7 +33,7 @@ func ExampleContextWithURLTemplate() {
 	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
 
 	ctx := otelhttpclient.ContextWithURLTemplate(context.Background(), "/items/{sku}")
-	get(ctx, client, "http://example.com/items/42")
+	visit(ctx, client, "http://example.com/items/42")
 
 	show(exporter, "url.template", "url.full")
 	// Output:
@@ -64,10 +64,10 @@ func ExampleServeMuxTemplates() {
 		otelhttpclient.WithURLTemplate(templates))
 
 	ctx := context.Background()
-	get(ctx, client, "http://inventory.example.com/items/42")
-	get(ctx, client, "http://inventory.example.com/items/latest")
-	get(ctx, client, "http://example.com/files/a/b.txt")
-	get(ctx, client, "http://example.com/unknown")
+	visit(ctx, client, "http://inventory.example.com/items/42")
+	visit(ctx, client, "http://inventory.example.com/items/latest")
+	visit(ctx, client, "http://example.com/files/a/b.txt")
+	visit(ctx, client, "http://example.com/unknown")
 	show(exporter)
 
 	_, err = otelhttpclient.ServeMuxTemplates("GET /items/{sku")
@@ -97,8 +97,8 @@ func ExampleWithURLTemplate() {
 			return "" // none is known
 		}))
 
-	get(context.Background(), client, "http://example.com/items/42")
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/items/42")
+	visit(context.Background(), client, "http://example.com/")
 	show(exporter)
 	// Output:
 	// GET /items/{sku}
@@ -126,8 +126,8 @@ func ExampleContextWithoutTracing() {
 	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
 
 	ctx := context.Background()
-	get(otelhttpclient.ContextWithoutTracing(ctx), client, "http://example.com/v1/traces")
-	get(ctx, client, "http://example.com/items")
+	visit(otelhttpclient.ContextWithoutTracing(ctx), client, "http://example.com/v1/traces")
+	visit(ctx, client, "http://example.com/items")
 
 	show(exporter, "url.full")
 	// Output:
@@ -150,7 +150,7 @@ func (e httpExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnly
 	for _, span := range spans {
 		fmt.Println("exported:", span.Name())
 	}
-	get(ctx, e.client, "http://collector.example.com/v1/traces")
+	visit(ctx, e.client, "http://collector.example.com/v1/traces")
 	return nil
 }
 
@@ -172,7 +172,7 @@ func ExampleContextWithoutTracing_exporter() {
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
 
-	get(context.Background(), client, "http://example.com/items")
+	visit(context.Background(), client, "http://example.com/items")
 	// Output:
 	// exported: GET
 }
@@ -191,7 +191,7 @@ func ExampleContextWithAttributes() {
 		otelhttpclient.WithTracerProvider(provider), otelhttpclient.WithMeterProvider(meters))
 
 	ctx := otelhttpclient.ContextWithAttributes(context.Background(), attribute.String("tenant.plan", "free"))
-	get(ctx, client, "http://example.com/")
+	visit(ctx, client, "http://example.com/")
 
 	show(exporter, "tenant.plan")
 	var collected metricdata.ResourceMetrics
@@ -258,7 +258,7 @@ func ExampleWithResponseHeaders() {
 		otelhttpclient.WithTracerProvider(provider),
 		otelhttpclient.WithResponseHeaders("location", "set-cookie"))
 
-	get(context.Background(), client, "http://example.com/jobs")
+	visit(context.Background(), client, "http://example.com/jobs")
 
 	show(exporter, "http.response.header.location", "http.response.header.set-cookie")
 	// Output:
@@ -282,7 +282,7 @@ func ExampleWithSensitiveHeaders() {
 		otelhttpclient.WithResponseHeaders("x-*"),
 		otelhttpclient.WithSensitiveHeaders(append(otelhttpclient.DefaultSensitiveHeaders(), "x-voucher")...))
 
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 
 	show(exporter, "http.response.header.x-voucher")
 	// Output:
@@ -306,9 +306,9 @@ func ExampleWithPropagationTargets() {
 		otelhttpclient.WithPropagationTargets("shop.example.com", "*.internal.example.com"))
 
 	ctx := context.Background()
-	get(ctx, client, "http://shop.example.com/")
-	get(ctx, client, "http://stock.internal.example.com/")
-	get(ctx, client, "http://partner.example.com/")
+	visit(ctx, client, "http://shop.example.com/")
+	visit(ctx, client, "http://stock.internal.example.com/")
+	visit(ctx, client, "http://partner.example.com/")
 	fmt.Println("spans:", len(exporter.GetSpans()))
 	// Output:
 	// shop.example.com true
@@ -329,7 +329,7 @@ func ExampleWithPropagators() {
 		otelhttpclient.WithPropagators(propagation.Baggage{}))
 
 	incoming := propagation.HeaderCarrier{"Baggage": {"tenant=acme"}}
-	get(propagation.Baggage{}.Extract(context.Background(), incoming), client, "http://example.com/")
+	visit(propagation.Baggage{}.Extract(context.Background(), incoming), client, "http://example.com/")
 	// Output:
 	// traceparent "", baggage "tenant=acme"
 }
@@ -346,8 +346,8 @@ func ExampleWithConnectionTimings() {
 		otelhttpclient.WithTracerProvider(provider),
 		otelhttpclient.WithConnectionTimings())
 
-	get(context.Background(), client, "http://example.com/")
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 
 	for _, span := range exporter.GetSpans() {
 		fmt.Println(span.Name)
@@ -391,7 +391,7 @@ func ExampleWithClientTrace() {
 			}
 		}))
 
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 	for _, event := range exporter.GetSpans()[0].Events {
 		fmt.Println(event.Name)
 	}
@@ -410,11 +410,11 @@ func ExampleInstrumentClient() {
 	client := server.Client()
 	otelhttpclient.InstrumentClient(client, otelhttpclient.WithTracerProvider(provider))
 	otelhttpclient.InstrumentClient(client)
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 	fmt.Println("spans:", len(exporter.GetSpans()))
 
 	otelhttpclient.UninstrumentClient(client)
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 	fmt.Println("spans:", len(exporter.GetSpans()))
 	// Output:
 	// spans: 1
@@ -475,7 +475,7 @@ func ExampleWithErrorCheck() {
 			return resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound
 		}))
 
-	get(context.Background(), client, "http://example.com/items/42")
+	visit(context.Background(), client, "http://example.com/items/42")
 
 	fmt.Println(exporter.GetSpans()[0].Status.Code)
 	show(exporter, "http.response.status_code", "error.type")
@@ -526,7 +526,7 @@ func ExampleWithOptInMetrics() {
 		otelhttpclient.WithMeterProvider(meters),
 		otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests, otelhttpclient.MetricResponseBodySize))
 
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 
 	var collected metricdata.ResourceMetrics
 	if err := reader.Collect(context.Background(), &collected); err != nil {
@@ -553,7 +553,7 @@ func ExampleWithSensitiveQuery() {
 		otelhttpclient.WithTracerProvider(provider),
 		otelhttpclient.WithSensitiveQuery(append(otelhttpclient.DefaultSensitiveQuery(), "voucher")...))
 
-	get(context.Background(), client, "http://example.com/?page=2&voucher=abc&token=def")
+	visit(context.Background(), client, "http://example.com/?page=2&voucher=abc&token=def")
 
 	show(exporter, "url.full")
 	// Output:
@@ -612,7 +612,7 @@ func ExampleWithSpanNameFormatter() {
 			return req.Method + " " + req.URL.Hostname()
 		}))
 
-	get(context.Background(), client, "http://shop.example.com/items/42")
+	visit(context.Background(), client, "http://shop.example.com/items/42")
 	show(exporter)
 	// Output:
 	// GET shop.example.com

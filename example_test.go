@@ -25,8 +25,8 @@ import (
 // In the examples, a server of httptest stands for the service that is called;
 // its client leads example.com, and every name below it, there.
 
-// get sends a request and reads the response to its end, where its span ends.
-func get(ctx context.Context, client *http.Client, url string) {
+// visit sends a request and reads the response to its end, where its span ends.
+func visit(ctx context.Context, client *http.Client, url string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		log.Fatal(err)
@@ -144,7 +144,7 @@ func Example_inMemoryExporter() {
 
 	// The code under test.
 	ctx, parent := provider.Tracer("shop").Start(context.Background(), "look up")
-	get(ctx, client, "http://example.com/items/42")
+	visit(ctx, client, "http://example.com/items/42")
 	parent.End()
 
 	span := exporter.GetSpans()[0]
@@ -176,7 +176,7 @@ func ExampleWithRequestHook() {
 			span.SetAttributes(attribute.String("peer.service", "inventory"))
 		}))
 
-	get(context.Background(), client, "http://example.com/items/42")
+	visit(context.Background(), client, "http://example.com/items/42")
 	show(exporter, "peer.service")
 	// Output:
 	// tenant: acme
@@ -204,7 +204,7 @@ func ExampleWithResponseHook() {
 			span.SetAttributes(attribute.Bool("cache.hit", resp.Header.Get("X-Cache") == "HIT"))
 		}))
 
-	get(context.Background(), client, "http://example.com/items/42")
+	visit(context.Background(), client, "http://example.com/items/42")
 	server.Close()
 	if _, err := client.Get("http://example.com/items/42"); err != nil {
 		spans := exporter.GetSpans()
@@ -240,7 +240,7 @@ func ExampleWithURLFilter() {
 		}),
 		otelhttpclient.WithURLFilter(otelhttpclient.StripQuery))
 
-	get(context.Background(), client, "http://example.com/users/alice?page=2")
+	visit(context.Background(), client, "http://example.com/users/alice?page=2")
 	show(exporter, "url.full")
 	// Output:
 	// sent: /users/alice?page=2
@@ -266,9 +266,9 @@ func ExampleParseExcludedURLs() {
 		otelhttpclient.WithTracerProvider(provider),
 		otelhttpclient.WithFilter(untraced))
 
-	get(context.Background(), client, "http://example.com/healthz")
-	get(context.Background(), client, "http://metrics.example.com/push")
-	get(context.Background(), client, "http://example.com/items")
+	visit(context.Background(), client, "http://example.com/healthz")
+	visit(context.Background(), client, "http://metrics.example.com/push")
+	visit(context.Background(), client, "http://example.com/items")
 	show(exporter, "url.full")
 
 	_, err = otelhttpclient.ParseExcludedURLs("/healthz$, [a-")
@@ -335,7 +335,7 @@ func ExampleWithTracerProvider() {
 	client := server.Client()
 	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
 
-	get(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
 
 	scope := exporter.GetSpans()[0].InstrumentationScope
 	fmt.Println(scope.Name, scope.Version == otelhttpclient.Version)

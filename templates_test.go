@@ -193,7 +193,7 @@ func TestTemplateOnMetricsOnlyWhereAskedFor(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			tel := newTelemetry(t)
 			client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options(row.options...)...)}
-			get(otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
+			fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
 			if got := onlyDuration(t, tel)["url.template"].AsString(); got != row.want {
 				t.Errorf("url.template of the duration: got %q, want %q", got, row.want)
 			}
@@ -225,7 +225,7 @@ func TestTemplateOfTheContextAndRedirects(t *testing.T) {
 	defer server.Close()
 	tel := newTelemetry(t)
 	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-	get(otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
+	fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
 	var got []string
 	for _, span := range tel.spans() {
 		got = append(got, span.Name)
@@ -242,7 +242,7 @@ func TestPanickingTemplaterCountsAsNone(t *testing.T) {
 	tel := newTelemetry(t)
 	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options(
 		otelhttpclient.WithURLTemplate(func(*http.Request) string { panic("no template today") }))...)}
-	get(t.Context(), client, server.URL)
+	fetch(t, t.Context(), client, server.URL)
 	if got, want := tel.onlySpan().Name, "GET"; got != want {
 		t.Errorf("name: got %q, want %q", got, want)
 	}

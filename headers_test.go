@@ -1,0 +1,194 @@
+package otelhttpclient_test
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// headerExchange is the headers of a request and of its response.
+type headerExchange struct{ request, response http.Header }
+
+// capture sends a request and returns the headers that its span has recorded,
+// by the names under which it has.
+func (e headerExchange) capture(t *testing.T, start func(*httptest.Server), options ...otelhttpclient.Option) (request, response map[string][]string) {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		maps.Copy(w.Header(), e.response)
+	}))
+	start(server)
+	defer server.Close()
+	tel := newTelemetry(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
+	if err != nil {
+		t.Fatalf("NewRequest = %v, want no error", err)
+	}
+	maps.Copy(req.Header, e.request)
+	resp, err := otelhttpclient.NewTransport(server.Client().Transport, tel.options(options...)...).RoundTrip(req)
+	if err != nil {
+		t.Fatalf("RoundTrip = %v, want no error", err)
+	}
+	resp.Body.Close()
+
+	request, response = map[string][]string{}, map[string][]string{}
+	for _, kv := range tel.onlySpan().Attributes {
+		if name, ok := strings.CutPrefix(string(kv.Key), "http.request.header."); ok {
+			request[name] = kv.Value.AsStringSlice()
+		}
+		if name, ok := strings.CutPrefix(string(kv.Key), "http.response.header."); ok {
+			response[name] = kv.Value.AsStringSlice()
+		}
+	}
+	return request, response
+}
+
+func wantHeaders(t *testing.T, what string, got, want map[string][]string) {
+	t.Helper()
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("recorded headers of the %s: got %q, want %q", what, got, want)
+	}
+}
+
+var ordinary = headerExchange{
+	request: http.Header{
+		"Accept": {"text/plain", "text/html;q=0.5"}, "X-Request-Id": {"7"}, "X-Empty": {""},
+		"Authorization": {"Bearer abc"}, "X-Api-Key": {"abc"}, "Referer": {"https://me:pw@example.test/a?token=abc"},
+	},
+	response: http.Header{
+		"X-Cache": {"HIT", "MISS"}, "Set-Cookie": {"session=abc", "theme=dark"},
+		"Location": {"/jobs/1?access_token=abc&page=1"}, "Content-Location": {"/jobs/1"},
+	},
+}
+
+func TestCapturedHeaders(t *testing.T) {
+	type headers = map[string][]string
+	req, resp := otelhttpclient.WithRequestHeaders, otelhttpclient.WithResponseHeaders
+	for _, row := range []struct {
+		name     string
+		options  []otelhttpclient.Option
+		request  headers
+		response headers
+	}{
+		{"none by default", nil, headers{}, headers{}},
+		{"none are named", []otelhttpclient.Option{req(), resp()}, headers{}, headers{}},
+		{"names in any case, all values", []otelhttpclient.Option{req("aCCept"), resp("X-CACHE")},
+			headers{"accept": {"text/plain", "text/html;q=0.5"}}, headers{"x-cache": {"HIT", "MISS"}}},
+		{"an empty value is one", []otelhttpclient.Option{req("x-empty")}, headers{"x-empty": {""}}, headers{}},
+		{"one that is not there", []otelhttpclient.Option{req("x-nothing")}, headers{}, headers{}},
+		{"a name is no prefix", []otelhttpclient.Option{req("x-request"), resp("cache")}, headers{}, headers{}},
+		{"patterns", []otelhttpclient.Option{req("X-[er]*"), resp("*-?ocation")},
+			headers{"x-request-id": {"7"}, "x-empty": {""}}, headers{"content-location": {"/jobs/1"}}},
+		{"options add up", []otelhttpclient.Option{req("x-empty"), req("x-request-id")},
+			headers{"x-empty": {""}, "x-request-id": {"7"}}, headers{}},
+		{"credentials", []otelhttpclient.Option{req("authorization", "x-api-key"), resp("set-cookie")},
+			headers{"authorization": {"REDACTED"}, "x-api-key": {"REDACTED"}}, headers{"set-cookie": {"REDACTED", "REDACTED"}}},
+		{"URLs", []otelhttpclient.Option{req("referer"), resp("location")},
+			headers{"referer": {"https://REDACTED:REDACTED@example.test/a?token=REDACTED"}},
+			headers{"location": {"/jobs/1?access_token=REDACTED&page=1"}}},
+		{"URLs are filtered", []otelhttpclient.Option{req("referer"), resp("location"), otelhttpclient.WithURLFilter(otelhttpclient.StripQuery)},
+			headers{"referer": {"https://REDACTED:REDACTED@example.test/a"}}, headers{"location": {"/jobs/1"}}},
+		{"the list of credentials replaced", []otelhttpclient.Option{req("authorization", "accept"), otelhttpclient.WithSensitiveHeaders("Acc*")},
+			headers{"authorization": {"Bearer abc"}, "accept": {"REDACTED", "REDACTED"}}, headers{}},
+		{"the list of credentials added to", []otelhttpclient.Option{req("authorization", "accept"),
+			otelhttpclient.WithSensitiveHeaders(append(otelhttpclient.DefaultSensitiveHeaders(), "accept")...)},
+			headers{"authorization": {"REDACTED"}, "accept": {"REDACTED", "REDACTED"}}, headers{}},
+		{"the list of credentials emptied, but for those that look like a query's", []otelhttpclient.Option{req("authorization"),
+			resp("set-cookie"), otelhttpclient.WithSensitiveHeaders([]string{}...)},
+			headers{"authorization": {"Bearer abc"}}, headers{"set-cookie": {"session=REDACTED", "theme=dark"}}},
+		{"no list of credentials", []otelhttpclient.Option{resp("set-cookie"), otelhttpclient.WithSensitiveHeaders()},
+			headers{}, headers{"set-cookie": {"REDACTED", "REDACTED"}}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for protocol, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": http2Server} {
+				request, response := ordinary.capture(t, start, row.options...)
+				wantHeaders(t, "request over "+protocol, request, row.request)
+				wantHeaders(t, "response over "+protocol, response, row.response)
+			}
+		})
+	}
+}
+
+// Recorded is what is sent, with what hooks and the propagator have added.
+func TestCapturedHeadersAreThoseThatAreSent(t *testing.T) {
+	request, _ := ordinary.capture(t, (*httptest.Server).Start,
+		otelhttpclient.WithRequestHeaders("x-hook", "traceparent", "x-request-id"),
+		otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
+			req.Header.Set("X-Hook", "was here")
+			req.Header.Del("X-Request-Id")
+		}))
+	if got := request["traceparent"]; len(got) != 1 || !strings.HasPrefix(got[0], "00-") {
+		t.Errorf("traceparent: got %q, want the one that was sent", got)
+	}
+	delete(request, "traceparent")
+	wantHeaders(t, "request", request, map[string][]string{"x-hook": {"was here"}})
+}
+
+func TestEveryHeaderMayBeAskedFor(t *testing.T) {
+	request, response := ordinary.capture(t, (*httptest.Server).Start,
+		otelhttpclient.WithRequestHeaders("*"), otelhttpclient.WithResponseHeaders("*"))
+	for _, name := range []string{"accept", "x-request-id", "x-empty", "authorization", "x-api-key", "referer", "traceparent"} {
+		if _, ok := request[name]; !ok {
+			t.Errorf("request headers: got %q, want %s among them", request, name)
+		}
+	}
+	for _, name := range []string{"x-cache", "set-cookie", "location", "content-location", "date"} {
+		if _, ok := response[name]; !ok {
+			t.Errorf("response headers: got %q, want %s among them", response, name)
+		}
+	}
+	for name, values := range request {
+		if strings.Contains(strings.Join(values, " "), "abc") {
+			t.Errorf("request header %s: got %q, want no credentials", name, values)
+		}
+	}
+	for name, values := range response {
+		if strings.Contains(strings.Join(values, " "), "abc") {
+			t.Errorf("response header %s: got %q, want no credentials", name, values)
+		}
+	}
+}
+
+// The well-known headers with credentials are on the default list, whatever
+// else is.
+func TestDefaultSensitiveHeaders(t *testing.T) {
+	for _, name := range []string{
+		"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Amz-Security-Token",
+		"X-Csrf-Token", "X-Goog-Iap-Jwt-Assertion", "Api-Key", "Ocp-Apim-Subscription-Key", "X-Vault-Token",
+		"X-Access-Token", "X-Client-Secret", "Private-Token", "X-Hub-Signature-256",
+	} {
+		request, _ := headerExchange{request: http.Header{name: {"abc"}}}.capture(t, (*httptest.Server).Start, otelhttpclient.WithRequestHeaders(name))
+		wantHeaders(t, "request", request, map[string][]string{strings.ToLower(name): {"REDACTED"}})
+	}
+	list := otelhttpclient.DefaultSensitiveHeaders()
+	list[0] = "changed"
+	if got := otelhttpclient.DefaultSensitiveHeaders()[0]; got == "changed" {
+		t.Errorf("the default list after a change to what was returned: got %q first, want it unchanged", got)
+	}
+}
+
+// A malformed pattern is reported, and matches nothing; the others hold.
+func TestMalformedHeaderPatterns(t *testing.T) {
+	for name, option := range map[string]func(...string) otelhttpclient.Option{
+		"WithRequestHeaders":   otelhttpclient.WithRequestHeaders,
+		"WithResponseHeaders":  otelhttpclient.WithResponseHeaders,
+		"WithSensitiveHeaders": otelhttpclient.WithSensitiveHeaders,
+	} {
+		t.Run(name, func(t *testing.T) {
+			errs := handleErrors(t)
+			otelhttpclient.NewTransport(nil, option("x-fine", "[a-"))
+			if got := errs.texts(); len(got) != 1 || !strings.Contains(got[0], name) || !strings.Contains(got[0], "[a-") {
+				t.Errorf("handled errors: got %q, want one that names %s and [a-", got, name)
+			}
+		})
+	}
+	handleErrors(t)
+	request, _ := ordinary.capture(t, (*httptest.Server).Start, otelhttpclient.WithRequestHeaders("[a-", "x-request-id"))
+	wantHeaders(t, "request", request, map[string][]string{"x-request-id": {"7"}})
+}

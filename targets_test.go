@@ -1,0 +1,173 @@
+package otelhttpclient_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/baggage"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// told is a service that notes which of its hosts were told of the trace, and
+// which of the baggage. It answers /to/HOST/REST with a redirect to /REST of
+// that host.
+type told struct {
+	mu      sync.Mutex
+	calls   []string
+	traced  []string
+	baggage []string
+}
+
+func (s *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls = append(s.calls, r.Host)
+	if r.Header.Get("Traceparent") != "" {
+		s.traced = append(s.traced, r.Host)
+	}
+	if r.Header.Get("Baggage") != "" {
+		s.baggage = append(s.baggage, r.Host)
+	}
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/to/"); ok {
+		host, path, _ := strings.Cut(rest, "/")
+		http.Redirect(w, r, "//"+host+"/"+path, http.StatusFound)
+	}
+}
+
+func TestPropagationTargetsHoldForRedirects(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		tls  bool
+	}{{"HTTP/1.1", false}, {"HTTP/2", true}} {
+		t.Run(row.name, func(t *testing.T) {
+			service := &told{}
+			server := httptest.NewUnstartedServer(service)
+			scheme := "http"
+			if row.tls {
+				scheme = "https"
+				server.EnableHTTP2 = true
+				server.StartTLS()
+			} else {
+				server.Start()
+			}
+			defer server.Close()
+			tel := newTelemetry(t)
+			client := server.Client()
+			base := client.Transport.(*http.Transport)
+			if row.tls {
+				// The certificate is not for names as deep as these.
+				base.TLSClientConfig.InsecureSkipVerify = true
+			}
+			client.Transport = otelhttpclient.NewTransport(base, tel.options(
+				otelhttpclient.WithPropagationTargets("example.com"),
+				otelhttpclient.WithPropagationTargets("*.ours.example.com"))...) // they add up
+
+			member, err := baggage.NewMember("tenant", "acme")
+			if err != nil {
+				t.Fatalf("NewMember = %v, want no error", err)
+			}
+			bag, err := baggage.New(member)
+			if err != nil {
+				t.Fatalf("baggage.New = %v, want no error", err)
+			}
+			fetch(t, baggage.ContextWithBaggage(t.Context(), bag), client,
+				scheme+"://example.com/to/a.b.ours.example.com/to/other.example.com/to/notours.example.com/to/ours.example.com/to/example.com/end")
+
+			wantCalls := []string{"example.com", "a.b.ours.example.com", "other.example.com", "notours.example.com", "ours.example.com", "example.com"}
+			if !slices.Equal(service.calls, wantCalls) {
+				t.Fatalf("hosts called: got %q, want %q", service.calls, wantCalls)
+			}
+			want := []string{"example.com", "a.b.ours.example.com", "example.com"}
+			if !slices.Equal(service.traced, want) {
+				t.Errorf("hosts told of the trace: got %q, want %q", service.traced, want)
+			}
+			if !slices.Equal(service.baggage, want) {
+				t.Errorf("hosts told of the baggage: got %q, want %q", service.baggage, want)
+			}
+			spans := tel.spans()
+			if got, want := len(spans), len(wantCalls); got != want {
+				t.Fatalf("spans: got %d, want %d, one for every host", got, want)
+			}
+			for i, span := range spans {
+				if got := attrs(span.Attributes)["http.request.resend_count"].AsInt64(); got != int64(i) {
+					t.Errorf("http.request.resend_count of call %d: got %d, want %d", i, got, i)
+				}
+			}
+		})
+	}
+}
+
+// What counts is where the request goes, not what it says about that.
+func TestPropagationTargetsGoByTheURLNotByTheHostHeader(t *testing.T) {
+	service := &told{}
+	server := httptest.NewServer(service)
+	defer server.Close()
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options(otelhttpclient.WithPropagationTargets("example.com"))...)
+	for _, row := range []struct{ url, host string }{
+		{server.URL, "example.com"},
+		{"http://example.com/", "elsewhere.test"},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, row.url, nil)
+		if err != nil {
+			t.Fatalf("NewRequest = %v, want no error", err)
+		}
+		req.Host = row.host
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatalf("RoundTrip = %v, want no error", err)
+		}
+		resp.Body.Close()
+	}
+	if want := []string{"elsewhere.test"}; !slices.Equal(service.traced, want) {
+		t.Errorf("hosts told of the trace: got %q, want %q", service.traced, want)
+	}
+}
+
+// The caller's own header is the caller's business.
+func TestPropagationTargetsKeepTheCallersHeader(t *testing.T) {
+	service := &told{}
+	server := httptest.NewServer(service)
+	defer server.Close()
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options(otelhttpclient.WithPropagationTargets("trusted.test"))...)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		t.Fatalf("NewRequest = %v, want no error", err)
+	}
+	req.Header.Set("Baggage", "mine=1")
+	resp, err := rt.RoundTrip(req)
+	if err != nil {
+		t.Fatalf("RoundTrip = %v, want no error", err)
+	}
+	resp.Body.Close()
+	if len(service.traced) != 0 || len(service.baggage) != 1 {
+		t.Errorf("hosts told: got %q of the trace and %q of the baggage, want none and the one that the caller told", service.traced, service.baggage)
+	}
+}
+
+// What can be no host is reported, and trusts nobody.
+func TestPropagationTargetsThatCannotBeHosts(t *testing.T) {
+	for _, bad := range []string{"", "*", "*.", "http://example.com", "example.com:8080", "example.com/path", "a.*.example.com", "user@example.com", "exa mple.com"} {
+		t.Run(bad, func(t *testing.T) {
+			errs := handleErrors(t)
+			service := &told{}
+			server := httptest.NewServer(service)
+			defer server.Close()
+			client := server.Client()
+			client.Transport = otelhttpclient.NewTransport(client.Transport, newTelemetry(t).options(otelhttpclient.WithPropagationTargets(bad))...)
+			if got := errs.texts(); len(got) != 1 || !strings.Contains(got[0], "WithPropagationTargets") {
+				t.Errorf("handled errors: got %q, want one that names the option", got)
+			}
+			fetch(t, t.Context(), client, "http://example.com/path")
+			if len(service.traced) != 0 {
+				t.Errorf("hosts told of the trace: got %q, want none", service.traced)
+			}
+		})
+	}
+}
