@@ -472,7 +472,7 @@ func TestTimingsThroughAProxy(t *testing.T) {
 			if got, want := a["url.full"].AsString(), row.target.URL; got != want {
 				t.Errorf("url.full: got %q, want %q", got, want)
 			}
-			if got, want := net.JoinHostPort(a["network.peer.address"].AsString(), a["network.peer.port"].Emit()), proxyURL.Host; got != want {
+			if got, want := net.JoinHostPort(a["network.peer.address"].AsString(), a["network.peer.port"].String()), proxyURL.Host; got != want {
 				t.Errorf("network.peer: got %s, want the proxy, %s", got, want)
 			}
 		})
@@ -574,7 +574,7 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 		if got := a["network.protocol.version"].AsString(); got != "2" {
 			t.Errorf("network.protocol.version: got %q, want 2", got)
 		}
-		peers = append(peers, a["network.peer.address"].AsString()+":"+a["network.peer.port"].Emit())
+		peers = append(peers, a["network.peer.address"].AsString()+":"+a["network.peer.port"].String())
 		wantSeconds(t, span, timingWait, noticeable)
 		if _, ok := a[timingConnect]; ok {
 			established++
