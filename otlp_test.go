@@ -2,6 +2,7 @@ package otelhttpclient_test
 
 import (
 	"context"
+	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
@@ -174,10 +175,10 @@ func TestSpansArriveOverOTLP(t *testing.T) {
 		if got := span.GetStatus(); got.GetCode() != want.status || got.GetMessage() != "" {
 			t.Errorf("%s: status = %v, want %v without a message", name, got, want.status)
 		}
-		if got, want := trace.SpanID(span.GetParentSpanId()), parent.SpanContext().SpanID(); got != want {
-			t.Errorf("%s: parent = %v, want the caller's span, %v", name, got, want)
+		if got, want := hex.EncodeToString(span.GetParentSpanId()), parent.SpanContext().SpanID().String(); got != want {
+			t.Errorf("%s: parent = %q, want the caller's span, %v", name, got, want)
 		}
-		if got, want := trace.TraceID(span.GetTraceId()), parent.SpanContext().TraceID(); got != want {
+		if got, want := hex.EncodeToString(span.GetTraceId()), parent.SpanContext().TraceID().String(); got != want {
 			t.Errorf("%s: trace = %v, want %v", name, got, want)
 		}
 		if start, end := span.GetStartTimeUnixNano(), span.GetEndTimeUnixNano(); start == 0 || end <= start {
