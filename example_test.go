@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"go.opentelemetry.io/otel"
@@ -15,6 +16,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -341,4 +344,67 @@ func ExampleWithTracerProvider() {
 	fmt.Println(scope.Name, scope.Version == otelhttpclient.Version)
 	// Output:
 	// github.com/otelhttpclient/otelhttpclient true
+}
+
+// Which requests are traced is a matter of filters: each of them may refuse.
+func ExampleWithFilter() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithFilter(otelhttpclient.ExcludeURLs(regexp.MustCompile(`/healthz$`))),
+		otelhttpclient.WithFilter(func(req *http.Request) bool { return req.URL.Hostname() != "metrics.example.com" }))
+
+	visit(context.Background(), client, "http://example.com/healthz")
+	visit(context.Background(), client, "http://metrics.example.com/push")
+	visit(context.Background(), client, "http://example.com/items")
+	show(exporter, "url.full")
+	// Output:
+	// GET
+	//   url.full = http://example.com/items
+}
+
+// Metrics go to the global provider, or to the one given here.
+func ExampleWithMeterProvider() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	reader := sdkmetric.NewManualReader()
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithMeterProvider(meters))
+	visit(context.Background(), client, "http://example.com/")
+
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		log.Fatal(err)
+	}
+	for _, metric := range collected.ScopeMetrics[0].Metrics {
+		fmt.Println(metric.Name, metric.Unit)
+	}
+	// Output:
+	// http.client.request.duration s
+}
+
+// What all spans of a client have in common is given once.
+func ExampleWithSpanOptions() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithSpanOptions(trace.WithAttributes(attribute.String("peer.service", "inventory"))))
+
+	visit(context.Background(), client, "http://example.com/")
+	show(exporter, "peer.service")
+	// Output:
+	// GET
+	//   peer.service = inventory
 }
