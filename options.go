@@ -123,9 +123,9 @@ func WithSpanNameFormatter(format func(*http.Request) string) Option {
 }
 
 // URLPathSpanName names a span after its request's path: "/items/42". Use it
-// with [WithSpanNameFormatter] only where a service has few distinct paths: names of high cardinality make traces hard to group, and a
-// path may hold what should not be recorded. [WithURLTemplate] is the better
-// way to get such names.
+// with [WithSpanNameFormatter] only where a service has few distinct paths:
+// names of high cardinality make traces hard to group, and a path may hold what
+// should not be recorded. [WithURLTemplate] is the better way to get such names.
 func URLPathSpanName(req *http.Request) string {
 	if req == nil || req.URL == nil {
 		return ""
