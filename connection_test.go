@@ -185,9 +185,9 @@ func TestTimingOfFirstByteIsNotThatOfTheBody(t *testing.T) {
 	}
 }
 
-// spanOf is the span of the request to a URL. Spans that end at the same time do
+// timedSpanOf is the span of the request to a URL. Spans that end at the same time do
 // so in any order.
-func spanOf(t *testing.T, tel *telemetry, url string) tracetest.SpanStub {
+func timedSpanOf(t *testing.T, tel *telemetry, url string) tracetest.SpanStub {
 	t.Helper()
 	for _, span := range tel.spans() {
 		if attrs(span.Attributes)["url.full"].AsString() == url {
@@ -225,7 +225,7 @@ func TestTimingOfWaitingInASaturatedPool(t *testing.T) {
 	close(answer)
 	wg.Wait()
 
-	queued := spanOf(t, tel, server.URL+"/queued")
+	queued := timedSpanOf(t, tel, server.URL+"/queued")
 	// It has waited for a connection that was never idle.
 	wantTimings(t, queued, timingReused, timingWait, timingFirstByte)
 	wantReused(t, queued, true)
@@ -419,7 +419,7 @@ func TestTimingsOfADialThatComesTooLate(t *testing.T) {
 	close(over)
 	<-late
 
-	first, second := spanOf(t, tel, server.URL+"/first"), spanOf(t, tel, server.URL+"/second")
+	first, second := timedSpanOf(t, tel, server.URL+"/first"), timedSpanOf(t, tel, server.URL+"/second")
 	wantTimings(t, first, timingReused, timingWait, timingConnect, timingFirstByte)
 	wantReused(t, first, false)
 	wantTimings(t, second, timingReused, timingWait, timingFirstByte)
