@@ -1,6 +1,7 @@
 package otelhttpclient
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -50,12 +51,34 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req == nil {
 		return base.RoundTrip(req)
 	}
+	if _, known := base.(*http.Transport); t.wrapped == nil && !known {
+		return t.throughDefault(base, req)
+	}
+	return t.roundTrip(base, req)
+}
+
+func (t *Transport) roundTrip(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	rt, sent := t.instrumentation().begin(req)
 	if rt == nil {
 		resp, err := base.RoundTrip(sent)
 		return restoreRequest(resp, sent, req), err
 	}
 	return rt.send(base, req, sent)
+}
+
+// throughDefault sends a request through a default transport that is not
+// net/http's. That may be a wrapper around this very Transport, whose nil base
+// would lead back to it without end: a request that comes here again goes
+// through net/http's own.
+func (t *Transport) throughDefault(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+	type key struct{}
+	ctx := req.Context()
+	if before, ok := ctx.Value(key{}).(*http.Request); ok && sameRequest(before, req) {
+		return initialDefault.RoundTrip(req)
+	}
+	marked := req.WithContext(context.WithValue(ctx, key{}, req))
+	resp, err := t.roundTrip(base, marked)
+	return restoreRequest(resp, marked, req), err
 }
 
 // CloseIdleConnections calls the method of that name on base, where base has
