@@ -33,14 +33,13 @@ const (
 // cancelledByCaller reports whether err tells of a request that the caller has
 // cancelled on purpose, in contrast to one whose time was up.
 func cancelledByCaller(ctx context.Context, err error) bool {
-	if ctx.Err() != context.Canceled || deadlinePassed(ctx) {
+	if deadlinePassed(ctx) || isTimeout(context.Cause(ctx)) {
 		return false
 	}
-	cause := context.Cause(ctx)
-	if isTimeout(cause) {
-		return false
+	if isRequestCanceled(err) {
+		return true // through Request.Cancel, as no time was up
 	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, cause) || isRequestCanceled(err)
+	return ctx.Err() == context.Canceled && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
 }
 
 // deadlinePassed reports whether the context's time is up, also in the moment

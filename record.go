@@ -237,8 +237,13 @@ func (r *recorder) word(w string) string {
 		for start > 0 && isSchemeByte(w[start-1]) {
 			start--
 		}
-		return w[:start] + r.urlText(w[start:])
+		return r.fragment(w[:start]) + r.urlText(w[start:])
 	}
+	return r.fragment(w)
+}
+
+// fragment is a word without a scheme, which may be a part of a URL still.
+func (r *recorder) fragment(w string) string {
 	if at := strings.LastIndexByte(w, '@'); at >= 0 && strings.IndexByte(w[:at], ':') >= 0 {
 		w = redacted + ":" + redacted + w[at:]
 	}
@@ -426,21 +431,25 @@ func (q queryNames) nested(value string) bool {
 	if hasUserinfo(value) {
 		return true
 	}
-	if strings.IndexByte(value, '%') < 0 {
-		return false
+	// Gateways encode what is encoded already.
+	for range 4 {
+		decoded := unescape(value)
+		if decoded == value {
+			return false
+		}
+		value = decoded
+		if hasUserinfo(value) {
+			return true
+		}
+		_, query, ok := strings.Cut(value, "?")
+		if !ok {
+			query = value
+		}
+		if strings.IndexByte(query, '=') >= 0 && q.redact(query) != query {
+			return true
+		}
 	}
-	decoded := unescape(value)
-	if decoded == value {
-		return false
-	}
-	if hasUserinfo(decoded) {
-		return true
-	}
-	_, query, ok := strings.Cut(decoded, "?")
-	if !ok {
-		query = decoded
-	}
-	return strings.IndexByte(query, '=') >= 0 && q.redact(query) != query
+	return false
 }
 
 // unescape decodes what is validly percent-encoded, and leaves the rest.

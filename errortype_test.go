@@ -1,0 +1,488 @@
+package otelhttpclient_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+)
+
+// failure is a way for a request to fail.
+type failure struct {
+	name, reason string
+	want         string // error.type
+	status       int    // http.response.status_code, 0: none
+	// run makes the request through wrap's Transport, and returns its error.
+	run func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error
+}
+
+func get(t *testing.T, rt http.RoundTripper, url string) error {
+	t.Helper()
+	_, err := exchange(rt, newConventionsRequest(t, t.Context(), "GET", url, nil))
+	return err
+}
+
+// againstRaw is a request to a server that does to the connection what serve
+// does.
+func againstRaw(serve func(net.Conn)) func(*testing.T, func(http.RoundTripper) http.RoundTripper) error {
+	return func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error {
+		return get(t, wrap(&http.Transport{DisableKeepAlives: true}), newRawServer(t, serve))
+	}
+}
+
+func writing(text string) func(net.Conn) {
+	return func(c net.Conn) { io.WriteString(c, text) }
+}
+
+func againstHandler(version string, h http.HandlerFunc) func(*testing.T, func(http.RoundTripper) http.RoundTripper) error {
+	return func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error {
+		w := newWire(t, version, h)
+		return get(t, wrap(w.base), w.URL)
+	}
+}
+
+// stall answers, if at all, with the beginning of a body, and then waits until
+// the client has gone.
+func stall(headers bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if headers {
+			io.WriteString(w, "beginning")
+			w.(http.Flusher).Flush()
+		}
+		<-r.Context().Done()
+	}
+}
+
+func abort(headers bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if headers {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "beginning")
+			w.(http.Flusher).Flush()
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func failures() []failure {
+	var list []failure
+	add := func(name, reason, want string, status int, run func(*testing.T, func(http.RoundTripper) http.RoundTripper) error) {
+		list = append(list, failure{name, reason, want, status, run})
+	}
+	type wrapper = func(http.RoundTripper) http.RoundTripper
+
+	add("refused port", "none could be established", "connection_error", 0, func(t *testing.T, wrap wrapper) error {
+		return get(t, wrap(&http.Transport{}), closedPort(t))
+	})
+	add("refused proxy", "none could be established", "connection_error", 0, func(t *testing.T, wrap wrapper) error {
+		proxy := newConventionsRequest(t, t.Context(), "GET", closedPort(t), nil).URL
+		return get(t, wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
+	})
+	add("name that does not resolve", "the resolver says so", "name_resolution_error", 0, func(t *testing.T, wrap wrapper) error {
+		return get(t, wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: "shop.invalid", IsNotFound: true}}
+		}}), "http://shop.invalid/")
+	})
+	add("name resolution that times out", "timeout comes first", "timeout", 0, func(t *testing.T, wrap wrapper) error {
+		return get(t, wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "i/o timeout", Name: "shop.invalid", IsTimeout: true}}
+		}}), "http://shop.invalid/")
+	})
+	add("untrusted certificate", "unknown authority", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
+		return get(t, wrap(untrusting()), newWire(t, "2", func(http.ResponseWriter, *http.Request) {}).URL)
+	})
+	add("certificate for another name", "", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
+		w := newWire(t, "2", func(http.ResponseWriter, *http.Request) {})
+		roots := x509.NewCertPool()
+		roots.AddCert(w.Certificate())
+		base := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "shop.invalid"}}
+		defer base.CloseIdleConnections()
+		return get(t, wrap(base), w.URL)
+	})
+	add("TLS versions that do not meet", "an alert of the server's", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
+		w := newWire(t, "2", func(http.ResponseWriter, *http.Request) {})
+		base := w.base.Clone()
+		base.TLSClientConfig.MaxVersion = tls.VersionTLS11
+		return get(t, wrap(base), w.URL)
+	})
+	add("https to a server that speaks http", "", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
+		w := newWire(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+		return get(t, wrap(w.base), "https://"+w.Listener.Addr().String())
+	})
+
+	add("closed before the answer", "EOF", "response_ended", 0, againstRaw(func(net.Conn) {}))
+	add("closed before the answer, hijacked", "EOF", "response_ended", 0, againstHandler("1.1", func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err == nil {
+			c.Close()
+		}
+	}))
+	// net/http tells of half a header line as of a malformed one, not of the EOF.
+	add("closed in the header", "malformed MIME header", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Le")))
+	add("closed in a body of known length", "unexpected EOF", "response_ended", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning")))
+	add("closed in a chunk", "unexpected EOF", "response_ended", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbeginning")))
+	add("closed between chunks", "unexpected EOF", "response_ended", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbeg\r\n")))
+	reset := func(text string) func(net.Conn) {
+		return func(c net.Conn) {
+			if text != "" {
+				io.WriteString(c, text)
+				// The client has the text when it says so by another byte.
+				bufio.NewReader(c).ReadByte()
+			}
+			c.(*net.TCPConn).SetLinger(0)
+		}
+	}
+	add("reset before the answer", "ECONNRESET", "response_ended", 0, againstRaw(reset("")))
+	add("reset in the body", "ECONNRESET", "response_ended", 200, func(t *testing.T, wrap wrapper) error {
+		url := newRawServer(t, reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning"))
+		body, more := io.Pipe()
+		defer body.Close()
+		resp, err := wrap(&http.Transport{DisableKeepAlives: true}).RoundTrip(newConventionsRequest(t, t.Context(), "POST", url, body))
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		go more.Write([]byte("!"))
+		_, err = io.Copy(io.Discard, resp.Body)
+		return err
+	})
+	for _, version := range []string{"1.1", "2"} {
+		add("aborted before the answer, HTTP/"+version, "on HTTP/2 the stream is reset", "response_ended", 0, againstHandler(version, abort(false)))
+		add("aborted in the body, HTTP/"+version, "on HTTP/2 the stream is reset", "response_ended", 200, againstHandler(version, abort(true)))
+	}
+
+	add("nonsense", "no status line", "http_protocol_error", 0, againstRaw(writing("220 mail.invalid ESMTP\r\n\r\n")))
+	add("nonsense for a status", "", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 abc OK\r\n\r\n")))
+	add("nonsense for a header", "", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 200 OK\r\nno colon\r\n\r\n")))
+	add("nonsense for a length", "", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")))
+	add("nonsense for a chunk's length", "", "http_protocol_error", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")))
+	add("header without end", "MaxResponseHeaderBytes", "http_protocol_error", 0, func(t *testing.T, wrap wrapper) error {
+		url := newRawServer(t, func(c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\n")
+			for {
+				if _, err := io.WriteString(c, "X: y\r\n"); err != nil {
+					return
+				}
+			}
+		})
+		return get(t, wrap(&http.Transport{MaxResponseHeaderBytes: 4096}), url)
+	})
+	add("gzip that is none", "", "http_protocol_error", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
+
+	const soon = 50 * time.Millisecond
+	for _, version := range []string{"1.1", "2"} {
+		add("ResponseHeaderTimeout, HTTP/"+version, "", "timeout", 0, func(t *testing.T, wrap wrapper) error {
+			w := newWire(t, version, stall(false))
+			base := w.base.Clone()
+			base.ResponseHeaderTimeout = soon
+			return get(t, wrap(base), w.URL)
+		})
+		for _, headers := range []bool{false, true} {
+			where, status := "before the answer", 0
+			if headers {
+				where, status = "in the body", 200
+			}
+			where += ", HTTP/" + version
+			add("Client.Timeout "+where, "", "timeout", status, func(t *testing.T, wrap wrapper) error {
+				w := newWire(t, version, stall(headers))
+				client := &http.Client{Transport: wrap(w.base), Timeout: soon}
+				resp, err := client.Get(w.URL)
+				if err != nil {
+					return err
+				}
+				defer resp.Body.Close()
+				_, err = io.Copy(io.Discard, resp.Body)
+				return err
+			})
+			withContext := func(name, reason string, deadline func(context.Context) (context.Context, context.CancelFunc)) {
+				add(name+" "+where, reason, "timeout", status, func(t *testing.T, wrap wrapper) error {
+					w := newWire(t, version, stall(headers))
+					ctx, cancel := deadline(t.Context())
+					defer cancel()
+					_, err := exchange(wrap(w.base), newConventionsRequest(t, ctx, "GET", w.URL, nil))
+					return err
+				})
+			}
+			withContext("context deadline", "", func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(ctx, soon)
+			})
+			withContext("context deadline with a cause", "the cause is what net/http returns", func(ctx context.Context) (context.Context, context.CancelFunc) {
+				return context.WithTimeoutCause(ctx, soon, errors.New("too slow for us"))
+			})
+			withContext("cancelled with a deadline's error as cause", "the cause tells", func(ctx context.Context) (context.Context, context.CancelFunc) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				timer := time.AfterFunc(soon, func() { cancel(fmt.Errorf("budget: %w", context.DeadlineExceeded)) })
+				return ctx, func() { timer.Stop(); cancel(nil) }
+			})
+		}
+	}
+	add("TLS handshake timeout", "", "timeout", 0, func(t *testing.T, wrap wrapper) error {
+		l, err := net.Listen("tcp", "127.0.0.1:0") // which accepts, and says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return get(t, wrap(&http.Transport{TLSHandshakeTimeout: soon}), "https://"+l.Addr().String())
+	})
+	return list
+}
+
+func TestErrorTypeOfRealFailures(t *testing.T) {
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			tel := newTelemetry(t)
+			err := f.run(t, func(base http.RoundTripper) http.RoundTripper {
+				if b, ok := base.(*http.Transport); ok {
+					t.Cleanup(b.CloseIdleConnections)
+				}
+				return tel.transport(base)
+			})
+			if err == nil {
+				t.Fatal("error = nil, want one")
+			}
+			span := tel.onlySpan()
+			wantAttribute(t, span.Attributes, "error.type", f.want)
+			wantStatus(t, span, codes.Error)
+			if span.Status.Description == "" {
+				t.Errorf("status description is empty, want the text of %q", err)
+			}
+			if len(span.Events) != 0 {
+				t.Errorf("span events = %v, want none: RecordError is not called", span.Events)
+			}
+			point := pointAttributes(tel.secondsOf("http.client.request.duration"))
+			wantAttribute(t, point, "error.type", f.want)
+			var status any
+			if f.status != 0 {
+				status = f.status
+			}
+			wantAttribute(t, span.Attributes, "http.response.status_code", status)
+			wantAttribute(t, point, "http.response.status_code", status)
+			if t.Failed() {
+				t.Logf("the error was %#v: %v; %s", err, err, f.reason)
+			}
+		})
+	}
+}
+
+func TestErrorTypeSameOnSpanAndUnsampledMetric(t *testing.T) {
+	for _, f := range failures() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			tel := newSampledTelemetry(t, neverSample)
+			_ = f.run(t, func(base http.RoundTripper) http.RoundTripper {
+				if b, ok := base.(*http.Transport); ok {
+					t.Cleanup(b.CloseIdleConnections)
+				}
+				return tel.transport(base)
+			})
+			if n := len(tel.spans()); n != 0 {
+				t.Errorf("%d spans, want none", n)
+			}
+			wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", f.want)
+		})
+	}
+}
+
+type namedError struct {
+	name string
+	err  error
+}
+
+func (e *namedError) Error() string     { return "named" }
+func (e *namedError) ErrorType() string { return e.name }
+func (e *namedError) Unwrap() error     { return e.err }
+
+type typedError struct{ err error }
+
+func (e *typedError) Error() string { return "typed" }
+func (e *typedError) Unwrap() error { return e.err }
+
+type valueError string
+
+func (e valueError) Error() string { return string(e) }
+
+type panickingError struct{}
+
+func (panickingError) Error() string     { return "panicking" }
+func (panickingError) ErrorType() string { panic("no type today") }
+
+func TestErrorTypeOfErrorValues(t *testing.T) {
+	plain := errors.New("plain")
+	for _, test := range []struct {
+		name string
+		err  error
+		want string
+	}{
+		{"an ErrorType method comes first", &namedError{"quota_exceeded", context.DeadlineExceeded}, "quota_exceeded"},
+		{"also that of a wrapped error", fmt.Errorf("call: %w", &namedError{"quota_exceeded", nil}), "quota_exceeded"},
+		{"but not where it says nothing", &namedError{"", context.DeadlineExceeded}, "timeout"},
+		{"nor where it panics", panickingError{}, "github.com/otelhttpclient/otelhttpclient_test.panickingError"},
+		{"timeout comes before name resolution", &net.DNSError{IsTimeout: true}, "timeout"},
+		{"name resolution comes before connection", &net.OpError{Op: "dial", Err: &net.DNSError{}}, "name_resolution_error"},
+		{"unreachable host", &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, "connection_error"},
+		{"a dial that is reset", &net.OpError{Op: "dial", Err: syscall.ECONNRESET}, "connection_error"},
+		{"a read that is reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, "response_ended"},
+		{"a write into a broken pipe", &net.OpError{Op: "write", Err: syscall.EPIPE}, "response_ended"},
+		{"EOF", fmt.Errorf("broken: %w", io.EOF), "response_ended"},
+		{"the innermost type that says something", &typedError{fmt.Errorf("wrapped: %w", &net.OpError{Op: "read", Err: plain})}, "*net.OpError"},
+		{"a type that wraps what says nothing", fmt.Errorf("wrapped: %w", &typedError{fmt.Errorf("wrapped: %w", plain)}), "*otelhttpclient_test.typedError"},
+		{"a value type has its package's path", valueError("value"), "github.com/otelhttpclient/otelhttpclient_test.valueError"},
+		{"joined errors", errors.Join(plain, &typedError{}), "*otelhttpclient_test.typedError"},
+		{"never *errors.errorString", plain, "_OTHER"},
+		{"never *fmt.wrapError", fmt.Errorf("twice: %w", fmt.Errorf("once: %w", plain)), "_OTHER"},
+		{"never *fmt.wrapErrors", fmt.Errorf("%w and %w", plain, plain), "_OTHER"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			handleErrors(t)
+			tel := newTelemetry(t)
+			base := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, test.err })
+			if err := get(t, tel.transport(base), "http://shop.invalid/"); err != test.err {
+				t.Errorf("error = %v, want the same value that base returned: %v", err, test.err)
+			}
+			wantAttribute(t, tel.onlySpan().Attributes, "error.type", test.want)
+			wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", test.want)
+		})
+	}
+}
+
+// What the caller has cancelled on purpose is no error: the status is unset,
+// and there is no error.type.
+func TestCancellationIsNoError(t *testing.T) {
+	onBothVersions(t, func(t *testing.T, version string) {
+		for _, test := range []struct {
+			name string
+			with func(context.Context) (context.Context, func())
+		}{
+			{"WithCancel", func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancel(ctx)
+				return ctx, cancel
+			}},
+			{"WithCancelCause", func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				return ctx, func() { cancel(errors.New("the user has left")) }
+			}},
+			{"WithCancelCause, and a cause that names its type", func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithCancelCause(ctx)
+				return ctx, func() { cancel(&namedError{"user_left", nil}) }
+			}},
+			{"WithTimeout, cancelled before", func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithTimeout(ctx, time.Hour)
+				return ctx, cancel
+			}},
+			{"WithTimeoutCause, cancelled before", func(ctx context.Context) (context.Context, func()) {
+				ctx, cancel := context.WithTimeoutCause(ctx, time.Hour, errors.New("too slow for us"))
+				return ctx, cancel
+			}},
+		} {
+			for _, headers := range []bool{false, true} {
+				name := test.name + ", before the answer"
+				if headers {
+					name = test.name + ", in the body"
+				}
+				for _, timeout := range []time.Duration{0, time.Hour} {
+					t.Run(fmt.Sprintf("%s, Client.Timeout %v", name, timeout), func(t *testing.T) {
+						t.Parallel()
+						tel := newTelemetry(t)
+						arrived := make(chan struct{})
+						w := newWire(t, version, func(w http.ResponseWriter, r *http.Request) {
+							close(arrived)
+							stall(headers)(w, r)
+						})
+						ctx, cancel := test.with(t.Context())
+						defer cancel()
+						client := &http.Client{Transport: tel.transport(w.base), Timeout: timeout}
+						if !headers {
+							go func() { <-arrived; cancel() }()
+						}
+						resp, err := client.Do(newConventionsRequest(t, ctx, "GET", w.URL, nil))
+						if headers {
+							if err != nil {
+								t.Fatal(err)
+							}
+							cancel()
+							_, err = io.Copy(io.Discard, resp.Body)
+							resp.Body.Close()
+						}
+						if err == nil {
+							t.Fatal("error = nil, want that of the cancellation")
+						}
+						span := tel.onlySpan()
+						wantStatus(t, span, codes.Unset)
+						wantAttribute(t, span.Attributes, "error.type", nil)
+						wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", nil)
+					})
+				}
+			}
+		}
+	})
+}
+
+func TestCancellationOfADialIsNoError(t *testing.T) {
+	tel := newTelemetry(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	base := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		cancel()
+		<-ctx.Done()
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}}
+	if _, err := exchange(tel.transport(base), newConventionsRequest(t, ctx, "GET", closedPort(t), nil)); err == nil {
+		t.Fatal("error = nil, want that of the cancellation")
+	}
+	wantStatus(t, tel.onlySpan(), codes.Unset)
+	wantAttribute(t, tel.onlySpan().Attributes, "error.type", nil)
+}
+
+// Request.Cancel is another way to cancel on purpose.
+func TestCancellationByRequestCancelIsNoError(t *testing.T) {
+	onBothVersions(t, func(t *testing.T, version string) {
+		tel := newTelemetry(t)
+		cancel := make(chan struct{})
+		w := newWire(t, version, func(w http.ResponseWriter, r *http.Request) {
+			close(cancel)
+			stall(false)(w, r)
+		})
+		req := newConventionsRequest(t, t.Context(), "GET", w.URL, nil)
+		//lint:ignore SA1019 it works still, and so has to be known
+		req.Cancel = cancel
+		if _, err := exchange(tel.transport(w.base), req); err == nil {
+			t.Fatal("error = nil, want that of the cancellation")
+		}
+		wantStatus(t, tel.onlySpan(), codes.Unset)
+		wantAttribute(t, tel.onlySpan().Attributes, "error.type", nil)
+	})
+}
+
+// A request that fails on its own while its context is fine, or that the caller
+// cancels when it has failed, is an error.
+func TestCancellationAfterAFailureChangesNothing(t *testing.T) {
+	tel := newTelemetry(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+		cancel()
+		return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	})
+	exchange(tel.transport(base), newConventionsRequest(t, ctx, "GET", "http://shop.invalid/", nil))
+	wantStatus(t, tel.onlySpan(), codes.Error)
+	wantAttribute(t, tel.onlySpan().Attributes, "error.type", "connection_error")
+}
+
+func TestErrorTypeOfAnErrorResponseStandsWhenItsBodyFails(t *testing.T) {
+	tel := newTelemetry(t)
+	url := newRawServer(t, writing("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nbeginning"))
+	if err := get(t, tel.transport(&http.Transport{}), url); err == nil {
+		t.Fatal("error = nil, want that of the body")
+	}
+	wantAttribute(t, tel.onlySpan().Attributes, "error.type", "503")
+	wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", "503")
+}
