@@ -57,16 +57,6 @@ func (o *observer) counts() (started, ended int) {
 	return o.started, o.ends
 }
 
-// next returns a channel that is closed when the next span ends.
-func (o *observer) next() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.changed == nil {
-		o.changed = make(chan struct{})
-	}
-	return o.changed
-}
-
 func (o *observer) spans() []sdktrace.ReadOnlySpan {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -100,7 +90,7 @@ func (w *witness) exported(t testing.TB) string {
 	for _, s := range w.spans() {
 		fmt.Fprintf(&b, "span %s\nstatus %s\n", s.Name(), s.Status().Description)
 		for _, kv := range s.Attributes() {
-			fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.Emit())
+			fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.String())
 			for _, v := range kv.Value.AsStringSlice() {
 				b.WriteString(v + "\n")
 			}
@@ -108,7 +98,7 @@ func (w *witness) exported(t testing.TB) string {
 		for _, e := range s.Events() {
 			fmt.Fprintf(&b, "event %s\n", e.Name)
 			for _, kv := range e.Attributes {
-				fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.Emit())
+				fmt.Fprintf(&b, "%s=%s\n", kv.Key, kv.Value.String())
 			}
 		}
 	}

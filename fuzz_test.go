@@ -245,7 +245,7 @@ func FuzzRecordedURL(f *testing.F) {
 func stringOf(s trace.ReadOnlySpan, key string) string {
 	for _, kv := range s.Attributes() {
 		if string(kv.Key) == key {
-			return kv.Value.Emit()
+			return kv.Value.String()
 		}
 	}
 	return ""

@@ -66,7 +66,7 @@ func TestRequestHook(t *testing.T) {
 	if got, want := span.Name, "inventory: items"; got != want {
 		t.Errorf("name = %q, want %q", got, want)
 	}
-	if got, want := attrs(span.Attributes)["peer.service"].Emit(), "inventory"; got != want {
+	if got, want := attrs(span.Attributes)["peer.service"].String(), "inventory"; got != want {
 		t.Errorf("peer.service = %q, want %q", got, want)
 	}
 	if header.Get("X-Request-Id") != "42" || header.Get("X-Own") != "of the hook" {
@@ -124,11 +124,11 @@ func TestResponseHook(t *testing.T) {
 	}
 	span := tel.onlySpan()
 	got := attrs(span.Attributes)
-	if got["items"].Emit() != "3" || span.Name != "renamed" {
-		t.Errorf("items = %q, name = %q, want what the hook has set, %q and %q", got["items"].Emit(), span.Name, "3", "renamed")
+	if got["items"].String() != "3" || span.Name != "renamed" {
+		t.Errorf("items = %q, name = %q, want what the hook has set, %q and %q", got["items"].String(), span.Name, "3", "renamed")
 	}
-	if got["error.type"].Emit() != "missing" || span.Status.Code != codes.Ok {
-		t.Errorf("error.type = %q, status = %v, want the hook to win with %q and Ok", got["error.type"].Emit(), span.Status, "missing")
+	if got["error.type"].String() != "missing" || span.Status.Code != codes.Ok {
+		t.Errorf("error.type = %q, status = %v, want the hook to win with %q and Ok", got["error.type"].String(), span.Status, "missing")
 	}
 }
 
@@ -152,7 +152,7 @@ func TestResponseHookSeesTheFailure(t *testing.T) {
 	if calls != 1 || len(span.Events) != 1 {
 		t.Errorf("the hook ran %d times and left %d events, want once each", calls, len(span.Events))
 	}
-	if got, want := attrs(span.Attributes)["error.type"].Emit(), "own"; got != want {
+	if got, want := attrs(span.Attributes)["error.type"].String(), "own"; got != want {
 		t.Errorf("error.type = %q, want the hook to win with %q", got, want)
 	}
 	if span.Status.Code != codes.Error {
@@ -223,7 +223,7 @@ func TestPanicsOfCallbacksDoNotBreakTheRequest(t *testing.T) {
 				t.Errorf("got %d %q, want 200 %q", resp.StatusCode, body, "text")
 			}
 			span := tel.onlySpan()
-			if got := attrs(span.Attributes)["url.full"].Emit(); span.Name != row.wantName || got != row.wantURL {
+			if got := attrs(span.Attributes)["url.full"].String(); span.Name != row.wantName || got != row.wantURL {
 				t.Errorf("name %q, url.full %q, want %q and %q: %s", span.Name, got, row.wantName, row.wantURL, row.reason)
 			}
 			if span.Status.Code != codes.Unset {

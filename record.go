@@ -120,7 +120,8 @@ func (r *recorder) redact(u *url.URL) string {
 
 func (r *recorder) redactOpaque(opaque string) string {
 	rest, authority := strings.CutPrefix(opaque, "//")
-	end := strings.IndexAny(rest, "/?#")
+	// Nobody has parsed this: only a slash surely ends what may be a password.
+	end := strings.IndexByte(rest, '/')
 	if end < 0 {
 		end = len(rest)
 	}
@@ -236,6 +237,10 @@ func (r *recorder) word(w string) string {
 		start := i
 		for start > 0 && isSchemeByte(w[start-1]) {
 			start--
+		}
+		// What looks like a scheme may be the value of a parameter.
+		if clean := r.query.redact(w); start > 0 && clean != w {
+			return r.word(clean)
 		}
 		return r.fragment(w[:start]) + r.urlText(w[start:])
 	}

@@ -94,11 +94,11 @@ func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
 	}
 	for _, span := range spans {
 		a := attrs(span.Attributes)
-		if got, want := a["http.response.status_code"].AsInt64(), wantStatus[a["url.full"].Emit()]; got != want {
-			t.Errorf("status of %q = %d, want %d", a["url.full"].Emit(), got, want)
+		if got, want := a["http.response.status_code"].AsInt64(), wantStatus[a["url.full"].String()]; got != want {
+			t.Errorf("status of %q = %d, want %d", a["url.full"].String(), got, want)
 		}
 		if span.Status.Code != codes.Unset {
-			t.Errorf("status of %q = %v, want Unset", a["url.full"].Emit(), span.Status)
+			t.Errorf("status of %q = %v, want Unset", a["url.full"].String(), span.Status)
 		}
 	}
 	checkSiblings(t, spans, parent, received, []int64{0, 1, 2})

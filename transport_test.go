@@ -219,7 +219,7 @@ func TestSpanOptionsAreAddedAndTheKindStays(t *testing.T) {
 	)...)
 	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
 	span := tel.onlySpan()
-	if got, want := attrs(span.Attributes)["peer.service"].Emit(), "inventory"; got != want {
+	if got, want := attrs(span.Attributes)["peer.service"].String(), "inventory"; got != want {
 		t.Errorf("peer.service = %q, want %q", got, want)
 	}
 	if len(span.Links) != 1 || !span.Links[0].SpanContext.Equal(link.SpanContext) {
@@ -278,7 +278,7 @@ func TestSpanCoversTLSHandshakeFailure(t *testing.T) {
 		t.Fatalf("RoundTrip() = %v, want an error", resp.Status)
 	}
 	span := tel.onlySpan()
-	if got, want := attrs(span.Attributes)["error.type"].Emit(), "secure_connection_error"; got != want {
+	if got, want := attrs(span.Attributes)["error.type"].String(), "secure_connection_error"; got != want {
 		t.Errorf("error.type = %q, want %q (of %v)", got, want, err)
 	}
 	if span.Status.Code != codes.Error {
@@ -793,7 +793,7 @@ func TestProvidersInstalledLater(t *testing.T) {
 			if sent, want := (<-got).Get("Traceparent"), traceparent(span.SpanContext); sent != want {
 				t.Errorf("%s, %s: traceparent = %q, want %q", round, name, sent, want)
 			}
-			if attrs(span.Attributes)["url.full"].Emit() != server.URL {
+			if attrs(span.Attributes)["url.full"].String() != server.URL {
 				t.Errorf("%s, %s: attributes = %v, want url.full = %q among them", round, name, span.Attributes, server.URL)
 			}
 		}
@@ -927,11 +927,11 @@ func TestDurationOfFailedRequests(t *testing.T) {
 	if len(points) != 1 || points[0].Count != 1 {
 		t.Fatalf("points = %+v, want one", points)
 	}
-	if v, _ := points[0].Attributes.Value("error.type"); v.Emit() != "connection_error" {
-		t.Errorf("error.type = %q, want %q", v.Emit(), "connection_error")
+	if v, _ := points[0].Attributes.Value("error.type"); v.String() != "connection_error" {
+		t.Errorf("error.type = %q, want %q", v.String(), "connection_error")
 	}
-	if v := attrs(tel.onlySpan().Attributes)["error.type"]; v.Emit() != "connection_error" {
-		t.Errorf("error.type of the span = %q, want the metric's, %q", v.Emit(), "connection_error")
+	if v := attrs(tel.onlySpan().Attributes)["error.type"]; v.String() != "connection_error" {
+		t.Errorf("error.type of the span = %q, want the metric's, %q", v.String(), "connection_error")
 	}
 }
 
@@ -1090,8 +1090,8 @@ func TestBadRequestsGetTheErrorsOfNetHTTP(t *testing.T) {
 					t.Errorf("%s: status = %v, want Error", kind, span.Status)
 				}
 				for _, a := range span.Attributes {
-					if strings.Contains(a.Value.Emit(), "secret") {
-						t.Errorf("%s: %s = %q, want no password", kind, a.Key, a.Value.Emit())
+					if strings.Contains(a.Value.String(), "secret") {
+						t.Errorf("%s: %s = %q, want no password", kind, a.Key, a.Value.String())
 					}
 				}
 				if strings.Contains(span.Status.Description, "secret") {
@@ -1128,11 +1128,11 @@ func TestMethodsThatNobodyKnows(t *testing.T) {
 			do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
 			span := tel.onlySpan()
 			got := attrs(span.Attributes)
-			if span.Name != row.name || got["http.request.method"].Emit() != row.recorded {
-				t.Errorf("name %q, http.request.method %q, want %q and %q: %s", span.Name, got["http.request.method"].Emit(), row.name, row.recorded, row.reason)
+			if span.Name != row.name || got["http.request.method"].String() != row.recorded {
+				t.Errorf("name %q, http.request.method %q, want %q and %q: %s", span.Name, got["http.request.method"].String(), row.name, row.recorded, row.reason)
 			}
-			if original, ok := got["http.request.method_original"]; ok != (row.original != "") || ok && original.Emit() != row.original {
-				t.Errorf("http.request.method_original = %q, want %q: %s", original.Emit(), row.original, row.reason)
+			if original, ok := got["http.request.method_original"]; ok != (row.original != "") || ok && original.String() != row.original {
+				t.Errorf("http.request.method_original = %q, want %q: %s", original.String(), row.original, row.reason)
 			}
 			if req.Method != row.method {
 				t.Errorf("the caller's method became %q, want %q", req.Method, row.method)

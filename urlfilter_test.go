@@ -96,12 +96,12 @@ func TestHostOfAFilterIsTheHostEverywhere(t *testing.T) {
 	}
 	measured := attrs(m.Data.(metricdata.Histogram[float64]).DataPoints[0].Attributes.ToSlice())
 	for where, a := range map[string]map[attribute.Key]attribute.Value{"span": all, "metric": measured} {
-		if a["server.address"].Emit() != "tenant.inventory.example" || a["server.port"].AsInt64() != 80 {
-			t.Errorf("%s: server = %q %d, want the filter's host and its port", where, a["server.address"].Emit(), a["server.port"].AsInt64())
+		if a["server.address"].String() != "tenant.inventory.example" || a["server.port"].AsInt64() != 80 {
+			t.Errorf("%s: server = %q %d, want the filter's host and its port", where, a["server.address"].String(), a["server.port"].AsInt64())
 		}
 		for key, v := range a {
-			if strings.Contains(v.Emit(), "tenant-7") {
-				t.Errorf("%s: %s = %q, want nothing of the host that the filter has replaced", where, key, v.Emit())
+			if strings.Contains(v.String(), "tenant-7") {
+				t.Errorf("%s: %s = %q, want nothing of the host that the filter has replaced", where, key, v.String())
 			}
 		}
 	}
