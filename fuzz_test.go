@@ -30,7 +30,7 @@ func placed(place uint8, before, after, key string) string {
 	// Credentials in front of a host end where the authority does.
 	user := strings.NewReplacer("/", "", "?", "", "#", "", "\\", "").Replace(before)
 	nested := "https://u:" + secret + "@nested.example/"
-	switch place % 16 {
+	switch place % 24 {
 	case 0:
 		return "https://example.com/p?" + before + "&" + key + "=" + secret + after
 	case 1:
@@ -61,6 +61,22 @@ func placed(place uint8, before, after, key string) string {
 		return "https:" + user + ":" + secret + "@example.com/" + after
 	case 14:
 		return "https://example.com/p?" + before + "&" + everyEscaped(key) + "=" + secret + after
+	case 15:
+		return "https:/" + user + ":" + secret + "@example.com/" + after
+	case 16:
+		return "https:///" + user + ":" + secret + "@example.com/" + after
+	case 17:
+		return "https://example.com/p?" + before + "&" + nested + after
+	case 18:
+		return "https://example.com/proxy/" + strings.Replace(nested, "//", "/", 1) + after
+	case 19:
+		return "https://example.com/proxy/" + url.PathEscape(nested) + after
+	case 20:
+		return "https://example.com/p;" + key + "=" + secret + after
+	case 21:
+		return "https://example.com/p?" + url.QueryEscape(key+"="+secret) + "&" + before + after
+	case 22:
+		return "https://example.com/p%3F" + key + "%3D" + secret + after
 	default:
 		return "//" + user + ":" + secret + "@example.com/" + after
 	}
@@ -175,7 +191,7 @@ var fuzzTexts = []struct{ before, after string }{
 
 func FuzzRecordedURL(f *testing.F) {
 	for i, s := range fuzzTexts {
-		for place := range uint8(16) {
+		for place := range uint8(24) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, false)
 		}
 		f.Add(uint8(i), s.before, s.after, uint8(i), true)
@@ -253,7 +269,7 @@ func stringOf(s trace.ReadOnlySpan, key string) string {
 
 func FuzzErrorText(f *testing.F) {
 	for i, s := range fuzzTexts {
-		for place := range uint8(16) {
+		for place := range uint8(24) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, uint8(i)+place)
 		}
 	}
@@ -317,7 +333,7 @@ func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 
 func FuzzCapturedHeader(f *testing.F) {
 	for i, s := range fuzzTexts {
-		for place := range uint8(16) {
+		for place := range uint8(24) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, uint8(i)+place)
 		}
 	}

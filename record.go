@@ -103,19 +103,50 @@ func (r *recorder) redact(u *url.URL) string {
 		c.Opaque = r.redactOpaque(c.Opaque)
 	}
 	c.RawQuery = r.query.redact(c.RawQuery)
-	if c.Fragment != "" {
-		if escaped := c.EscapedFragment(); r.query.redact(escaped) != escaped {
-			c.RawFragment = r.query.redact(escaped)
-			c.Fragment = unescape(c.RawFragment)
+	if escaped := suspicious(c.Fragment, c.RawFragment, c.EscapedFragment); escaped != "" {
+		if clean := r.redactPart(escaped); clean != escaped {
+			c.Fragment, c.RawFragment = unescape(clean), clean
 		}
 	}
-	if hasUserinfo(c.Path) {
-		c.Path, c.RawPath = userinfo.ReplaceAllString(c.Path, "://"+redacted+":"+redacted+"@"), ""
-	}
-	if hasUserinfo(c.Fragment) {
-		c.Fragment, c.RawFragment = userinfo.ReplaceAllString(c.Fragment, "://"+redacted+":"+redacted+"@"), ""
+	if escaped := suspicious(c.Path, c.RawPath, c.EscapedPath); escaped != "" {
+		clean := escaped
+		if c.Host == "" {
+			// With one slash or three in place of two, the host and the user
+			// in front of it are read as a path.
+			clean = strings.TrimPrefix(r.redactPath("://"+escaped), "://")
+		} else {
+			clean = r.redactPath(escaped)
+		}
+		if clean != escaped {
+			c.Path, c.RawPath = unescape(clean), clean
+		}
 	}
 	return c.String()
+}
+
+// suspicious is a path or a fragment as it is written, if it may hold anything
+// to be hidden at all, or an empty text.
+func suspicious(decoded, raw string, escaped func() string) string {
+	if raw == "" && strings.IndexByte(decoded, '=') < 0 && strings.IndexByte(decoded, '@') < 0 && strings.IndexByte(decoded, '%') < 0 {
+		return ""
+	}
+	return escaped()
+}
+
+// redactPath is a path, as it is written, without the credentials of a URL that
+// it contains. A path is no query, but has parameters after a semicolon, and
+// whatever the URL that is encoded in it has.
+func (r *recorder) redactPath(escaped string) string {
+	clean := withoutUserinfoDecoded(escaped)
+	if parameters := strings.IndexAny(clean, ";%"); parameters >= 0 {
+		clean = clean[:parameters] + r.query.redact(clean[parameters:])
+	}
+	return clean
+}
+
+// redactPart is redactPath for a fragment, or what else may be a query.
+func (r *recorder) redactPart(escaped string) string {
+	return r.query.redact(withoutUserinfoDecoded(escaped))
 }
 
 func (r *recorder) redactOpaque(opaque string) string {
@@ -128,7 +159,7 @@ func (r *recorder) redactOpaque(opaque string) string {
 	if at := strings.LastIndexByte(rest[:end], '@'); at >= 0 {
 		rest = redacted + ":" + redacted + rest[at:]
 	}
-	rest = userinfo.ReplaceAllString(r.query.redact(rest), "://"+redacted+":"+redacted+"@")
+	rest = r.redactPart(rest)
 	if authority {
 		return "//" + rest
 	}
@@ -136,11 +167,43 @@ func (r *recorder) redactOpaque(opaque string) string {
 }
 
 // userinfo is a user name with or without password in the URL that another URL
-// or a text contains.
-var userinfo = regexp.MustCompile(`://[^/?#\s]+@`)
+// or a text contains. Some write slashes the other way round, and proxies that
+// clean paths make one slash of two; without a scheme in front only a colon
+// tells a user from other text.
+var userinfo = regexp.MustCompile(`(:[/\\]+)[^/?#\s]+@|([/\\]{2})[^/?#\s]+:[^/?#\s]*@`)
+
+// decodings is how often a text is decoded to find what it hides: gateways
+// encode what is encoded already.
+const decodings = 4
+
+// withoutUserinfo is a text without the user names and passwords of the URLs in
+// it.
+func withoutUserinfo(s string) string {
+	if strings.IndexByte(s, '@') < 0 {
+		return s
+	}
+	return userinfo.ReplaceAllString(s, "${1}${2}"+redacted+":"+redacted+"@")
+}
+
+// withoutUserinfoDecoded also finds those that are encoded. It decodes the text
+// for that, but only if there are any.
+func withoutUserinfoDecoded(s string) string {
+	found := s
+	for range decodings {
+		if clean := withoutUserinfo(s); clean != s {
+			s, found = clean, clean
+		}
+		decoded := unescape(s)
+		if decoded == s {
+			break
+		}
+		s = decoded
+	}
+	return found
+}
 
 func hasUserinfo(s string) bool {
-	return strings.IndexByte(s, '@') >= 0 && userinfo.MatchString(s)
+	return withoutUserinfo(s) != s
 }
 
 // errorText is an error's text without what its URLs must not tell.
@@ -313,16 +376,16 @@ func newQueryNames(names []string) queryNames {
 // case, percent-encoded (more than once, as gateways decode too), or as a part
 // of a nested key such as user[password].
 func (q queryNames) include(key string) bool {
-	if i := strings.LastIndexAny(key, ";?/#"); i >= 0 {
-		key = key[i+1:]
-	}
 	if strings.ContainsAny(key, "%+") {
 		for range 3 {
 			key = unescape(key)
 		}
-		key = strings.TrimFunc(strings.ReplaceAll(key, "+", " "), func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) })
+		key = strings.ReplaceAll(key, "+", " ")
 	}
-	key = strings.ToLower(key)
+	if i := strings.LastIndexAny(key, ";?/#"); i >= 0 {
+		key = key[i+1:]
+	}
+	key = strings.ToLower(strings.TrimFunc(key, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }))
 	if _, ok := q[key]; ok {
 		return true
 	}
@@ -339,7 +402,7 @@ func (q queryNames) include(key string) bool {
 func (q queryNames) redact(query string) string {
 	var b strings.Builder
 	done := 0
-	q.find(query, func(start, end int) {
+	q.find(query, decodings, func(start, end int) {
 		b.WriteString(query[done:start])
 		b.WriteString(redacted)
 		done = end
@@ -353,15 +416,16 @@ func (q queryNames) redact(query string) string {
 
 // each calls f with the values that redact replaces.
 func (q queryNames) each(query string, f func(value string)) {
-	q.find(query, func(start, end int) { f(query[start:end]) })
+	q.find(query, decodings, func(start, end int) { f(query[start:end]) })
 }
 
-// find calls f with the places of the values that are to be redacted.
+// find calls f with the places of the values that are to be redacted, of which
+// some are found only when the values are decoded, up to depth times.
 //
 // A value goes on to the next ampersand. Semicolons and question marks begin a
 // new key, as some servers read them so, but do not end a value that is to be
 // hidden, as others do not.
-func (q queryNames) find(query string, f func(start, end int)) {
+func (q queryNames) find(query string, depth int, f func(start, end int)) {
 	plain := isPlain(query)
 	for start := 0; start < len(query); {
 		end := strings.IndexByte(query[start:], '&')
@@ -374,7 +438,7 @@ func (q queryNames) find(query string, f func(start, end int)) {
 		if plain {
 			from = q.plainValue(query[start:end])
 		} else {
-			from = q.sensitiveValue(query[start:end])
+			from = q.sensitiveValue(query[start:end], depth)
 		}
 		if from >= 0 && start+from < end {
 			f(start+from, end)
@@ -409,52 +473,60 @@ func (q queryNames) plainValue(pair string) int {
 	return equals + 1
 }
 
-// sensitiveValue is where, in the text between two ampersands, the value begins
-// that is to be hidden, or -1.
-func (q queryNames) sensitiveValue(pair string) int {
-	start := 0
-	for {
+// sensitiveValue is where, in the text between two ampersands, the part begins
+// that is to be hidden, or -1. That is a value as a rule, and all of the text
+// where the key itself is what must not be told.
+func (q queryNames) sensitiveValue(pair string, depth int) int {
+	key, _, ok := strings.Cut(pair, "=")
+	if q.nested(key, depth) {
+		return 0
+	}
+	if !ok {
+		return -1
+	}
+	first := len(key) + 1
+	if q.include(key) || q.nested(pair[first:], depth) {
+		return first
+	}
+	// What is nested in a later value is nested in the first, which goes on to
+	// the end. Looking at each again would take a time that grows with the
+	// square of their number, for each time that they are decoded.
+	for start := first; ; {
+		next := strings.IndexAny(pair[start:], ";?#")
+		if next < 0 {
+			return -1
+		}
+		start += next + 1
 		equals := strings.IndexByte(pair[start:], '=')
 		if equals < 0 {
 			return -1
 		}
-		value := start + equals + 1
-		if q.include(pair[start:value-1]) || q.nested(pair[value:]) {
-			return value
+		if q.include(pair[start : start+equals]) {
+			return start + equals + 1
 		}
-		next := strings.IndexAny(pair[value:], ";?#")
-		if next < 0 {
-			return -1
-		}
-		start = value + next + 1
+		start += equals + 1
 	}
 }
 
-// nested reports whether a value is itself a URL, encoded or not, that holds
-// something to be hidden.
-func (q queryNames) nested(value string) bool {
-	if hasUserinfo(value) {
+// nested reports whether a key or a value is itself a URL, encoded or not, that
+// holds something to be hidden.
+func (q queryNames) nested(text string, depth int) bool {
+	if hasUserinfo(text) {
 		return true
 	}
-	// Gateways encode what is encoded already.
-	for range 4 {
-		decoded := unescape(value)
-		if decoded == value {
-			return false
-		}
-		value = decoded
-		if hasUserinfo(value) {
-			return true
-		}
-		_, query, ok := strings.Cut(value, "?")
-		if !ok {
-			query = value
-		}
-		if strings.IndexByte(query, '=') >= 0 && q.redact(query) != query {
-			return true
-		}
+	if depth == 0 {
+		return false
 	}
-	return false
+	decoded := unescape(text)
+	if decoded == text {
+		return false
+	}
+	if hasUserinfo(decoded) {
+		return true
+	}
+	found := false
+	q.find(decoded, depth-1, func(int, int) { found = true })
+	return found
 }
 
 // unescape decodes what is validly percent-encoded, and leaves the rest.
