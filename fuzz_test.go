@@ -30,7 +30,7 @@ func placed(place uint8, before, after, key string) string {
 	// Credentials in front of a host end where the authority does.
 	user := strings.NewReplacer("/", "", "?", "", "#", "", "\\", "").Replace(before)
 	nested := "https://u:" + secret + "@nested.example/"
-	switch place % 24 {
+	switch place % 25 {
 	case 0:
 		return "https://example.com/p?" + before + "&" + key + "=" + secret + after
 	case 1:
@@ -77,6 +77,9 @@ func placed(place uint8, before, after, key string) string {
 		return "https://example.com/p?" + url.QueryEscape(key+"="+secret) + "&" + before + after
 	case 22:
 		return "https://example.com/p%3F" + key + "%3D" + secret + after
+	case 23:
+		// What net/url takes for a port.
+		return "https://" + user + ":" + secret + "/x@example.com/" + after
 	default:
 		return "//" + user + ":" + secret + "@example.com/" + after
 	}
@@ -191,7 +194,7 @@ var fuzzTexts = []struct{ before, after string }{
 
 func FuzzRecordedURL(f *testing.F) {
 	for i, s := range fuzzTexts {
-		for place := range uint8(24) {
+		for place := range uint8(25) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, false)
 		}
 		f.Add(uint8(i), s.before, s.after, uint8(i), true)
@@ -212,7 +215,7 @@ func FuzzRecordedURL(f *testing.F) {
 			case 2:
 				u = &url.URL{Scheme: "https", Host: before + ":" + secret + "@example.com" + after}
 			case 3:
-				u = &url.URL{Scheme: "https", Host: "example.com", Opaque: "//" + strings.Trim(before, "/?#") + ":" + secret + "@example.com/"}
+				u = &url.URL{Scheme: "https", Host: "example.com", Opaque: "//" + strings.ReplaceAll(before, "/", "") + ":" + secret + "@example.com/"}
 			case 4:
 				u = &url.URL{Scheme: "https", Host: "example.com", Opaque: "/" + before + "?" + name + "=" + secret + after}
 			case 5:
@@ -269,7 +272,7 @@ func stringOf(s trace.ReadOnlySpan, key string) string {
 
 func FuzzErrorText(f *testing.F) {
 	for i, s := range fuzzTexts {
-		for place := range uint8(24) {
+		for place := range uint8(25) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, uint8(i)+place)
 		}
 	}
@@ -333,7 +336,7 @@ func (r failingReader) Read([]byte) (int, error) { return 0, r.err }
 
 func FuzzCapturedHeader(f *testing.F) {
 	for i, s := range fuzzTexts {
-		for place := range uint8(24) {
+		for place := range uint8(25) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, uint8(i)+place)
 		}
 	}

@@ -260,33 +260,34 @@ func (r *recorder) secrets(u *url.URL) (secrets []string) {
 	return secrets
 }
 
+// badPort is what net/url says where a password with a slash ends what it takes
+// for the host: then the password's beginning is the port.
+var badPort = regexp.MustCompile(`invalid port "(?:[^"\\]|\\.)*" after host`)
+
 // text is any text, without what URLs and query parameters in it must not
 // tell.
 func (r *recorder) text(s string) string {
 	if !strings.ContainsAny(s, "=@:") {
 		return s
 	}
-	var b strings.Builder
-	for s != "" {
-		end := strings.IndexFunc(s, isTextBoundary)
-		if end < 0 {
-			end = len(s)
-		}
-		b.WriteString(r.word(s[:end]))
-		s = s[end:]
-		for s != "" {
-			c, size := rune(s[0]), 1
-			if !isTextBoundary(c) {
-				break
-			}
-			b.WriteString(s[:size])
-			s = s[size:]
-		}
+	if strings.Contains(s, "invalid port") {
+		s = badPort.ReplaceAllString(s, `invalid port "`+redacted+`" after host`)
 	}
+	var b strings.Builder
+	start := 0 // of the word
+	for i := range len(s) {
+		if !isTextBoundary(s[i]) || s[i] == '"' && i > start && s[i-1] == '\\' {
+			continue // a quoted quote is a part of what it is in
+		}
+		b.WriteString(r.word(s[start:i]))
+		b.WriteByte(s[i])
+		start = i + 1
+	}
+	b.WriteString(r.word(s[start:]))
 	return b.String()
 }
 
-func isTextBoundary(c rune) bool {
+func isTextBoundary(c byte) bool {
 	switch c {
 	case ' ', '\t', '\r', '\n', '"', '<', '>', '`':
 		return true

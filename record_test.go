@@ -1,6 +1,8 @@
 package otelhttpclient_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -72,6 +74,38 @@ func TestURLsWithoutSecretsAreRecordedAsWritten(t *testing.T) {
 		}
 		if got := urlFullOf(t, u); got != want {
 			t.Errorf("url.full: got %s, want it as written: %s", got, want)
+		}
+	}
+}
+
+func TestPartsOfAURLInAnErrorAreNotRecorded(t *testing.T) {
+	parsing := func(raw string) error {
+		_, err := url.Parse(raw)
+		if err == nil {
+			t.Fatalf("%s: got no error, want one of net/url's", raw)
+		}
+		return err
+	}
+	for _, failure := range []error{
+		parsing("https://user:" + secret + "/x@host/"),
+		fmt.Errorf("bad redirect: %w", parsing(`https://user:"`+secret+`"/x@host/`)),
+		parsing("https://user:" + secret + "@ho st/"),
+		parsing("https://user:" + secret + "@[::1/"),
+		parsing("https://user:" + secret + "@host/%zz"),
+		parsing("https://us er:" + secret + "@host/"),
+		errors.New("lost https:/user:" + secret + "@host/x"),
+		errors.New("lost user:" + secret + "@host"),
+		errors.New(`Get "https:///user:` + secret + `@host/x": no host`),
+	} {
+		w := newWitness()
+		_, err := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+			return nil, failure
+		}), w.options()...).RoundTrip(&http.Request{URL: &url.URL{Scheme: "https", Host: "h"}, Header: http.Header{}})
+		if err != failure {
+			t.Errorf("got error %v, want base's own: %v", err, failure)
+		}
+		if text := w.exported(t); leaks(text) {
+			t.Errorf("%v: got the secret in what is exported, want none of it:\n%s", failure, text)
 		}
 	}
 }
