@@ -267,7 +267,7 @@ var badPort = regexp.MustCompile(`invalid port "(?:[^"\\]|\\.)*" after host`)
 // text is any text, without what URLs and query parameters in it must not
 // tell.
 func (r *recorder) text(s string) string {
-	if !strings.ContainsAny(s, "=@:") {
+	if !strings.ContainsAny(s, "=@:%") {
 		return s
 	}
 	if strings.Contains(s, "invalid port") {
