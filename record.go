@@ -319,6 +319,8 @@ func (r *recorder) fragment(w string) string {
 	return r.query.redact(w)
 }
 
+func isNoSchemeRune(c rune) bool { return c >= unicode.MaxASCII || !isSchemeByte(byte(c)) }
+
 func isSchemeByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '+' || c == '-' || c == '.'
 }
@@ -339,11 +341,9 @@ func (r *recorder) urlText(s string) string {
 		}
 		return clean
 	}
-	scheme, rest, ok := strings.Cut(s, "://")
-	if !ok {
-		scheme, rest = "", s
-	} else {
-		scheme += "://"
+	scheme, rest := "", s
+	if i := strings.Index(s, "://"); i > 0 && strings.IndexFunc(s[:i], isNoSchemeRune) < 0 {
+		scheme, rest = s[:i+3], s[i+3:]
 	}
 	if len(r.filters) > 0 {
 		return scheme + redacted
