@@ -3,14 +3,17 @@ package otelhttpclient_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -255,4 +258,17 @@ func untrusting() *http.Transport {
 
 func pointAttributes(p metricdata.HistogramDataPoint[float64]) []attribute.KeyValue {
 	return p.Attributes.ToSlice()
+}
+
+// ruleErrors are errors of package net/http and of those below, by the
+// error.type that each has when it is alone.
+func ruleErrors() map[string]error {
+	return map[string]error{
+		"timeout":                 context.DeadlineExceeded,
+		"name_resolution_error":   &net.DNSError{Err: "no such host", Name: "shop.invalid", IsNotFound: true},
+		"secure_connection_error": x509.UnknownAuthorityError{},
+		"connection_error":        syscall.ECONNREFUSED,
+		"response_ended":          io.ErrUnexpectedEOF,
+		"http_protocol_error":     textproto.ProtocolError("malformed MIME header line"),
+	}
 }
