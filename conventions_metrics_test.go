@@ -10,6 +10,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -400,6 +401,8 @@ func ruleWantSizes(t *testing.T, tel *telemetry, sent, received any) {
 }
 
 func TestRuleSizesAreThoseReallySentAndReceived(t *testing.T) {
+	// No single read or write can bring so much.
+	const upload, download = 300_000, 200_000
 	onBothVersions(t, func(t *testing.T, version string) {
 		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -408,15 +411,15 @@ func TestRuleSizesAreThoseReallySentAndReceived(t *testing.T) {
 			case "/204":
 				rw.WriteHeader(http.StatusNoContent)
 			case "/head":
-				rw.Header().Set("Content-Length", "3000")
+				rw.Header().Set("Content-Length", strconv.Itoa(download))
 			case "/stream":
 				rw.(http.Flusher).Flush() // without a length
 				fallthrough
 			default:
-				_, _ = io.WriteString(rw, strings.Repeat("y", 3000))
+				_, _ = io.WriteString(rw, strings.Repeat("y", download))
 			}
 		})
-		known := func() io.Reader { return strings.NewReader(strings.Repeat("x", 5000)) }
+		known := func() io.Reader { return strings.NewReader(strings.Repeat("x", upload)) }
 		stream := func() io.Reader { return struct{ io.Reader }{known()} }
 		none := func() io.Reader { return nil }
 		for _, test := range []struct {
@@ -424,11 +427,11 @@ func TestRuleSizesAreThoseReallySentAndReceived(t *testing.T) {
 			body               func() io.Reader
 			sent, received     int
 		}{
-			{"known lengths", "POST", "/", known, 5000, 3000},
-			{"streams in both directions", "POST", "/stream", stream, 5000, 3000},
+			{"known lengths", "POST", "/", known, upload, download},
+			{"streams in both directions", "POST", "/stream", stream, upload, download},
 			{"no body in either direction", "GET", "/empty", none, 0, 0},
 			{"an explicit empty body", "POST", "/empty", func() io.Reader { return http.NoBody }, 0, 0},
-			{"204", "POST", "/204", known, 5000, 0},
+			{"204", "POST", "/204", known, upload, 0},
 			{"HEAD, whose Content-Length tells of a body that does not come", "HEAD", "/head", none, 0, 0},
 		} {
 			t.Run(test.name, func(t *testing.T) {
@@ -555,6 +558,29 @@ func TestRuleSizeOfAnUploadThatNetHTTPSendsAgain(t *testing.T) {
 	if len(h.DataPoints) != 1 || h.DataPoints[0].Count != 1 || h.DataPoints[0].Sum != size {
 		t.Errorf("request sizes = %+v, want 1 of %d bytes", h.DataPoints, size)
 	}
+}
+
+// The same with a base that gives the first attempt up in the middle.
+func TestRuleSizeOfAnUploadThatBaseSendsAgain(t *testing.T) {
+	const size = 5000
+	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		if _, err := io.CopyN(io.Discard, req.Body, 3000); err != nil {
+			return nil, err
+		}
+		req.Body.Close()
+		body, err := req.GetBody()
+		if err != nil {
+			return nil, err
+		}
+		defer body.Close()
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return nil, err
+		}
+		return answerWith(200)(req)
+	})
+	tel := newTelemetry(t)
+	mustExchange(t, ruleSized(tel, base), newConventionsRequest(t, t.Context(), "POST", "http://shop.invalid/", strings.NewReader(strings.Repeat("x", size))))
+	ruleWantSizes(t, tel, size, 0)
 }
 
 // The size on the wire is that of the compressed body. Where net/http has

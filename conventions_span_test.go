@@ -511,9 +511,21 @@ func TestRuleTimeEndsWithTheHeadersWhereThereIsNoBody(t *testing.T) {
 		for _, test := range []struct {
 			method string
 			status int
-		}{{"HEAD", 200}, {"GET", 204}, {"GET", 304}} {
-			t.Run(test.method+" "+http.StatusText(test.status), func(t *testing.T) {
-				w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(test.status) })
+			length string
+		}{
+			{"HEAD", 200, "100"}, // as the answer to a GET would have
+			{"GET", 200, ""},
+			{"GET", 204, ""},
+			{"GET", 304, ""},
+			{"GET", 304, "100"}, // as that which was not sent
+		} {
+			t.Run(test.method+" "+http.StatusText(test.status)+" "+test.length, func(t *testing.T) {
+				w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) {
+					if test.length != "" {
+						rw.Header().Set("Content-Length", test.length)
+					}
+					rw.WriteHeader(test.status)
+				})
 				tel := newTelemetry(t)
 				resp, err := tel.transport(w.base).RoundTrip(newConventionsRequest(t, t.Context(), test.method, w.URL, nil))
 				if err != nil {
