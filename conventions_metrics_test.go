@@ -1,14 +1,12 @@
 package otelhttpclient_test
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -525,39 +523,25 @@ func TestRuleSizeOfARedirectedUpload(t *testing.T) {
 // lost is not added.
 func TestRuleSizeOfAnUploadThatNetHTTPSendsAgain(t *testing.T) {
 	const size = 5000
-	var connections atomic.Int64
-	url := newRawServer(t, func(c net.Conn) {
-		const answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-		if connections.Add(1) > 1 {
-			// The header has been read, and some of the body perhaps: what
-			// is left is for the client to write, and for nobody to read.
-			_, _ = io.WriteString(c, answer)
-			_, _ = io.Copy(io.Discard, c)
-			return
-		}
-		_, _ = io.WriteString(c, answer)
-		// The next request comes on this connection, which ends without an
-		// answer once all of the body has arrived.
-		if req, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-			_, _ = io.Copy(io.Discard, req.Body)
+	var uploads atomic.Int64
+	w := newWire(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.Method == "POST" && uploads.Add(1) == 1 {
+			if c, _, err := rw.(http.Hijacker).Hijack(); err == nil {
+				c.Close()
+			}
 		}
 	})
-	base := &http.Transport{}
-	defer base.CloseIdleConnections()
-	mustExchange(t, base, newConventionsRequest(t, t.Context(), "GET", url, nil))
+	mustExchange(t, w.base, newConventionsRequest(t, t.Context(), "GET", w.URL, nil)) // leaves a connection
 
 	tel := newTelemetry(t)
-	req := newConventionsRequest(t, t.Context(), "POST", url, strings.NewReader(strings.Repeat("x", size)))
+	req := newConventionsRequest(t, t.Context(), "POST", w.URL, strings.NewReader(strings.Repeat("x", size)))
 	req.Header.Set("Idempotency-Key", "1") // or net/http would not dare
-	mustExchange(t, ruleSized(tel, base), req)
-	if got := connections.Load(); got != 2 {
-		t.Fatalf("%d connections, want 2: else nothing was sent again", got)
+	mustExchange(t, ruleSized(tel, w.base), req)
+	if got := uploads.Load(); got != 2 {
+		t.Fatalf("the server has got %d uploads, want 2: else nothing was sent again", got)
 	}
-	m, _ := tel.metric("http.client.request.body.size")
-	h, _ := m.Data.(metricdata.Histogram[int64])
-	if len(h.DataPoints) != 1 || h.DataPoints[0].Count != 1 || h.DataPoints[0].Sum != size {
-		t.Errorf("request sizes = %+v, want 1 of %d bytes", h.DataPoints, size)
-	}
+	ruleWantSizes(t, tel, size, 0) // of one span, too
 }
 
 // The same with a base that gives the first attempt up in the middle.
