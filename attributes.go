@@ -109,6 +109,9 @@ func (rt *roundTrip) describeResponse(resp *http.Response) {
 	rt.protocol = protocolOf(resp)
 	if in.isError(resp) {
 		rt.errorType = statusText(resp.StatusCode)
+		if rt.errorType == "" {
+			rt.errorType = errorOther // an error that not even a code tells of
+		}
 	}
 	rt.connection.answered(rt.protocol)
 	if !rt.recording {
@@ -116,7 +119,10 @@ func (rt *roundTrip) describeResponse(resp *http.Response) {
 	}
 	s := newScratch()
 	defer s.release()
-	a := append(s.attributes, semconv.HTTPResponseStatusCode(resp.StatusCode))
+	a := s.attributes
+	if resp.StatusCode != 0 {
+		a = append(a, semconv.HTTPResponseStatusCode(resp.StatusCode))
+	}
 	if rt.protocol.version != "" {
 		a = append(a, semconv.NetworkProtocolVersion(rt.protocol.version))
 	}

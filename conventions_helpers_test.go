@@ -3,14 +3,18 @@ package otelhttpclient_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -254,5 +258,82 @@ func untrusting() *http.Transport {
 }
 
 func pointAttributes(p metricdata.HistogramDataPoint[float64]) []attribute.KeyValue {
+	return p.Attributes.ToSlice()
+}
+
+// ruleErrors are errors of package net/http and of those below, by the
+// error.type that each has when it is alone.
+func ruleErrors() map[string]error {
+	return map[string]error{
+		"timeout":                 context.DeadlineExceeded,
+		"name_resolution_error":   &net.DNSError{Err: "no such host", Name: "shop.invalid", IsNotFound: true},
+		"secure_connection_error": x509.UnknownAuthorityError{},
+		"connection_error":        syscall.ECONNREFUSED,
+		"response_ended":          io.ErrUnexpectedEOF,
+		"http_protocol_error":     textproto.ProtocolError("malformed MIME header line"),
+	}
+}
+
+// ruleAllMetrics switches all opt-in metrics on.
+func ruleAllMetrics() otelhttpclient.Option {
+	return otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize,
+		otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration)
+}
+
+// ruleMetricNames are the names of all metrics that have been recorded.
+func ruleMetricNames(t *testing.T, tel *telemetry) map[string]bool {
+	t.Helper()
+	var rm metricdata.ResourceMetrics
+	if err := tel.reader.Collect(t.Context(), &rm); err != nil {
+		t.Fatalf("Collect = %v, want no error", err)
+	}
+	names := map[string]bool{}
+	for _, sm := range rm.ScopeMetrics {
+		for _, m := range sm.Metrics {
+			names[m.Name] = true
+		}
+	}
+	return names
+}
+
+// ruleWantCounts checks all data points of an up-down counter, by their
+// attributes.
+func ruleWantCounts(t *testing.T, tel *telemetry, name, when string, want map[attribute.Set]int64) {
+	t.Helper()
+	m, _ := tel.metric(name)
+	sum, _ := m.Data.(metricdata.Sum[int64])
+	got := map[attribute.Set]int64{}
+	for _, p := range sum.DataPoints {
+		got[p.Attributes] = p.Value
+	}
+	if maps.Equal(got, want) {
+		return
+	}
+	text := func(counts map[attribute.Set]int64) (s string) {
+		for set, n := range counts {
+			s += fmt.Sprintf("\n  %d of %s", n, set.Encoded(attribute.DefaultEncoder()))
+		}
+		return s
+	}
+	t.Errorf("%s when %s:\n got%s\nwant%s", name, when, text(got), text(want))
+}
+
+// ruleWantBytes checks the one size that a histogram has recorded; nil: none.
+func ruleWantBytes(t *testing.T, tel *telemetry, name string, want any) {
+	t.Helper()
+	if want == nil {
+		if m, ok := tel.metric(name); ok {
+			t.Errorf("%s = %+v, want nothing recorded", name, m.Data)
+		}
+		return
+	}
+	if p := tel.bytesOf(name); p.Count != 1 || fmt.Sprint(p.Sum) != fmt.Sprint(want) {
+		t.Errorf("%s: got %d of %d bytes, want 1 of %v", name, p.Count, p.Sum, want)
+	}
+}
+
+func ruleSizeAttributes(tel *telemetry, name string) []attribute.KeyValue {
+	tel.t.Helper()
+	p := tel.bytesOf(name)
 	return p.Attributes.ToSlice()
 }

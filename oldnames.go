@@ -38,7 +38,9 @@ func appendOldRequest(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
 }
 
 func appendOldResponse(a []attribute.KeyValue, rt *roundTrip, resp *http.Response) []attribute.KeyValue {
-	a = append(a, attribute.Int("http.status_code", resp.StatusCode))
+	if resp.StatusCode != 0 {
+		a = append(a, attribute.Int("http.status_code", resp.StatusCode))
+	}
 	if flavor := rt.protocol.oldFlavor(); flavor != "" {
 		a = append(a, attribute.String("http.flavor", flavor))
 	}

@@ -264,13 +264,22 @@ func (rt *roundTrip) answer(sent *http.Request, resp *http.Response) *http.Respo
 	call("description of the response", func() { rt.describeResponse(resp) })
 	rt.in.runResponseHooks(rt.span, sent, resp, nil)
 
-	rt.bodyless = sent.Method == http.MethodHead || resp.Body == nil || resp.Body == http.NoBody
+	rt.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
 	rt.unknownSize = resp.Uncompressed
 	if rt.bodyless || rt.in.spanEnd == EndOnHeaders || (!rt.recording && !rt.measuring) {
 		rt.finish(ending{})
 		return resp
 	}
 	return rt.wrapResponse(resp)
+}
+
+// hasNoBody reports whether a response is known to have no body: then the caller
+// need not do anything for the span to end. net/http's HTTP/2 client does not
+// use http.NoBody, but says 0 for the length only where it is 0. The length of a
+// 304 is that of what was not sent.
+func hasNoBody(resp *http.Response) bool {
+	return resp.Body == nil || resp.Body == http.NoBody ||
+		resp.ProtoMajor == 2 && (resp.ContentLength == 0 || resp.StatusCode == http.StatusNotModified)
 }
 
 // ending is how a round trip ends, as far as that is known only then.
