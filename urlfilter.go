@@ -89,8 +89,9 @@ func KeepQuery(names ...string) URLFilter {
 
 // WithSensitiveQuery replaces the list of the query parameters whose values are
 // always recorded as REDACTED. Names are compared without regard to case and
-// to percent-encoding. [DefaultSensitiveQuery] tells the default list, to be
-// added to.
+// to percent-encoding, in the query, in the fragment, after a semicolon in the
+// path, and in a URL that one of these contains. [DefaultSensitiveQuery] tells
+// the default list, to be added to.
 //
 // No name at all (a nil list) leaves the default in place; an empty list that
 // is not nil switches the redaction of the query off.
