@@ -138,7 +138,7 @@ func suspicious(decoded, raw string, escaped func() string) string {
 // whatever the URL that is encoded in it has.
 func (r *recorder) redactPath(escaped string) string {
 	clean := withoutUserinfoDecoded(escaped)
-	if parameters := strings.IndexAny(clean, ";%"); parameters >= 0 {
+	if parameters := strings.IndexAny(clean, ";%?"); parameters >= 0 {
 		clean = clean[:parameters] + r.query.redact(clean[parameters:])
 	}
 	return clean
@@ -329,7 +329,7 @@ func isSchemeByte(c byte) bool {
 // as if everything in it were in the worst place.
 func (r *recorder) urlText(s string) string {
 	u, err := url.Parse(s)
-	if err == nil {
+	if err == nil && strings.IndexByte(u.Host, '=') < 0 { // or it is no host
 		if len(r.filters) > 0 {
 			if u = r.filter(u); u == nil {
 				return redacted
