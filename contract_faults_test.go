@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 
@@ -42,11 +41,20 @@ func TestContractFaults(t *testing.T) {
 		}
 
 		bare := base()
+		alone := func(n int) string {
+			var rt http.RoundTripper = bare
+			if faults[n].user == faultHasClientTimeout {
+				// With a RoundTripper that is not its own, http.Client cancels in
+				// two ways at once, and either may be first.
+				rt = roundTripFunc(bare.RoundTrip)
+			}
+			return faultOutcome(rt, faults, n)
+		}
 		outcomes := make([]*faultOutcomes, len(faults))
 		for n := range outcomes {
 			outcomes[n] = &faultOutcomes{seen: map[string]int{}}
 		}
-		faultRun(rounds, len(faults), func(n int) { outcomes[n].add(faultOutcome(bare, faults, n)) })
+		faultRun(rounds, len(faults), func(n int) { outcomes[n].add(alone(n)) })
 
 		for _, row := range []struct {
 			name    string
@@ -73,7 +81,7 @@ func TestContractFaults(t *testing.T) {
 						if outcomes[n].has(got) {
 							return
 						}
-						outcomes[n].add(faultOutcome(bare, faults, n))
+						outcomes[n].add(alone(n))
 					}
 					t.Errorf("%s:\n got %s\nwant %s, as without the Transport", faults[n].name, got, outcomes[n])
 				})
@@ -153,4 +161,3 @@ func (o *faultOutcomes) String() string {
 	return text
 }
 
-var _ = time.Second
