@@ -23,6 +23,7 @@ type fault struct {
 	method string // GET where it is empty
 	upload int    // bytes of the request body
 	user   faultUser
+	or     string // the name of another whose outcomes are as good
 
 	serve   faultServe       // over HTTP/1.1
 	handler http.HandlerFunc // over HTTP/2
@@ -104,7 +105,7 @@ func faultHang(text string) faultServe {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
 		_, _ = io.WriteString(c, text)
 		faultArrived(req)
-		_, _ = c.Read(make([]byte, 1))
+		_, _ = io.Copy(io.Discard, c) // not closing with something unread, which would be a reset
 		return false
 	}
 }
@@ -169,7 +170,7 @@ func faultsHTTP1() []*fault {
 		{name: "half a trailer", serve: faultAnswer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n5\r\nhello\r\n0\r\nT")},
 		{name: "informational answer first", serve: faultAnswer("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + faultWhole)},
 		{name: "no end of informational answers", serve: faultAnswer(strings.Repeat("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 100))},
-		{name: "no gzip", serve: faultAnswer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello")},
+		{name: "no gzip", serve: faultAnswer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 15\r\n\r\nhellohellohello")},
 		{name: "half a gzip", serve: faultAnswer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00")},
 		{name: "trickle", serve: faultTrickle(faultWhole)},
 		{name: "trickle that ends too early", serve: faultTrickle(faultWhole[:len(faultWhole)-2])},
@@ -201,9 +202,9 @@ func faultsHTTP1() []*fault {
 		{name: "cancelled in the body", user: faultCancelsInBody, serve: faultHang("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nh")},
 		{name: "closed in the body", user: faultClosesEarly, serve: faultHang("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nh")},
 		{name: "deadline while it waits", user: faultHasDeadline, serve: faultHang("")},
-		{name: "deadline in the body", user: faultHasDeadline, serve: faultHang("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nh")},
+		{name: "deadline in the body", user: faultHasDeadline, or: "deadline while it waits", serve: faultHang("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nh")},
 		{name: "time-out while it waits", user: faultHasClientTimeout, serve: faultHang("")},
-		{name: "time-out in the body", user: faultHasClientTimeout, serve: faultHang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n")},
+		{name: "time-out in the body", user: faultHasClientTimeout, or: "time-out while it waits", serve: faultHang("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n")},
 	}
 }
 
@@ -273,8 +274,9 @@ func faultsHTTP2() []*fault {
 		{name: "cancelled in the body", user: faultCancelsInBody, handler: begun("", hang)},
 		{name: "closed in the body", user: faultClosesEarly, handler: begun("", hang)},
 		{name: "deadline while it waits", user: faultHasDeadline, handler: hang},
-		{name: "deadline in the body", user: faultHasDeadline, handler: begun("", hang)},
-		{name: "time-out in the body", user: faultHasClientTimeout, handler: begun("", hang)},
+		{name: "deadline in the body", user: faultHasDeadline, or: "deadline while it waits", handler: begun("", hang)},
+		{name: "time-out while it waits", user: faultHasClientTimeout, handler: hang},
+		{name: "time-out in the body", user: faultHasClientTimeout, or: "time-out while it waits", handler: begun("", hang)},
 	}
 }
 
@@ -388,7 +390,7 @@ func faultOutcome(rt http.RoundTripper, faults []*fault, n int) string {
 	req.Header.Set(faultNumberHeader, number)
 	resp, err := client.Do(req)
 	if err != nil {
-		return faultErrorText(err)
+		return f.errorText(err)
 	}
 	var read []byte
 	var readErr error
@@ -408,19 +410,24 @@ func faultOutcome(rt http.RoundTripper, faults []*fault, n int) string {
 	closeErr := resp.Body.Close()
 	resp.Header.Del("Date")
 	text := fmt.Sprintf("%s %s %s, length %d, header %v, trailer %v, body %q, read: %s, close: %s",
-		resp.Proto, resp.Status, resp.Request.URL.Path, resp.ContentLength, resp.Header, resp.Trailer, read, faultErrorText(readErr), faultErrorText(closeErr))
+		resp.Proto, resp.Status, resp.Request.URL.Path, resp.ContentLength, resp.Header, resp.Trailer, read, f.errorText(readErr), f.errorText(closeErr))
 	return faultVarying.ReplaceAllString(text, "*")
 }
 
 // faultPatience is how long requests with a deadline wait for what never comes.
-const faultPatience = 30 * time.Millisecond
+const faultPatience = 60 * time.Millisecond
 
-// faultErrorText is an error with the types of all that it wraps.
-func faultErrorText(err error) string {
+// errorText is an error with the types of all that it wraps.
+func (f *fault) errorText(err error) string {
 	if err == nil {
 		return "nil"
 	}
 	text := err.Error()
+	if f.user == faultHasClientTimeout && (strings.Contains(text, "deadline exceeded") || strings.Contains(text, "request canceled")) {
+		// With a RoundTripper that is not net/http's own, http.Client cancels in
+		// two ways at once: text and type are those of the one that is first.
+		return "the time is up"
+	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
 		text += fmt.Sprintf(" %T", e)
 	}
