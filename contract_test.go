@@ -15,11 +15,8 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
 )
@@ -210,90 +207,4 @@ func TestContractForgottenBodies(t *testing.T) {
 			t.Errorf("span ended at %v, want the time of the last activity, before %v", span.EndTime, last)
 		}
 	})
-}
-
-// TestContractFaults: under a server that misbehaves, thousands of requests see
-// what they would see with the bare transport, every span ends, and no
-// goroutine stays.
-func TestContractFaults(t *testing.T) {
-	answers := []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "", "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n", "HTTP/1.1 204 No Content\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 500 Oh\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-	}
-	outcome := func(rt http.RoundTripper, u string) string {
-		req, _ := http.NewRequest("GET", u, nil)
-		resp, err := rt.RoundTrip(req)
-		if err != nil {
-			return fmt.Sprintf("%T %v", err, err)
-		}
-		body, err := io.ReadAll(resp.Body)
-		_ = resp.Body.Close()
-		return fmt.Sprintf("%d %q %v", resp.StatusCode, body, err)
-	}
-	before := runtime.NumGoroutine()
-	w := newWitness()
-	var urls []string
-	var want []string
-	for _, answer := range answers {
-		listener := httptest.NewUnstartedServer(nil).Listener
-		defer listener.Close()
-		go func() {
-			for {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
-				}
-				go func() {
-					_, _ = http.ReadRequest(bufio.NewReader(conn))
-					_, _ = io.WriteString(conn, answer)
-					_ = conn.Close()
-				}()
-			}
-		}()
-		urls = append(urls, "http://"+listener.Addr().String())
-	}
-	bare, below := &http.Transport{DisableKeepAlives: true}, &http.Transport{DisableKeepAlives: true}
-	for _, u := range urls {
-		want = append(want, outcome(bare, u))
-	}
-	rt := otelhttpclient.NewTransport(below, w.options()...)
-	var all sync.WaitGroup
-	for worker := range 8 {
-		all.Go(func() {
-			for i := range 250 {
-				k := (worker + i) % len(urls)
-				if got := outcome(rt, urls[k]); got != want[k] {
-					t.Errorf("%q: got %s, want %s, as without the Transport", answers[k], got, want[k])
-				}
-			}
-		})
-	}
-	all.Wait()
-	if started, ended := w.counts(); started != 2000 || ended != started {
-		t.Errorf("spans: got %d started and %d ended, want 2000 of both", started, ended)
-	}
-	eventually(t, "the goroutines are as many as before, but for the listeners", func() bool {
-		return runtime.NumGoroutine() <= before+len(answers)
-	})
-}
-
-func TestContractMemoryStaysBounded(t *testing.T) {
-	tel := newTelemetry(t)
-	unsampled := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
-	rt := tel.transport(answerWith(200), otelhttpclient.WithTracerProvider(unsampled))
-	exchange10k := func() uint64 {
-		for i := range 10000 {
-			mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", fmt.Sprintf("https://h%d.example.com/", i), nil))
-			otelhttpclient.NewTransport(nil)
-		}
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	first := exchange10k()
-	if second := exchange10k(); second > first+4<<20 {
-		t.Errorf("heap: got %d bytes after as much again, want about the %d of before", second, first)
-	}
 }

@@ -1,0 +1,156 @@
+package otelhttpclient_test
+
+import (
+	"log"
+	"net/http"
+	"runtime"
+	"sync"
+	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// TestContractFaults: under a server that misbehaves, thousands of requests see
+// what they would see with the bare transport, every span ends, and no
+// goroutine stays.
+func TestContractFaults(t *testing.T) {
+	// net/http logs what it thinks of such servers.
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(quiet.Writer())
+	onBothVersions(t, func(t *testing.T, version string) {
+		before := runtime.NumGoroutine()
+		var faults []*fault
+		var base func() *http.Transport
+		var stops []func()
+		rounds := 20
+		if version == "2" {
+			faults = faultsHTTP2()
+			var stop func()
+			base, stop = faultServer2(faults)
+			stops = append(stops, stop)
+		} else {
+			faults = faultsHTTP1()
+			for _, f := range faults {
+				if f.serve != nil {
+					stops = append(stops, faultServer(t, f))
+				}
+			}
+			base = func() *http.Transport { return &http.Transport{MaxResponseHeaderBytes: faultMaxHeader} }
+		}
+
+		bare := base()
+		outcomes := make([]*faultOutcomes, len(faults))
+		named := map[string]int{}
+		for n := range outcomes {
+			named[faults[n].name] = n
+			outcomes[n] = &faultOutcomes{seen: map[string]int{}}
+		}
+		faultRun(rounds, len(faults), func(n int) { outcomes[n].add(faultOutcome(bare, faults, n)) })
+
+		for _, row := range []struct {
+			name    string
+			options func(*telemetry) []otelhttpclient.Option
+		}{
+			{"by default", func(tel *telemetry) []otelhttpclient.Option { return tel.options() }},
+			{"everything on", everyOption},
+		} {
+			t.Run(row.name, func(t *testing.T) {
+				tel := newTelemetry(t)
+				w := newWitness()
+				w.forget = true
+				below := base()
+				defer below.CloseIdleConnections()
+				rt := otelhttpclient.NewTransport(below, append(row.options(tel), otelhttpclient.WithTracerProvider(w.tracers))...)
+				faultRun(rounds, len(faults), func(n int) {
+					if t.Failed() {
+						return // one report is enough, and thousands are too many
+					}
+					got := faultOutcome(rt, faults, n)
+					// What two sides do at once comes out in more than one way,
+					// some of which are rare.
+					for range 500 {
+						if outcomes[n].has(got) || faults[n].or != "" && outcomes[named[faults[n].or]].has(got) {
+							return
+						}
+						outcomes[n].add(faultOutcome(bare, faults, n))
+					}
+					t.Errorf("%s:\n got %s\nwant %s, as without the Transport", faults[n].name, got, outcomes[n])
+				})
+				if t.Failed() {
+					return
+				}
+				started, ended := 0, 0
+				eventually(t, "every span that was started ends", func() bool {
+					started, ended = w.counts()
+					return started == ended
+				})
+				if want := rounds * len(faults); started < want {
+					t.Errorf("spans: got %d started, want at least one for each of %d requests", started, want)
+				}
+				if got := tel.countOf(string(otelhttpclient.MetricActiveRequests), attribute.KeyValue{}); got != 0 {
+					t.Errorf("active requests: got %d, want 0", got)
+				}
+				below.CloseIdleConnections()
+				eventually(t, "no connection is counted as open", func() bool {
+					return tel.countOf(string(otelhttpclient.MetricOpenConnections), attribute.KeyValue{}) == 0
+				})
+			})
+		}
+		bare.CloseIdleConnections()
+		for _, stop := range stops {
+			stop()
+		}
+		eventually(t, "the goroutines are as many as before", func() bool { return runtime.NumGoroutine() <= before })
+	})
+}
+
+// faultRun calls f rounds times with each number below n, on many goroutines.
+func faultRun(rounds, n int, f func(int)) {
+	jobs := make(chan int)
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for j := range jobs {
+				f(j)
+			}
+		})
+	}
+	for range rounds {
+		for j := range n {
+			jobs <- j
+		}
+	}
+	close(jobs)
+	all.Wait()
+}
+
+// faultOutcomes are those that a fault was seen to have.
+type faultOutcomes struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (o *faultOutcomes) add(outcome string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.seen[outcome]++
+}
+
+func (o *faultOutcomes) has(outcome string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.seen[outcome] > 0
+}
+
+func (o *faultOutcomes) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	text := ""
+	for outcome := range o.seen {
+		text += "\n  or " + outcome
+	}
+	return text
+}
+
