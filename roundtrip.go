@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptrace"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -229,10 +230,20 @@ func (rt *roundTrip) send(base http.RoundTripper, req, sent *http.Request) (*htt
 // restoreRequest has the response name the request that the caller made, and
 // not the copy that was sent.
 func restoreRequest(resp *http.Response, sent, req *http.Request) *http.Response {
-	if resp != nil && resp.Request == sent {
+	if resp != nil && sent != req && (resp.Request == sent || isCopy(resp.Request, sent)) {
 		resp.Request = req
 	}
 	return resp
+}
+
+// isCopy reports whether a request is a copy of the one that was sent that
+// differs in its body alone. net/http's HTTP/2 client names one in the response
+// to an upload on a connection that was used before. What base itself has made
+// of the request is no copy, and stays.
+func isCopy(r, sent *http.Request) bool {
+	return r != nil && r.URL == sent.URL && r.Method == sent.Method && r.Host == sent.Host &&
+		reflect.ValueOf(r.Header).Pointer() == reflect.ValueOf(sent.Header).Pointer() &&
+		same(r.Context(), sent.Context())
 }
 
 var (
