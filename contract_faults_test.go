@@ -24,7 +24,7 @@ func TestContractFaults(t *testing.T) {
 		var faults []*fault
 		var base func() *http.Transport
 		var stops []func()
-		rounds := 20
+		rounds := 15
 		if version == "2" {
 			faults = faultsHTTP2()
 			var stop func()
