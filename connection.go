@@ -109,17 +109,18 @@ func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {
 // connection has come.
 func (c *connection) answered(p protocol) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.tracked.speaks(p.version)
-	c.mu.Unlock()
 }
 
 // done has the callbacks ignored from now on.
 func (c *connection) done() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.ended = true
-	c.tracked.release()
+	tracked := c.tracked
 	c.tracked = nil
-	c.mu.Unlock()
+	tracked.release()
 }
 
 // watchTimings sets the hooks that the timings need in addition.
@@ -410,13 +411,19 @@ func (cs *connections) check() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for conn, t := range cs.open {
-		if isClosed(conn) == connectionOpen {
+		// On this goroutine a panic would end the process. A connection that
+		// panics when it is asked is watched no longer.
+		gone := true
+		call("check of a connection", func() { gone = isClosed(conn) != connectionOpen })
+		if !gone {
 			continue
 		}
 		delete(cs.open, conn)
 		if t.counts.state != "" {
-			cs.meter.addConnection(t.counts, -1)
-			cs.meter.recordConnection(t.counts, time.Since(t.since))
+			call("measurement of a connection", func() {
+				cs.meter.addConnection(t.counts, -1)
+				cs.meter.recordConnection(t.counts, time.Since(t.since))
+			})
 		}
 	}
 	cs.ticking = len(cs.open) > 0

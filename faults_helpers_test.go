@@ -408,6 +408,9 @@ func faultOutcome(rt http.RoundTripper, faults []*fault, n int) string {
 		read, readErr = io.ReadAll(resp.Body)
 	}
 	closeErr := resp.Body.Close()
+	if f.user == faultHasClientTimeout && readErr != nil {
+		closeErr = nil // for the reason that errorText tells
+	}
 	resp.Header.Del("Date")
 	text := fmt.Sprintf("%s %s %s, length %d, header %v, trailer %v, body %q, read: %s, close: %s",
 		resp.Proto, resp.Status, resp.Request.URL.Path, resp.ContentLength, resp.Header, resp.Trailer, read, f.errorText(readErr), f.errorText(closeErr))

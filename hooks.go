@@ -73,6 +73,10 @@ func call(what string, f func()) (returned bool) {
 // scrubbed: it may quote a URL.
 func contain(what string) {
 	if v := recover(); v != nil {
-		otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, defaultScrub(fmt.Sprint(v))))
+		reportPanic(what, v)
 	}
+}
+
+func reportPanic(what string, v any) {
+	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, defaultScrub(fmt.Sprint(v))))
 }

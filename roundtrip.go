@@ -94,7 +94,15 @@ func (rt *roundTrip) Value(key any) any {
 func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.Request) {
 	// Whatever fails in here, the request is sent as the caller made it.
 	sent = req
-	defer contain("start of the span")
+	prepared := false
+	defer func() {
+		if v := recover(); v != nil {
+			reportPanic("start of the span", v)
+		} else if rt != nil && !prepared {
+			// A callback has ended the goroutine: nobody will send the request.
+			rt.finish(ending{})
+		}
+	}()
 
 	state := stateFrom(req.Context())
 	if state.excludes(req) || !in.accepts(req) {
@@ -143,11 +151,13 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	rt.Context = ctx
 	rt.state.request = req
 	s.carrier.home = &rt.outgoing
-	rt.watchConnection()
 	if measuring {
 		meter.begin(rt)
 	}
-	return rt, rt.copyRequest(req, &s.carrier)
+	rt.watchConnection()
+	copied := rt.copyRequest(req, &s.carrier)
+	prepared = true
+	return rt, copied
 }
 
 // propagate prepares a request that nothing but the propagator has to do with.
@@ -210,21 +220,25 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 
 // send has base send the request, and hands its answer on.
 func (rt *roundTrip) send(base http.RoundTripper, req, sent *http.Request) (*http.Response, error) {
+	e := ending{err: errPanic}
 	returned := false
 	defer func() {
 		if !returned {
-			// base panicked, or ended the goroutine. The panic goes on.
-			rt.finish(ending{err: errPanic})
+			// base panicked, or it or a hook ended the goroutine. The panic
+			// goes on.
+			rt.finish(e)
 		}
 	}()
 	resp, err := base.RoundTrip(sent)
-	returned = true
+	e.err = nil
 
 	if err != nil || resp == nil {
 		rt.fail(sent, err)
-		return resp, err
+	} else {
+		resp = rt.answer(sent, resp)
 	}
-	return restoreRequest(rt.answer(sent, resp), sent, req), nil
+	returned = true
+	return restoreRequest(resp, sent, req), err
 }
 
 // restoreRequest has the response name the request that the caller made, and
@@ -306,11 +320,16 @@ func (rt *roundTrip) finish(e ending) {
 	if !rt.ended.CompareAndSwap(false, true) {
 		return
 	}
+	// Each step takes place whatever becomes of the one before: a panic in it is
+	// contained, and a callback may end the goroutine.
+	defer contain("measurement")
+	defer rt.measure(e)
 	defer contain("end of the span")
+	defer rt.endSpan(e)
 	if !rt.recording && !rt.measuring {
-		rt.span.End()
 		return
 	}
+	defer contain("description of the end")
 	if e.err != nil {
 		call("description of the error", func() { rt.describeFailure(e.err) })
 	}
@@ -318,11 +337,17 @@ func (rt *roundTrip) finish(e ending) {
 	if rt.recording {
 		rt.describeEnd(e)
 	}
+}
+
+func (rt *roundTrip) endSpan(e ending) {
 	if e.at.IsZero() {
 		rt.span.End()
 	} else {
 		rt.span.End(trace.WithTimestamp(e.at))
 	}
+}
+
+func (rt *roundTrip) measure(e ending) {
 	if rt.measuring {
 		rt.meter.record(rt, rt.duration(e.at))
 	}
