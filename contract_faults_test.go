@@ -79,7 +79,7 @@ func TestContractFaults(t *testing.T) {
 					got := faultOutcome(rt, faults, n)
 					// What two sides do at once comes out in more than one way,
 					// some of which are rare.
-					for range 200 {
+					for range 100 {
 						if t.Failed() {
 							return
 						}
