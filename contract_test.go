@@ -399,7 +399,8 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 		cause, cancel := &http.Response{StatusCode: 302}, make(chan struct{})
 		req := newConventionsRequest(t, t.Context(), "POST", "http://example.com/", strings.NewReader("text"))
 		req.Response, req.Host, req.Close = cause, "other.example", true
-		req.Cancel = cancel //nolint:staticcheck // programs use it still
+		//lint:ignore SA1019 programs use it still
+		req.Cancel = cancel
 		req.TransferEncoding = []string{"chunked"}
 		run := newContractRun(t, roundTripFunc(func(sent *http.Request) (*http.Response, error) {
 			if sent.Response != cause {
@@ -408,7 +409,8 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 			if sent.ContentLength != 4 || sent.Host != "other.example" || !sent.Close || len(sent.TransferEncoding) != 1 {
 				t.Errorf("%s: base got %+v, want length, host, Close and transfer encoding of the caller", name, *sent)
 			}
-			if sent.Cancel != (<-chan struct{})(cancel) { //nolint:staticcheck // see above
+			//lint:ignore SA1019 see above
+			if sent.Cancel != (<-chan struct{})(cancel) {
 				t.Errorf("%s: base got another Cancel, want the caller's", name)
 			}
 			for range 2 {
