@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -256,5 +257,23 @@ func TestHooksAfterOneThatPanicsRun(t *testing.T) {
 	if len(texts) != 2 || strings.Contains(strings.Join(texts, "\n"), "hunter22") {
 		t.Errorf("handled errors = %q, want both panics, without the password", texts)
 	}
+	tel.onlySpan()
+}
+
+type panickingHandler struct{}
+
+func (panickingHandler) Handle(error) { panic("no handler either") }
+
+func TestErrorHandlerThatPanicsDoesNotBreakTheRequest(t *testing.T) {
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(panickingHandler{})
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+	tel := newTelemetry(t)
+	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
+		otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("in the request hook") }),
+		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic("in the response hook") }),
+		otelhttpclient.WithURLFilter(func(*url.URL) *url.URL { panic("in the URL filter") }),
+	)...)
+	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
 	tel.onlySpan()
 }
