@@ -409,7 +409,7 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 			if sent.ContentLength != 4 || sent.Host != "other.example" || !sent.Close || len(sent.TransferEncoding) != 1 {
 				t.Errorf("%s: base got %+v, want length, host, Close and transfer encoding of the caller", name, *sent)
 			}
-			//lint:ignore SA1019 see above
+			//lint:ignore SA1019 programs use it still
 			if sent.Cancel != (<-chan struct{})(cancel) {
 				t.Errorf("%s: base got another Cancel, want the caller's", name)
 			}
