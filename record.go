@@ -306,7 +306,9 @@ func (r *recorder) word(w string) string {
 		if clean := r.query.redact(w); start > 0 && clean != w {
 			return r.word(clean)
 		}
-		return r.fragment(w[:start]) + r.urlText(w[start:])
+		// Nor is it certain that this is a URL: a space may have stood in
+		// the one that it is a part of.
+		return r.fragment(w[:start]) + r.query.redact(r.urlText(w[start:]))
 	}
 	return r.fragment(w)
 }
