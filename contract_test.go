@@ -342,19 +342,24 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 					body := newContractBody(strings.NewReader("text"))
 					req := newConventionsRequest(t, t.Context(), "POST", w.URL+"/read", body)
 					resp, err := run.RoundTrip(row.change(req))
+					// With these it depends on who is first, the server or
+					// the client, whether there is an error, and which.
+					race := row.name == "connection dropped" || strings.Contains(row.name, "its length")
 					if err == nil {
 						_, _ = io.Copy(io.Discard, resp.Body)
 						_ = resp.Body.Close()
 						body.wantClosed(t)
+						if race {
+							return "any"
+						}
 						return resp.Status
 					}
 					body.wantClosed(t)
 					if resp != nil {
 						t.Errorf("response = %v with an error, want none", resp)
 					}
-					switch row.name {
-					case "connection dropped", "body shorter than its length", "body longer than its length":
-						return "an error" // which of several depends on who is first
+					if race {
+						return "any"
 					}
 					return fmt.Sprintf("%T %v", err, err)
 				})
@@ -400,7 +405,8 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 		cause, cancel := &http.Response{StatusCode: 302}, make(chan struct{})
 		req := newConventionsRequest(t, t.Context(), "POST", "http://example.com/", strings.NewReader("text"))
 		req.Response, req.Host, req.Close = cause, "other.example", true
-		req.Cancel = cancel //nolint:staticcheck // programs use it still
+		//lint:ignore SA1019 programs use it still
+		req.Cancel = cancel
 		req.TransferEncoding = []string{"chunked"}
 		run := newContractRun(t, roundTripFunc(func(sent *http.Request) (*http.Response, error) {
 			if sent.Response != cause {
@@ -409,7 +415,8 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 			if sent.ContentLength != 4 || sent.Host != "other.example" || !sent.Close || len(sent.TransferEncoding) != 1 {
 				t.Errorf("%s: base got %+v, want length, host, Close and transfer encoding of the caller", name, *sent)
 			}
-			if sent.Cancel != (<-chan struct{})(cancel) { //nolint:staticcheck // see above
+			//lint:ignore SA1019 programs use it still
+			if sent.Cancel != (<-chan struct{})(cancel) {
 				t.Errorf("%s: base got another Cancel, want the caller's", name)
 			}
 			for range 2 {
