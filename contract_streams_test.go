@@ -334,9 +334,13 @@ func TestContractExpectContinue(t *testing.T) {
 	})
 }
 
-// contractEvents is a server of events: each is sent when the test says so.
-func contractEvents(send <-chan string) http.HandlerFunc {
+// contractEvents is a server of events: each is sent when the test says so, for
+// which it gets a channel with each stream. One for all would not do: a handler
+// whose client has gone could take what is meant for the next.
+func contractEvents(streams chan<- chan<- string) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
+		send := make(chan string)
+		streams <- send
 		rw.Header().Set("Content-Type", "text/event-stream")
 		rw.(http.Flusher).Flush()
 		for {
@@ -354,6 +358,16 @@ func contractEvents(send <-chan string) http.HandlerFunc {
 	}
 }
 
+// contractSend has a stream send an event, or end.
+func contractSend(t *testing.T, send chan<- string, event string) {
+	t.Helper()
+	select {
+	case send <- event:
+	case <-time.After(5 * time.Second):
+		t.Fatalf("the stream does not take %q within 5 s, want it to", event)
+	}
+}
+
 // contractReadEvents has each event sent when the one before was read, so that
 // none may be held back on the way.
 func contractReadEvents(t *testing.T, run contractRun, resp *http.Response, send chan<- string) string {
@@ -361,7 +375,7 @@ func contractReadEvents(t *testing.T, run contractRun, resp *http.Response, send
 	in := bufio.NewReader(resp.Body)
 	for i := range 5 {
 		want := fmt.Sprintf("data: event %d\n", i)
-		send <- strings.TrimSpace(want[len("data: "):])
+		contractSend(t, send, strings.TrimSpace(want[len("data: "):]))
 		line, err := in.ReadString('\n')
 		if line != want || err != nil {
 			t.Fatalf("event = %q, %v, want %q", line, err, want)
@@ -375,18 +389,19 @@ func contractReadEvents(t *testing.T, run contractRun, resp *http.Response, send
 // Server-sent events arrive one by one, and the span lasts as long as they do.
 func TestContractServerSentEvents(t *testing.T) {
 	onBothVersions(t, func(t *testing.T, version string) {
-		send := make(chan string)
-		w := newWire(t, version, contractEvents(send))
+		streams := make(chan chan<- string, 1)
+		w := newWire(t, version, contractEvents(streams))
 		for _, ending := range []string{"the server ends the stream", "the program closes it", "the program cancels it"} {
 			t.Run(ending, func(t *testing.T) {
 				contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
 					resp := contractResponse(t, run, newConventionsRequest(t, ctx, "GET", w.URL, nil))
+					send := contractWithin(t, "the stream", streams)
 					seen := contractReadEvents(t, run, resp, send)
 					switch ending {
 					case "the server ends the stream":
-						send <- ""
+						contractSend(t, send, "")
 					case "the program closes it":
 						_ = resp.Body.Close()
 					default:
@@ -404,8 +419,8 @@ func TestContractServerSentEvents(t *testing.T) {
 // Through a reverse proxy that flushes at once, each event comes as it is sent.
 func TestContractReverseProxyStreams(t *testing.T) {
 	onBothVersions(t, func(t *testing.T, version string) {
-		send := make(chan string)
-		back := newWire(t, version, contractEvents(send))
+		streams := make(chan chan<- string, 1)
+		back := newWire(t, version, contractEvents(streams))
 		target, err := url.Parse(back.URL)
 		if err != nil {
 			t.Fatal(err)
@@ -421,6 +436,7 @@ func TestContractReverseProxyStreams(t *testing.T) {
 					}
 					front := newWire(t, version, proxy.ServeHTTP)
 					resp := contractResponse(t, front.base, newConventionsRequest(t, t.Context(), "GET", front.URL, nil))
+					send := contractWithin(t, "the stream", streams)
 					seen := contractReadEvents(t, run, resp, send)
 					if ending == "the client goes away" {
 						_ = resp.Body.Close()
@@ -429,7 +445,7 @@ func TestContractReverseProxyStreams(t *testing.T) {
 						}
 						return seen
 					}
-					send <- ""
+					contractSend(t, send, "")
 					n, err := io.Copy(io.Discard, resp.Body)
 					_ = resp.Body.Close()
 					return fmt.Sprintf("%s, then %d bytes, %v", seen, n, err)
@@ -809,7 +825,7 @@ func TestContractUpgrade(t *testing.T) {
 // The connections that base keeps open are closed through the Transport.
 func TestContractCloseIdleConnectionsClosesThem(t *testing.T) {
 	onBothVersions(t, func(t *testing.T, version string) {
-		closed := make(chan struct{}, 1)
+		closed := make(chan struct{}, 16) // a connection may be closed that was not used
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateClosed {
@@ -824,7 +840,7 @@ func TestContractCloseIdleConnectionsClosesThem(t *testing.T) {
 			// HTTP/1.1's connection is idle a moment after the response.
 			eventually(t, "the connection is closed", func() bool {
 				(&http.Client{Transport: run.RoundTripper}).CloseIdleConnections()
-				return len(closed) == 1
+				return len(closed) > 0
 			})
 			<-closed
 			return ""

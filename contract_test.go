@@ -341,19 +341,24 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 					body := newContractBody(strings.NewReader("text"))
 					req := newConventionsRequest(t, t.Context(), "POST", w.URL+"/read", body)
 					resp, err := run.RoundTrip(row.change(req))
+					// With these it depends on who is first, the server or
+					// the client, whether there is an error, and which.
+					race := row.name == "connection dropped" || strings.Contains(row.name, "its length")
 					if err == nil {
 						_, _ = io.Copy(io.Discard, resp.Body)
 						_ = resp.Body.Close()
 						body.wantClosed(t)
+						if race {
+							return "any"
+						}
 						return resp.Status
 					}
 					body.wantClosed(t)
 					if resp != nil {
 						t.Errorf("response = %v with an error, want none", resp)
 					}
-					switch row.name {
-					case "connection dropped", "body shorter than its length", "body longer than its length":
-						return "an error" // which of several depends on who is first
+					if race {
+						return "any"
 					}
 					return fmt.Sprintf("%T %v", err, err)
 				})
