@@ -45,6 +45,13 @@ func contractResponse(t *testing.T, rt http.RoundTripper, req *http.Request) *ht
 	return resp
 }
 
+// contractClosedAfterAll closes a body that the test would otherwise wait for
+// without end, if what it waits for is held back.
+func contractClosedAfterAll(t *testing.T, body io.Closer) {
+	guard := time.AfterFunc(5*time.Second, func() { _ = body.Close() })
+	t.Cleanup(func() { guard.Stop() })
+}
+
 // The sizes of the requests are those of the attempts: each is a span of its
 // own where http.Client makes it.
 func TestContractRedirectsReplayTheBody(t *testing.T) {
@@ -372,6 +379,7 @@ func contractSend(t *testing.T, send chan<- string, event string) {
 // none may be held back on the way.
 func contractReadEvents(t *testing.T, run contractRun, resp *http.Response, send chan<- string) string {
 	t.Helper()
+	contractClosedAfterAll(t, resp.Body)
 	in := bufio.NewReader(resp.Body)
 	for i := range 5 {
 		want := fmt.Sprintf("data: event %d\n", i)
@@ -477,6 +485,7 @@ func TestContractFullDuplex(t *testing.T) {
 			reader, writer := io.Pipe()
 			body := newContractBody(reader)
 			resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "POST", w.URL, body))
+			contractClosedAfterAll(t, resp.Body)
 			in := bufio.NewReader(resp.Body)
 			for i := range 10 {
 				if _, err := fmt.Fprintln(writer, "line", i); err != nil {
@@ -792,6 +801,7 @@ func TestContractUpgrade(t *testing.T) {
 					if resp.StatusCode != 101 || !ok {
 						t.Fatalf("got the status %d and a body that can be written %v, want 101 and true", resp.StatusCode, ok)
 					}
+					contractClosedAfterAll(t, conn)
 					in := bufio.NewReader(conn)
 					if line, err := in.ReadString('\n'); line != "welcome\n" {
 						t.Fatalf("got %q, %v, want welcome", line, err)
