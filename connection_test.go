@@ -205,9 +205,10 @@ func asking(ctx context.Context, asked chan<- struct{}) context.Context {
 }
 
 func TestTimingOfWaitingInASaturatedPool(t *testing.T) {
-	answer := make(chan struct{})
+	arrived, answer := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
+			close(arrived)
 			<-answer
 		}
 	}))
@@ -215,10 +216,10 @@ func TestTimingOfWaitingInASaturatedPool(t *testing.T) {
 	tel := newTelemetry(t)
 	rt := timed(tel, timingBase(t, &http.Transport{MaxConnsPerHost: 1}))
 
-	asked := make(chan struct{}, 2)
+	asked := make(chan struct{}, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { timedGet(t, rt, asking(t.Context(), asked), server.URL+"/slow") })
-	<-asked
+	wg.Go(func() { timedGet(t, rt, t.Context(), server.URL+"/slow") })
+	<-arrived // it has the connection, and not the other one
 	wg.Go(func() { timedGet(t, rt, asking(t.Context(), asked), server.URL+"/queued") })
 	<-asked
 	time.Sleep(noticeable)

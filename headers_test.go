@@ -144,6 +144,9 @@ func TestEveryHeaderMayBeAskedFor(t *testing.T) {
 		}
 	}
 	for name, values := range request {
+		if name == "traceparent" {
+			continue // random digits, which may look like anything
+		}
 		if strings.Contains(strings.Join(values, " "), "abc") {
 			t.Errorf("request header %s: got %q, want no credentials", name, values)
 		}
