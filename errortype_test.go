@@ -180,7 +180,7 @@ func failures() []failure {
 	add("gzip that is none", "", "http_protocol_error", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
 
 	// Long enough for the headers to have come on a busy machine.
-	const soon = time.Second
+	const soon = 250 * time.Millisecond
 	for _, version := range []string{"1.1", "2"} {
 		add("ResponseHeaderTimeout, HTTP/"+version, "", "timeout", 0, func(t *testing.T, wrap wrapper) error {
 			w := newWire(t, version, stall(false))
