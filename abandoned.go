@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
-	"time"
 )
 
 // A body that the application neither reads to its end nor closes must end its
@@ -34,6 +33,7 @@ type place struct {
 	in         *generation
 	held       bool
 	prev, next *responseBody
+	cleanup    runtime.Cleanup // once it has left
 }
 
 func (n *nurseries) add(b *responseBody) {
@@ -50,6 +50,9 @@ func (n *nurseries) add(b *responseBody) {
 	g.mu.Unlock()
 }
 
+// remove ends the watch over a body that has ended. The cleanup must be
+// stopped: its argument is reachable until it has run, and so is the body where
+// the request or its context refers to the response.
 func (n *nurseries) remove(b *responseBody) {
 	g := b.place.in
 	g.mu.Lock()
@@ -64,6 +67,7 @@ func (n *nurseries) remove(b *responseBody) {
 		}
 		b.place.release()
 	}
+	b.place.cleanup.Stop()
 	g.mu.Unlock()
 }
 
@@ -79,7 +83,7 @@ func (n *nurseries) graduate() {
 			next := b.place.next
 			b.place.release()
 			if !b.rt.ended.Load() {
-				runtime.AddCleanup(b, abandon, b.rt)
+				b.place.cleanup = runtime.AddCleanup(b, abandon, b.rt)
 			}
 			b = next
 		}
@@ -95,7 +99,7 @@ func abandon(rt *roundTrip) {
 	if rt.ended.Load() {
 		return
 	}
-	go rt.finish(ending{abandoned: true, at: epoch.Add(time.Duration(rt.lastActivity.Load()))})
+	go rt.finish(ending{abandoned: true, at: rt.lastActive()})
 }
 
 // collectorWatch has the nursery emptied after each garbage collection from

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -35,8 +36,12 @@ const (
 	headerRespKey = "http.response.header."
 )
 
-// describe finds the facts about a request.
-func (in *instrumentation) describe(f *facts, req *http.Request, state *contextState) {
+// unknownOrdinal leaves it to describe to count the resends.
+const unknownOrdinal = -1
+
+// describe finds the facts about a request. The ordinal is that of a resend, or
+// 0, or unknownOrdinal.
+func (in *instrumentation) describe(f *facts, req *http.Request, state *contextState, ordinal int) {
 	f.method, f.originalMethod = in.methods.normalize(req.Method)
 	var host string
 	f.url, host = in.record.requestURL(req)
@@ -45,7 +50,10 @@ func (in *instrumentation) describe(f *facts, req *http.Request, state *contextS
 	}
 	f.host, f.port = splitHost(host, f.scheme)
 	f.template = in.template(req, state)
-	f.resendCount = state.resendCount(req)
+	f.resendCount = ordinal
+	if ordinal == unknownOrdinal {
+		f.resendCount = state.resendCount(req)
+	}
 	f.caller = state
 }
 
@@ -117,7 +125,7 @@ func (rt *roundTrip) describeResponse(resp *http.Response) {
 	if !rt.recording {
 		return
 	}
-	s := newScratch()
+	s := rt.tracer.scratch()
 	defer s.release()
 	a := s.attributes
 	if resp.StatusCode != 0 {
@@ -150,15 +158,15 @@ func (rt *roundTrip) describeEnd(e ending) {
 		rt.span.SetAttributes(abandonedKey.Bool(true))
 	}
 	if rt.status == 0 {
-		s := newScratch()
+		s := rt.tracer.scratch()
 		defer s.release()
 		if a := rt.connection.appendAttributes(s.attributes, rt); len(a) > 0 {
 			rt.span.SetAttributes(a...)
 			s.attributes = a
 		}
 	}
-	if rt.in.attributes&optInRequestSize != 0 {
-		rt.span.SetAttributes(semconv.HTTPRequestBodySize(int(rt.sentBytes())))
+	if n, known := rt.sentBytes(); known && rt.in.attributes&optInRequestSize != 0 {
+		rt.span.SetAttributes(semconv.HTTPRequestBodySize(int(n)))
 	}
 	if n, known := rt.receivedBytes(); known && rt.in.attributes&optInResponseSize != 0 {
 		rt.span.SetAttributes(semconv.HTTPResponseBodySize(int(n)))
@@ -225,8 +233,7 @@ func protocolOf(resp *http.Response) (p protocol) {
 // IPv6 address are no part of it. Where no port is written it is the one that
 // the scheme implies, or 0.
 func splitHost(hostport, scheme string) (host string, port int) {
-	// Whatever stands before an @ is not the host and may be a password.
-	host = hostport[strings.LastIndexByte(hostport, '@')+1:]
+	host = hostport
 	var digits string
 	if strings.HasPrefix(host, "[") {
 		if end := strings.IndexByte(host, ']'); end > 0 {
@@ -235,7 +242,9 @@ func splitHost(hostport, scheme string) (host string, port int) {
 	} else if colon := strings.IndexByte(host, ':'); colon >= 0 && colon == strings.LastIndexByte(host, ':') {
 		host, digits = host[:colon], host[colon+1:]
 	}
-	if host == "" {
+	// The zone of an IPv6 address is of this machine alone.
+	host, _, _ = strings.Cut(host, "%")
+	if !isHost(host) {
 		return "", 0
 	}
 	if digits != "" {
@@ -250,6 +259,20 @@ func splitHost(hostport, scheme string) (host string, port int) {
 		return host, 443
 	}
 	return host, 0
+}
+
+// isHost reports whether s can be the name or the address of a host. Anything
+// else, such as a user name with a password before an @, must not be recorded
+// as one.
+func isHost(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == ':', c >= utf8.RuneSelf:
+		default:
+			return false
+		}
+	}
+	return s != "" && utf8.ValidString(s)
 }
 
 // addressed is the host that a request is addressed to.

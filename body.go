@@ -3,14 +3,13 @@ package otelhttpclient
 import (
 	"io"
 	"net/http"
-	"sync/atomic"
 	"time"
 )
 
 // wrapResponse puts a body into the response with which the round trip ends.
 func (rt *roundTrip) wrapResponse(resp *http.Response) *http.Response {
 	b := &responseBody{rt: rt, base: resp.Body}
-	b.touch()
+	rt.bodyStarted = time.Now()
 	original := resp
 	if resp.ProtoMajor == 2 {
 		// net/http's HTTP/2 stream refers to the response that it has
@@ -36,12 +35,16 @@ type responseBody struct {
 	place place // in the nursery
 }
 
-// epoch is what the times of the bodies' activities are counted from.
-var epoch = time.Now()
-
-// touch notes the time of an activity, for a body that is never closed.
+// touch notes the time of an activity, for a body that is never closed. It is
+// counted from the body's beginning, so that a clock that is set, or a machine
+// that is suspended, moves it as it moves the span's beginning.
 func (b *responseBody) touch() {
-	b.rt.lastActivity.Store(int64(time.Since(epoch)))
+	b.rt.lastActivity.Store(int64(time.Since(b.rt.bodyStarted)))
+}
+
+// lastActive is the time of the last activity of the body.
+func (rt *roundTrip) lastActive() time.Time {
+	return rt.bodyStarted.Add(time.Duration(rt.lastActivity.Load()))
 }
 
 func (b *responseBody) Read(p []byte) (n int, err error) {
@@ -68,14 +71,16 @@ func (b *responseBody) afterRead(err error) {
 	switch err {
 	case nil:
 		b.touch()
+		return
 	case io.EOF:
-		if b.trailer != nil {
-			b.trailer()
-		}
-		b.end(ending{})
-	default:
-		b.end(ending{err: err})
+		err = nil
 	}
+	// Trailers come with the end, also with that of a body that is shorter
+	// than its Content-Length.
+	if b.trailer != nil {
+		b.trailer()
+	}
+	b.end(ending{err: err})
 }
 
 // Close ends the span first: closing the connection's body may block.
@@ -199,57 +204,6 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	w.failed = w.failed || err != nil || n < len(p)
 	return n, err
-}
-
-// countRequestBody has the request's body counted while base reads it, where a
-// size was asked for: how much of a body is really sent cannot be learned in
-// another way. A body that base gets anew, to send it again, is counted anew.
-func (rt *roundTrip) countRequestBody(sent *http.Request) {
-	if sent.Body == nil || sent.Body == http.NoBody {
-		return
-	}
-	sent.Body = rt.counted(sent.Body)
-	if again := sent.GetBody; again != nil {
-		sent.GetBody = func() (io.ReadCloser, error) {
-			body, err := again()
-			if err != nil || body == nil || body == http.NoBody {
-				return body, err
-			}
-			return rt.counted(body), nil
-		}
-	}
-}
-
-func (rt *roundTrip) counted(body io.ReadCloser) *requestBody {
-	b := &requestBody{ReadCloser: body}
-	rt.requestBody.Store(b)
-	return b
-}
-
-// requestBody counts what is read of a request body.
-type requestBody struct {
-	io.ReadCloser
-	sent atomic.Int64
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.sent.Add(int64(n))
-	}
-	return n, err
-}
-
-func (in *instrumentation) wantsRequestSize() bool {
-	return in.attributes&optInRequestSize != 0 || in.metrics&optInRequestSizeMetric != 0
-}
-
-// sentBytes is how much of the request body was sent, in its last attempt.
-func (rt *roundTrip) sentBytes() int64 {
-	if b := rt.requestBody.Load(); b != nil {
-		return b.sent.Load()
-	}
-	return 0
 }
 
 // receivedBytes is how much of the response body was received, where that can

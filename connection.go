@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http/httptrace"
+	"net/url"
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -19,8 +21,18 @@ import (
 // uses. Its callbacks come on any goroutine, and some when the round trip is
 // long over.
 type connection struct {
-	mu      sync.Mutex
-	ended   bool
+	mu    sync.Mutex
+	ended bool
+	// base may ask for a connection to another server with the same context,
+	// to fetch a token, say.
+	asked     bool // for a connection to the request's server, or to a proxy
+	targeted  bool // to the request's server
+	elsewhere bool // for a connection to another server, which has not come
+	obtained  bool // what happens on a connection happens on the request's
+
+	sent      sentState
+	continued bool // the server has asked for the body
+
 	peer    net.Addr
 	tracked *trackedConnection // nil unless connections are counted
 	timings *timings           // nil unless they were asked for
@@ -43,13 +55,21 @@ func (rt *roundTrip) watchConnection() {
 		var ct *httptrace.ClientTrace
 		call("client trace", func() { ct = in.clientTrace(rt.Context) })
 		if ct != nil {
-			rt.Context = httptrace.WithClientTrace(rt.Context, ct)
+			// WithClientTrace composes in place, and the function may return
+			// the same trace for each request.
+			own := *ct
+			rt.Context = httptrace.WithClientTrace(rt.Context, &own)
 		}
 	}
-	if !rt.recording && !(rt.measuring && in.metrics&optInConnectionMetrics != 0) {
+	wantsSize := in.wantsRequestSize() && (rt.recording || rt.measuring)
+	if !rt.recording && !wantsSize && !(rt.measuring && in.metrics&optInConnectionMetrics != 0) {
 		return
 	}
+	rt.trace.GetConn = rt.getConn
 	rt.trace.GotConn = rt.gotConn
+	if wantsSize {
+		rt.watchRequestBody()
+	}
 	if in.connectionTimings && rt.recording {
 		rt.watchTimings()
 	}
@@ -81,6 +101,61 @@ func (p *keyProbe) Value(key any) any {
 	return nil
 }
 
+// getConn is called with the address of the server, or of a proxy, that a
+// connection is needed to.
+func (rt *roundTrip) getConn(hostPort string) {
+	now := time.Now()
+	c := &rt.connection
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
+	c.asked = true
+	targeted := addressMatches(hostPort, rt.sending.request.URL)
+	c.elsewhere, c.obtained = c.targeted && !targeted, false
+	if c.elsewhere {
+		return
+	}
+	c.targeted = targeted
+	// net/http may try again on another connection, and base may have fetched
+	// a token on this one. Neither says anything about the next.
+	c.peer, c.sent, c.continued = nil, sentUnknown, false
+	c.tracked.release()
+	c.tracked = nil
+	if t := c.timings; t != nil {
+		// Until a connection is obtained it is still the first that is waited
+		// for: HTTP/2 asks once more for a connection that another request has
+		// established meanwhile.
+		if t.got {
+			*t = timings{}
+		}
+		if t.asked.IsZero() {
+			t.asked = now
+		}
+	}
+}
+
+// addressMatches reports whether the address of a connection is that of the
+// server of a URL. The address of a proxy is not.
+func addressMatches(hostPort string, u *url.URL) bool {
+	if u == nil {
+		return false
+	}
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return false
+	}
+	want := u.Port()
+	if want == "" {
+		want = "80"
+		if u.Scheme == "https" {
+			want = "443"
+		}
+	}
+	return port == want && strings.EqualFold(host, u.Hostname())
+}
+
 func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {
 	// The connection may be a type of the application's own.
 	defer contain("connection")
@@ -94,7 +169,11 @@ func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {
 	if c.ended {
 		return
 	}
-	c.peer = peer
+	if c.elsewhere {
+		c.elsewhere = false
+		return
+	}
+	c.asked, c.obtained, c.peer = true, true, peer
 	if t := c.timings; t != nil {
 		t.got, t.gotAt = true, time.Now()
 		t.reused, t.wasIdle, t.idle = info.Reused, info.WasIdle, info.IdleTime
@@ -133,7 +212,7 @@ func (rt *roundTrip) watchTimings() {
 		now := time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !c.ended && !t.got {
+		if !c.ended && !c.elsewhere && !t.got {
 			change(now)
 		}
 	}
@@ -143,23 +222,6 @@ func (rt *roundTrip) watchTimings() {
 		}
 		*start = time.Time{}
 		return d
-	}
-	rt.trace.GetConn = func(string) {
-		now := time.Now()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if c.ended {
-			return
-		}
-		// net/http may try again on another connection. Until one was got it
-		// is still the first that is waited for: HTTP/2 asks once more for a
-		// connection that another request has established meanwhile.
-		if t.got {
-			*t = timings{}
-		}
-		if t.asked.IsZero() {
-			t.asked = now
-		}
 	}
 	rt.trace.DNSStart = func(httptrace.DNSStartInfo) { at(func(now time.Time) { t.dnsStart = now }) }
 	rt.trace.DNSDone = func(httptrace.DNSDoneInfo) { at(func(now time.Time) { t.dns += since(&t.dnsStart, now) }) }
@@ -186,7 +248,7 @@ func (rt *roundTrip) watchTimings() {
 		now := time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if !c.ended {
+		if !c.ended && c.obtained {
 			t.firstByte = now
 		}
 	}

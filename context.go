@@ -20,10 +20,10 @@ type contextState struct {
 	attributes []attribute.KeyValue
 	attempts   *atomic.Int64 // round trips made so far, under ContextWithRetries
 
-	// request is what a Transport is sending with this context: base sees the
+	// above is what a Transport is sending with this context: base sees the
 	// context of a request that is traced already. What the caller has said
 	// is about the caller's request, and not in there.
-	request *http.Request
+	above *sending
 }
 
 var noState contextState
@@ -75,23 +75,6 @@ func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) con
 // that wrap an [http.Client] or an [http.RoundTripper].
 func ContextWithRetries(ctx context.Context) context.Context {
 	return withState(ctx, func(s *contextState) { s.attempts = new(atomic.Int64) })
-}
-
-// excludes reports whether a request with this context is not to be traced:
-// because the caller wants it so, or because a Transport above is tracing the
-// same request already.
-func (s *contextState) excludes(req *http.Request) bool {
-	return s.untraced || s.request != nil && sameRequest(s.request, req)
-}
-
-// sameRequest tells a request that is on its way through another Transport
-// from one that base makes on its own, for a token, say, with the context of
-// the first.
-func sameRequest(a, b *http.Request) bool {
-	if a.Method != b.Method || a.URL == nil || b.URL == nil {
-		return a.Method == b.Method && a.URL == b.URL
-	}
-	return a.URL == b.URL || *a.URL == *b.URL || a.URL.String() == b.URL.String()
 }
 
 // resendCount is the ordinal of a resend: 0 for the first attempt, 1 for the

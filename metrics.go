@@ -3,6 +3,7 @@ package otelhttpclient
 import (
 	"context"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -91,11 +92,19 @@ func (s *meterSource) now(c *config) *instruments {
 	return m
 }
 
-// same reports whether two providers are one. A provider may be of a type that
-// cannot be compared; it is then taken for another one each time.
+// same reports whether two values, such as providers, are one. A value may be of
+// a type that cannot be compared; it is then another one each time. A slice,
+// such as a composite propagator, is the same if it has the same elements in
+// the same place.
 func same(a, b any) bool {
 	t := reflect.TypeOf(a)
-	if t == nil || t.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable() {
+	switch {
+	case t == nil || t != reflect.TypeOf(b):
+		return false
+	case t.Kind() == reflect.Slice:
+		x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+		return x.Pointer() == y.Pointer() && x.Len() == y.Len()
+	case t.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable():
 		return false
 	}
 	return a == b
@@ -105,6 +114,9 @@ func same(a, b any) bool {
 type instruments struct {
 	provider metric.MeterProvider
 	config   *config
+
+	// embedNoop: some instrument may record although its Enabled says no.
+	embedNoop bool
 
 	duration     metric.Float64Histogram
 	oldDuration  metric.Float64Histogram
@@ -164,7 +176,28 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 			metric.WithDescription("Measures the duration of outbound HTTP requests."))
 		check(err)
 	}
+	for _, i := range []any{m.duration, m.oldDuration, m.requestSize, m.responseSize, m.active, m.openConnections, m.connectionDuration} {
+		m.embedNoop = m.embedNoop || embedsNoop(reflect.TypeOf(i))
+	}
 	return m
+}
+
+// embedsNoop reports whether an instrument is of a type that embeds a no-op or
+// an interface, and may have its method Enabled from there.
+func embedsNoop(t reflect.Type) bool {
+	if t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t == nil || t.Kind() != reflect.Struct || strings.HasPrefix(t.PkgPath(), "go.opentelemetry.io/otel/") {
+		return false
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if _, ok := f.Type.MethodByName("Enabled"); f.Anonymous && ok {
+			return true
+		}
+	}
+	return false
 }
 
 // enabled reports whether anybody reads what is measured.
@@ -175,7 +208,8 @@ func (m *instruments) enabled(ctx context.Context) bool {
 		m.responseSize != nil && m.responseSize.Enabled(ctx) ||
 		m.active != nil && m.active.Enabled(ctx) ||
 		m.openConnections != nil && m.openConnections.Enabled(ctx) ||
-		m.connectionDuration != nil && m.connectionDuration.Enabled(ctx)
+		m.connectionDuration != nil && m.connectionDuration.Enabled(ctx) ||
+		m.embedNoop
 }
 
 // measurement is what tells measurements apart, and the key under which their
@@ -204,7 +238,9 @@ func (m *instruments) record(rt *roundTrip, d time.Duration) {
 			metric.WithAttributeSet(attribute.NewSet(oldMeasurementAttributes(rt)...)))
 	}
 	if m.requestSize != nil {
-		m.requestSize.Record(rt, rt.sentBytes(), options...)
+		if n, known := rt.sentBytes(); known {
+			m.requestSize.Record(rt, n, options...)
+		}
 	}
 	if m.responseSize != nil {
 		if n, known := rt.receivedBytes(); known {

@@ -5,11 +5,14 @@ import (
 	"maps"
 	"net/http"
 	"net/textproto"
+	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // WithPropagators sets the propagator that writes the span's context, and what
@@ -17,7 +20,10 @@ import (
 // meaning of nil, is the global propagator that is installed when a request is
 // made. A composite propagator writes with all its parts.
 //
-// A header of the same name is replaced; all others are kept.
+// A header of the same name is replaced. A header that is one of the
+// propagator's fields, and that it does not write this time, is removed: a
+// tracestate belongs to its traceparent. Baggage and all other headers are
+// kept, and so are the fields where there is no span to propagate.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) {
 		if p != nil {
@@ -104,9 +110,9 @@ func (c *config) propagatorNow() propagation.TextMapPropagator {
 	return otel.GetTextMapPropagator()
 }
 
-// inject has the propagator write ctx into the carrier, and takes back what it
+// inject makes the propagator write ctx into the carrier, and discards what it
 // wrote if it panics halfway.
-func (c *config) inject(ctx context.Context, carrier *headerCarrier) {
+func (in *instrumentation) inject(ctx context.Context, carrier *headerCarrier) {
 	defer contain("propagator")
 	finished := false
 	defer func() {
@@ -114,9 +120,59 @@ func (c *config) inject(ctx context.Context, carrier *headerCarrier) {
 			carrier.copied = nil
 		}
 	}()
-	c.propagatorNow().Inject(ctx, carrier)
+	p := in.propagatorNow()
+	known := in.propagators.of(p)
+	if known.keepsNothing {
+		p.Inject(ctx, carrier)
+	} else {
+		own := *carrier
+		p.Inject(ctx, &own)
+		*carrier = own
+	}
+	carrier.removeStale(ctx, known.fields)
 	finished = true
 }
+
+// propagatorSource keeps what is known about the last propagator.
+type propagatorSource struct {
+	atomic.Pointer[knownPropagator]
+}
+
+type knownPropagator struct {
+	propagator   propagation.TextMapPropagator
+	fields       []string // in canonical form, without baggage
+	keepsNothing bool     // it does not use the carrier after Inject has returned
+}
+
+func (s *propagatorSource) of(p propagation.TextMapPropagator) *knownPropagator {
+	k := s.Load()
+	// The fields of the API's default propagator are those of the one that is
+	// attached to it.
+	if k == nil || !same(k.propagator, p) || packageOf(p) == "go.opentelemetry.io/otel/internal/global" {
+		k = newKnownPropagator(p)
+		s.Store(k)
+	}
+	return k
+}
+
+func newKnownPropagator(p propagation.TextMapPropagator) *knownPropagator {
+	k := &knownPropagator{propagator: p, keepsNothing: isOpenTelemetry(p)}
+	if parts := reflect.ValueOf(p); k.keepsNothing && parts.Kind() == reflect.Slice {
+		for i := range parts.Len() {
+			k.keepsNothing = k.keepsNothing && isOpenTelemetry(parts.Index(i).Interface())
+		}
+	}
+	var fields []string
+	call("propagator", func() { fields = p.Fields() })
+	for _, f := range fields {
+		if f = textproto.CanonicalMIMEHeaderKey(f); f != baggageHeader {
+			k.fields = append(k.fields, f)
+		}
+	}
+	return k
+}
+
+const baggageHeader = "Baggage"
 
 // headerCarrier is where a propagator writes. It copies the caller's header
 // with the first value that is set, so that a propagator without anything to
@@ -126,6 +182,8 @@ type headerCarrier struct {
 	copied   http.Header
 	home     *outgoing // made with the first value, which needs room in it
 	values   []string  // in home
+	written  []string  // the keys that were set
+	room     [3]string // for them
 	sloppy   bool      // the caller has keys that are not in canonical form
 }
 
@@ -148,28 +206,76 @@ func (h *headerCarrier) Set(key, value string) {
 		// to say, so the header stays nil.
 		return
 	}
-	if h.copied == nil {
-		h.copied = maps.Clone(h.original)
-		if h.home == nil {
-			h.home = &outgoing{}
-		}
-		h.values = h.home.values[:0]
-		for k, vv := range h.copied {
-			if cap(vv) > len(vv) {
-				// An append to the copy must not write into the
-				// caller's array.
-				h.copied[k] = slices.Clip(vv)
-			}
-			h.sloppy = h.sloppy || !isCanonical(k)
-		}
-	}
+	h.copy()
 	key = canonicalKey(key)
 	if h.sloppy {
-		maps.DeleteFunc(h.copied, func(k string, _ []string) bool { return k != key && strings.EqualFold(k, key) })
+		h.deleteFolded(key)
 	}
 	h.values = append(h.values, value)
 	last := len(h.values)
 	h.copied[key] = h.values[last-1 : last : last]
+	if h.written == nil {
+		h.written = h.room[:0]
+	}
+	h.written = append(h.written, key)
+}
+
+func (h *headerCarrier) copy() {
+	if h.copied != nil {
+		return
+	}
+	h.copied = maps.Clone(h.original)
+	if h.home == nil {
+		h.home = &outgoing{}
+	}
+	h.values = h.home.values[:0]
+	for k, vv := range h.copied {
+		if cap(vv) > len(vv) {
+			// An append to the copy must not write into the caller's array.
+			h.copied[k] = slices.Clip(vv)
+		}
+		h.sloppy = h.sloppy || !isCanonical(k)
+	}
+}
+
+// deleteFolded deletes the key in any other spelling of its case.
+func (h *headerCarrier) deleteFolded(key string) {
+	maps.DeleteFunc(h.copied, func(k string, _ []string) bool { return k != key && strings.EqualFold(k, key) })
+}
+
+// removeStale deletes the propagator's own fields that it has not written: a
+// reverse proxy forwards those of the request that came in, and a tracestate
+// must not go out beside a traceparent that it does not belong to. Where there
+// is no span context to propagate, the caller's stay.
+func (h *headerCarrier) removeStale(ctx context.Context, fields []string) {
+	if len(h.original) == 0 || !h.wroteMoreThanBaggage() && !trace.SpanContextFromContext(ctx).IsValid() {
+		return
+	}
+	for _, field := range fields {
+		if slices.Contains(h.written, field) || !h.has(field) {
+			continue
+		}
+		h.copy()
+		delete(h.copied, field)
+		h.deleteFolded(field)
+	}
+}
+
+func (h *headerCarrier) wroteMoreThanBaggage() bool {
+	return slices.ContainsFunc(h.written, func(key string) bool { return key != baggageHeader })
+}
+
+// has reports whether the header has the field in any spelling of its case.
+func (h *headerCarrier) has(field string) bool {
+	if _, ok := h.header()[field]; ok || h.copied != nil && !h.sloppy {
+		return ok
+	}
+	for k := range h.header() {
+		if strings.EqualFold(k, field) {
+			return true
+		}
+	}
+	return false
 }
 
 // canonicalKey is [textproto.CanonicalMIMEHeaderKey], which allocates for names

@@ -1,6 +1,7 @@
 package otelhttpclient
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -206,41 +207,115 @@ func hasUserinfo(s string) bool {
 	return withoutUserinfo(s) != s
 }
 
-// errorText is an error's text without what its URLs must not tell.
+// errorText returns err's text with credentials redacted, cut to a length that a
+// span can bear.
 func (r *recorder) errorText(err error, req *http.Request) string {
-	const long = 2048
-	text := err.Error()
-	if len(text) > long {
-		text = strings.ToValidUTF8(text[:long], "")
-	}
+	text := cut(err.Error(), longestRedacted)
 	if req == nil || req.URL == nil {
-		return r.text(text)
+		return cut(r.text(text), longestText)
 	}
 	// The request's own URL is known, and found even where its end is not to
-	// be told from the text around it.
+	// be told from the text around it. What replaces it and its secrets is not
+	// searched again: a secret may be a part of REDACTED.
 	u := req.URL
 	full, _ := r.requestURL(req)
 	if full == "" {
 		full = redacted
 	}
-	if raw := u.String(); raw != full && raw != "" {
-		quoted := strconv.Quote(raw)
-		text = strings.ReplaceAll(text, raw, full)
-		text = strings.ReplaceAll(text, quoted[1:len(quoted)-1], full)
+	secrets := r.secrets(u, len(text))
+	var b strings.Builder
+	raw := u.String()
+	if raw == full || raw == "" {
+		b.WriteString(hide(text, secrets))
+	} else {
+		urls := []string{raw}
+		if quoted := strconv.Quote(raw); quoted[1:len(quoted)-1] != raw {
+			urls = append(urls, quoted[1:len(quoted)-1])
+		}
+		for {
+			start, end := firstOf(text, urls)
+			b.WriteString(hide(text[:start], secrets))
+			if start == end {
+				break
+			}
+			b.WriteString(full)
+			text = text[end:]
+		}
 	}
-	for _, secret := range r.secrets(u) {
-		text = strings.ReplaceAll(text, secret, redacted)
+	return cut(r.text(b.String()), longestText)
+}
+
+const (
+	longestText     = 2 << 10 // of what is recorded
+	longestRedacted = 8 << 10 // of what is searched for credentials
+)
+
+// cut returns s without what is beyond n bytes, in valid UTF-8.
+func cut(s string, n int) string {
+	if len(s) > n {
+		s = s[:n]
 	}
-	return r.text(text)
+	return strings.ToValidUTF8(s, "")
+}
+
+// firstOf returns where the first of the parts stands in s. Where none does,
+// start and end are the end of s.
+func firstOf(s string, parts []string) (start, end int) {
+	start, end = len(s), len(s)
+	for _, part := range parts {
+		if i := strings.Index(s, part); i >= 0 && i < start {
+			start, end = i, i+len(part)
+		}
+	}
+	return start, end
+}
+
+// hide replaces the secrets in a text, in one pass: all their places are found
+// before the first is replaced, and places that touch are replaced as one.
+func hide(text string, secrets []string) string {
+	var hidden []bool
+	for _, secret := range secrets {
+		for from := 0; ; {
+			i := strings.Index(text[from:], secret)
+			if i < 0 {
+				break
+			}
+			if hidden == nil {
+				hidden = make([]bool, len(text))
+			}
+			for j := range secret {
+				hidden[from+i+j] = true
+			}
+			from += i + len(secret)
+		}
+	}
+	if hidden == nil {
+		return text
+	}
+	var b strings.Builder
+	for i := range len(text) {
+		switch {
+		case !hidden[i]:
+			b.WriteByte(text[i])
+		case i == 0 || !hidden[i-1]:
+			b.WriteString(redacted)
+		}
+	}
+	return b.String()
 }
 
 // secrets are the parts of a URL that are not recorded of it, as they may
-// appear in a text on their own.
-func (r *recorder) secrets(u *url.URL) (secrets []string) {
+// appear on their own in a text of this length.
+func (r *recorder) secrets(u *url.URL, length int) []string {
 	const tooShort = 3 // to be told from ordinary text
+	found := map[string]struct{}{}
 	add := func(s string) {
-		if quoted := strconv.Quote(s); len(s) >= tooShort && s != redacted {
-			secrets = append(secrets, s, quoted[1:len(quoted)-1])
+		if len(s) < tooShort || len(s) > length {
+			return
+		}
+		found[s] = struct{}{}
+		if quoted := strconv.Quote(s); len(quoted) != len(s)+2 {
+			found[quoted[1:len(quoted)-1]] = struct{}{}
 		}
 	}
 	if u.User != nil {
@@ -256,8 +331,11 @@ func (r *recorder) secrets(u *url.URL) (secrets []string) {
 		add(value)
 		add(unescape(value))
 	})
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	return secrets
+	// A URL with more of them is an attack, and not worth the time: what
+	// stands alone in the text is hidden by the rules for texts, if at all.
+	const most = 256
+	secrets := slices.Sorted(maps.Keys(found))
+	return secrets[:min(most, len(secrets))]
 }
 
 // badPort is what net/url says where a password with a slash ends what it takes

@@ -3,15 +3,16 @@ package otelhttpclient
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -20,13 +21,14 @@ import (
 // configuration, and the tracer and instruments that belong to it.
 type instrumentation struct {
 	config
-	tracers tracerSource
-	meters  meterSource
+	tracers     tracerSource
+	meters      meterSource
+	propagators propagatorSource
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
 	in := &instrumentation{config: *newConfig(opts)}
-	in.tracers.explicit = in.tracerProvider
+	in.tracers.configured = in.tracerProvider
 	in.meters.explicit = in.meterProvider
 	return in
 }
@@ -40,6 +42,7 @@ var defaultInstrumentation = sync.OnceValue(func() *instrumentation { return new
 type outgoing struct {
 	context.Context
 	state   contextState
+	sending sending
 	request http.Request // unless there are hooks
 	values  [3]string    // of the headers that the propagator has set
 }
@@ -51,12 +54,28 @@ func (o *outgoing) Value(key any) any {
 	return o.Context.Value(key)
 }
 
+// String names the context as those of the standard library name themselves.
+// It prints nothing of the request, which holds credentials.
+func (o *outgoing) String() string {
+	parent := "context"
+	if s, ok := o.Context.(fmt.Stringer); ok {
+		parent = s.String()
+	} else if o.Context != nil {
+		parent = reflect.TypeOf(o.Context).String()
+	}
+	return parent + ".otelhttpclient"
+}
+
+// Format prints String for every verb: %#v would print the request.
+func (o *outgoing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.String()) }
+
 // roundTrip is one request under way that is observed: everything that its
 // span and its metrics need until they end.
 type roundTrip struct {
 	outgoing
 
 	in        *instrumentation
+	tracer    *providedTracer
 	meter     *instruments
 	span      trace.Span
 	recording bool
@@ -77,7 +96,8 @@ type roundTrip struct {
 	unknownSize  bool // the body was decompressed below
 	ended        atomic.Bool
 	received     atomic.Int64 // bytes of the response body
-	lastActivity atomic.Int64 // nanoseconds since epoch
+	bodyStarted  time.Time
+	lastActivity atomic.Int64 // nanoseconds since bodyStarted
 }
 
 // Value tells net/http of the hooks for the connection, too.
@@ -91,7 +111,10 @@ func (rt *roundTrip) Value(key any) any {
 // begin starts the telemetry of a request. It returns the round trip and the
 // request to send. Without a round trip there is nothing to observe: the
 // request then goes to base, and its response to the caller, untouched.
-func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.Request) {
+//
+// The request passes through this Transport as passer, by which Transports
+// above tell those below them apart.
+func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, sent *http.Request) {
 	// Whatever fails in here, the request is sent as the caller made it.
 	sent = req
 	prepared := false
@@ -105,27 +128,41 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	}()
 
 	state := stateFrom(req.Context())
-	if state.excludes(req) || !in.accepts(req) {
+	if state.untraced || !in.accepts(req) {
 		return nil, req
 	}
-
-	tracer, silent := in.tracers.now()
+	tracer := in.tracers.of(req.Context())
 	meter := in.meters.now(&in.config)
 	measuring := meter.enabled(req.Context())
+	ordinal := unknownOrdinal
+	if above := state.above; above != nil {
+		switch relation, times := above.relation(req, passer); relation {
+		case firstSending:
+			if above.recording || same(above.tracer.provider, tracer.provider) {
+				return nil, req
+			}
+			// The Transport above makes nothing but what nobody sees.
+			measuring = measuring && !above.measuring
+			ordinal, state = above.resends, above.caller
+		case sentAgain:
+			ordinal, state = times, above.caller
+			if state.attempts != nil {
+				ordinal = unknownOrdinal // it counts with the others
+			}
+		}
+	}
 
-	s := newScratch()
+	s := tracer.scratch()
 	defer s.release()
-
 	hooked := len(in.requestHooks)+len(in.responseHooks) > 0 || in.clientTrace != nil
 	s.carrier = headerCarrier{original: req.Header}
-	if silent && !measuring && !hooked {
-		// Nobody would see the span. What is left is to propagate the
-		// context that the caller has, as a span without an SDK does.
-		return in.propagate(req.Context(), req, s)
+	if !measuring && !hooked && tracer.makesNoSpan() {
+		// What is left is to propagate the context that the caller has.
+		return nil, in.propagate(req.Context(), req, &s.carrier)
 	}
 
 	var f facts
-	in.describe(&f, req, state)
+	in.describe(&f, req, state, ordinal)
 	s.attributes = in.creationAttributes(s.attributes, &f)
 	var started time.Time
 	if measuring || in.connectionTimings {
@@ -133,14 +170,24 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	}
 	ctx, span := tracer.Start(req.Context(), in.name(&f, req), s.startOptions(in)...)
 	recording := span.IsRecording()
-	in.tracers.observe(req.Context(), span, recording)
+	tracer.observe(span, recording)
+	ours := recording || !passesThrough(span, req.Context())
+	if !ours && !hooked {
+		// The span in the caller's context is the better one: it is the same
+		// to services, and it has the provider that it came from.
+		ctx = req.Context()
+	}
 	if !recording && !measuring && !hooked {
-		span.End() // which nobody sees, but each span that was started is ended
-		return in.propagate(ctx, req, s)
+		span.End() // not recording, but every started span must be ended
+		if !ours {
+			return nil, in.propagate(ctx, req, &s.carrier)
+		}
+		return nil, in.propagateDecision(ctx, req, tracer, &f, s)
 	}
 
 	rt = &roundTrip{
 		in:        in,
+		tracer:    tracer,
 		meter:     meter,
 		span:      span,
 		recording: recording,
@@ -149,7 +196,9 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 		started:   started,
 	}
 	rt.Context = ctx
-	rt.state.request = req
+	rt.state.above = &rt.sending
+	rt.sending.begin(tracer, &f, &rt.values)
+	rt.sending.recording, rt.sending.measuring = recording, measuring
 	s.carrier.home = &rt.outgoing
 	if measuring {
 		meter.begin(rt)
@@ -160,21 +209,33 @@ func (in *instrumentation) begin(req *http.Request) (rt *roundTrip, sent *http.R
 	return rt, copied
 }
 
-// propagate prepares a request that nothing but the propagator has to do with.
-// If that has nothing to say either, the request goes on as it is.
-func (in *instrumentation) propagate(ctx context.Context, req *http.Request, s *scratch) (*roundTrip, *http.Request) {
+// propagate returns the request with the headers that the propagator writes,
+// and the caller's own where it writes none.
+func (in *instrumentation) propagate(ctx context.Context, req *http.Request, carrier *headerCarrier) *http.Request {
 	if in.targets.include(req) {
-		in.inject(ctx, &s.carrier)
+		in.inject(ctx, carrier)
 	}
-	if s.carrier.copied == nil {
-		return nil, req
+	if carrier.copied == nil {
+		return req
 	}
-	o := s.carrier.home
-	o.Context = ctx
-	o.state.request = req
-	o.request = *req.WithContext(o)
-	o.request.Header = s.carrier.copied
-	return nil, &o.request
+	o := carrier.home
+	o.request = *req.WithContext(ctx)
+	o.request.Header = carrier.copied
+	return &o.request
+}
+
+// propagateDecision is propagate for a span that the sampler has dropped.
+// Transports below make no other decision for the same sending.
+func (in *instrumentation) propagateDecision(ctx context.Context, req *http.Request, tracer *providedTracer, f *facts, s *scratch) *http.Request {
+	o := &outgoing{Context: ctx}
+	o.state.above = &o.sending
+	o.sending.begin(tracer, f, &o.values)
+	s.carrier.home = o
+	if in.propagate(o, req, &s.carrier) == req {
+		o.request = *req.WithContext(o)
+	}
+	o.sending.request = &o.request
+	return &o.request
 }
 
 // copyRequest makes the request that base gets: the caller's, with the span's
@@ -195,7 +256,6 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 			sent.Header = http.Header{}
 		}
 		in.runRequestHooks(rt.span, sent)
-		rt.state.request = sent
 		if req.Header == nil && len(sent.Header) == 0 {
 			sent.Header = nil
 		}
@@ -207,6 +267,7 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 	if carrier.copied != nil {
 		sent.Header = carrier.copied
 	}
+	rt.sending.request = sent
 	if rt.recording {
 		if attrs := in.sentAttributes(sent); len(attrs) > 0 {
 			rt.span.SetAttributes(attrs...)
@@ -230,6 +291,7 @@ func (rt *roundTrip) send(base http.RoundTripper, req, sent *http.Request) (*htt
 		}
 	}()
 	resp, err := base.RoundTrip(sent)
+	rt.sending.returned.Store(true)
 	e.err = nil
 
 	if err != nil || resp == nil {
@@ -301,10 +363,18 @@ func (rt *roundTrip) answer(sent *http.Request, resp *http.Response) *http.Respo
 // hasNoBody reports whether a response is known to have no body: then the caller
 // need not do anything for the span to end. net/http's HTTP/2 client does not
 // use http.NoBody, but says 0 for the length only where it is 0. The length of a
-// 304 is that of what was not sent.
+// 304 is that of what was not sent. Another base may leave the length at 0
+// whatever the body.
 func hasNoBody(resp *http.Response) bool {
 	return resp.Body == nil || resp.Body == http.NoBody ||
-		resp.ProtoMajor == 2 && (resp.ContentLength == 0 || resp.StatusCode == http.StatusNotModified)
+		resp.ProtoMajor == 2 && (resp.ContentLength == 0 || resp.StatusCode == http.StatusNotModified) && isHTTP2s(resp.Body)
+}
+
+// isHTTP2s reports whether the body is one of the HTTP/2 client's of net/http or
+// of golang.org/x/net/http2.
+func isHTTP2s(body io.ReadCloser) bool {
+	path := packageOf(body)
+	return path == "net/http" || strings.HasPrefix(path, "net/http/") || path == "golang.org/x/net/http2"
 }
 
 // ending is how a round trip ends, as far as that is known only then.
@@ -368,7 +438,7 @@ func (rt *roundTrip) describeFailure(err error) {
 		if rt.errorType == statusText(rt.status) {
 			return
 		}
-		rt.span.SetStatus(codes.Error, rt.in.record.errorText(err, rt.state.request))
+		rt.span.SetStatus(codes.Error, rt.in.record.errorText(err, rt.sending.request))
 	}
 }
 
@@ -387,104 +457,4 @@ func (rt *roundTrip) duration(at time.Time) time.Duration {
 		return time.Since(rt.started)
 	}
 	return max(0, at.Sub(rt.started))
-}
-
-// tracerSource gives the tracer to use: that of the provider that was
-// configured, or of the one that is the global one now.
-type tracerSource struct {
-	explicit trace.TracerProvider
-	cached   atomic.Pointer[cachedTracer]
-}
-
-type cachedTracer struct {
-	provider trace.TracerProvider
-	tracer   trace.Tracer
-	// silent is set once the global provider was seen to make no spans of
-	// its own: no SDK is installed. It holds for as long as that provider is
-	// the global one, but for a look now and then: an instrumentation from
-	// outside the process may attach to it.
-	silent  atomic.Bool
-	skipped atomic.Uint32
-}
-
-// looksEvery is how many silent requests there are to one that looks whether
-// the provider is silent still.
-const looksEvery = 64
-
-func (s *tracerSource) now() (tracer trace.Tracer, silent bool) {
-	c := s.cached.Load()
-	provider := s.explicit
-	if provider == nil {
-		provider = otel.GetTracerProvider()
-	} else if c != nil {
-		return c.tracer, false
-	}
-	if c == nil || !same(c.provider, provider) {
-		c = &cachedTracer{provider: provider, tracer: newTracer(provider)}
-		s.cached.Store(c)
-	}
-	return c.tracer, c.silent.Load() && c.skipped.Add(1)%looksEvery != 0
-}
-
-// observe learns from a span whether there is an SDK: every SDK gives each span
-// an id of its own, sampled or not, while the API alone hands on its parent's.
-func (s *tracerSource) observe(parent context.Context, span trace.Span, recording bool) {
-	if s.explicit != nil {
-		return
-	}
-	c := s.cached.Load()
-	silent := !recording && span.SpanContext().SpanID() == trace.SpanContextFromContext(parent).SpanID()
-	if c.silent.Load() != silent {
-		c.silent.Store(silent)
-	}
-}
-
-// scratch is the room that starting a span needs, reused from request to
-// request. It is safe to reuse because those who see it copy: options can be
-// read only by NewSpanStartConfig, which copies attributes, and spans copy
-// those that they are given. A tracer that keeps options to read them after
-// Start has returned would read another request's.
-type scratch struct {
-	attributes []attribute.KeyValue // in room, or beyond it if there are many
-	room       [16]attribute.KeyValue
-	// withRoom are the options that give a span the first n attributes in
-	// room. They are made once: an option is an allocation.
-	withRoom [17]trace.SpanStartOption
-	options  []trace.SpanStartOption
-	carrier  headerCarrier
-}
-
-var scratches = sync.Pool{New: func() any {
-	s := &scratch{}
-	s.attributes = s.room[:0]
-	return s
-}}
-
-func newScratch() *scratch { return scratches.Get().(*scratch) }
-
-func (s *scratch) release() {
-	// Not more is cleared than was used: s.attributes is at its longest.
-	clear(s.room[:min(len(s.attributes), len(s.room))])
-	s.attributes = s.room[:0]
-	clear(s.options)
-	s.options = s.options[:0]
-	s.carrier = headerCarrier{}
-	scratches.Put(s)
-}
-
-var spanKindClient = trace.WithSpanKind(trace.SpanKindClient)
-
-func (s *scratch) startOptions(in *instrumentation) []trace.SpanStartOption {
-	s.options = s.options[:0]
-	if n := len(s.attributes); n > len(s.room) {
-		s.options = append(s.options, trace.WithAttributes(s.attributes...))
-	} else if n > 0 {
-		if s.withRoom[n] == nil {
-			s.withRoom[n] = trace.WithAttributes(s.room[:n]...)
-		}
-		s.options = append(s.options, s.withRoom[n])
-	}
-	s.options = append(s.options, in.spanOptions...)
-	s.options = append(s.options, spanKindClient)
-	return s.options
 }

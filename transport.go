@@ -54,11 +54,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, known := base.(*http.Transport); t.wrapped == nil && !known {
 		return t.throughDefault(base, req)
 	}
-	return t.roundTrip(base, req)
+	return t.roundTrip(base, req, t)
 }
 
-func (t *Transport) roundTrip(base http.RoundTripper, req *http.Request) (*http.Response, error) {
-	rt, sent := t.instrumentation().begin(req)
+func (t *Transport) roundTrip(base http.RoundTripper, req *http.Request, passer any) (*http.Response, error) {
+	rt, sent := t.instrumentation().begin(req, passer)
 	if rt == nil {
 		resp, err := base.RoundTrip(sent)
 		return restoreRequest(resp, sent, req), err
@@ -71,13 +71,14 @@ func (t *Transport) roundTrip(base http.RoundTripper, req *http.Request) (*http.
 // would lead back to it without end: a request that comes here again goes
 // through net/http's own.
 func (t *Transport) throughDefault(base http.RoundTripper, req *http.Request) (*http.Response, error) {
-	type key struct{}
+	type key struct{ t *Transport }
+	type passage struct{ _ byte }
 	ctx := req.Context()
-	if before, ok := ctx.Value(key{}).(*http.Request); ok && sameRequest(before, req) {
-		return initialDefault.RoundTrip(req)
+	if p, ok := ctx.Value(key{t}).(*passage); ok {
+		return t.roundTrip(initialDefault, req, p)
 	}
-	marked := req.WithContext(context.WithValue(ctx, key{}, req))
-	resp, err := t.roundTrip(base, marked)
+	marked := req.WithContext(context.WithValue(ctx, key{t}, new(passage)))
+	resp, err := t.roundTrip(base, marked, t)
 	return restoreRequest(resp, marked, req), err
 }
 
