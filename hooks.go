@@ -79,5 +79,5 @@ func contain(what string) {
 
 func reportPanic(what string, v any) {
 	defer func() { _ = recover() }() // of an error handler: there is nobody left to tell
-	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, defaultScrub(fmt.Sprint(v))))
+	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, cut(defaultScrub(cut(fmt.Sprint(v), longestRedacted)), longestText)))
 }

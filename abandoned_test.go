@@ -1,0 +1,66 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestClosedResponsesAreFreed: a response that was open during a collection is
+// freed once it was read and closed, also where the request or its context
+// refers to it.
+func TestClosedResponsesAreFreed(t *testing.T) {
+	type holder struct{ resp *http.Response }
+	type key struct{}
+	for name, prepare := range map[string]func(req *http.Request, h *holder) *http.Request{
+		"nothing refers to it": func(req *http.Request, _ *holder) *http.Request { return req },
+		"GetBody refers to it": func(req *http.Request, h *holder) *http.Request {
+			req.GetBody = func() (io.ReadCloser, error) { return h.resp.Body, nil }
+			return req
+		},
+		"a context value refers to it": func(req *http.Request, h *holder) *http.Request {
+			return req.WithContext(context.WithValue(req.Context(), key{}, h))
+		},
+		"an AfterFunc of the context refers to it": func(req *http.Request, h *holder) *http.Request {
+			ctx, cancel := context.WithCancel(req.Context())
+			_ = cancel // held by the context alone, as a leaked one is
+			context.AfterFunc(ctx, func() { _ = h.resp })
+			return req.WithContext(ctx)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel := newTelemetry(t)
+			rt := tel.transport(replying(200, "fine"))
+			var freed atomic.Int32
+			const requests = 20
+			for range requests {
+				func() {
+					h := &holder{}
+					resp, err := rt.RoundTrip(prepare(newConventionsRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
+					if err != nil {
+						t.Fatal(err)
+					}
+					h.resp = resp
+					runtime.AddCleanup(resp, func(struct{}) { freed.Add(1) }, struct{}{})
+					// Twice: after the first the body has left the nursery.
+					collect()
+					collect()
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}()
+			}
+			tel.exporter.Reset()
+			eventually(t, "all are freed", func() bool { runtime.GC(); return freed.Load() == requests })
+		})
+	}
+}
+
+// collect runs a collection, and lets what waits for its end run.
+func collect() {
+	runtime.GC()
+	time.Sleep(2 * time.Millisecond)
+}

@@ -1,0 +1,104 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// countedConn counts how a request is written.
+type countedConn struct {
+	*net.TCPConn
+	mu     sync.Mutex
+	writes int
+	copies int
+}
+
+func (c *countedConn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	c.writes++
+	c.mu.Unlock()
+	return c.TCPConn.Write(p)
+}
+
+func (c *countedConn) ReadFrom(r io.Reader) (int64, error) {
+	if l, ok := r.(*io.LimitedReader); ok {
+		r = l.R
+	}
+	if _, ok := r.(*os.File); ok {
+		c.mu.Lock()
+		c.copies++
+		c.mu.Unlock()
+	}
+	return c.TCPConn.ReadFrom(r)
+}
+
+// TestSizesChangeNothingOnTheWire: a small body goes out with the headers, a
+// file without being copied, and both sizes are recorded.
+func TestSizesChangeNothingOnTheWire(t *testing.T) {
+	const content = "12345678"
+	path := filepath.Join(t.TempDir(), "body")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := newWire(t, "HTTP/1.1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	for _, body := range []string{"in memory", "file"} {
+		var conn *countedConn
+		base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			conn = &countedConn{TCPConn: c.(*net.TCPConn)}
+			return conn, nil
+		}}
+		written := func(rt http.RoundTripper) (int, int) {
+			base.CloseIdleConnections()
+			req := newConventionsRequest(t, t.Context(), "POST", server.URL, strings.NewReader(content))
+			if body == "file" {
+				f, err := os.Open(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Body, req.GetBody = f, nil
+			}
+			mustExchange(t, rt, req)
+			return conn.writes, conn.copies
+		}
+		tel := newTelemetry(t)
+		wantWrites, wantCopies := written(base)
+		writes, copies := written(tel.transport(base, otelhttpclient.WithOptInAttributes("http.request.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize)))
+		base.CloseIdleConnections()
+		if writes != wantWrites || copies != wantCopies {
+			t.Errorf("%s: got %d writes and %d copies of files, want %d and %d, as with base", body, writes, copies, wantWrites, wantCopies)
+		}
+		wantAttribute(t, tel.onlySpan().Attributes, "http.request.body.size", len(content))
+		ruleWantBytes(t, tel, "http.client.request.body.size", len(content))
+	}
+}
+
+// TestSizeOfABodyThatWasNotSent: the server refuses it, after the headers.
+func TestSizeOfABodyThatWasNotSent(t *testing.T) {
+	url := newRawServer(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	})
+	tel := newTelemetry(t)
+	req := newConventionsRequest(t, t.Context(), "POST", url, strings.NewReader("12345678"))
+	req.Header.Set("Expect", "100-continue")
+	base := &http.Transport{ExpectContinueTimeout: 1 << 40}
+	defer base.CloseIdleConnections()
+	mustExchange(t, tel.transport(base, otelhttpclient.WithOptInAttributes("http.request.body.size")), req)
+	for _, a := range tel.onlySpan().Attributes {
+		if a.Key == "http.request.body.size" {
+			t.Errorf("http.request.body.size = %d, want none", a.Value.AsInt64())
+		}
+	}
+}
