@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -54,9 +55,14 @@ func redirectedElsewhere(req *http.Request) bool {
 // compared without port; a path that a server would redirect, such as one with
 // a double slash, matches nothing.
 //
-// A pattern that is malformed, or that conflicts with another one, is an error
-// that names it.
+// A malformed pattern, or one that conflicts with another, is an error that
+// names it. So is the GODEBUG setting httpmuxgo121=1, under which
+// [http.ServeMux] has neither methods nor wildcards.
 func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
+	if !muxHasWildcards() {
+		return nil, errors.New("otelhttpclient: URL templates: GODEBUG=httpmuxgo121=1 disables the patterns of http.ServeMux: " +
+			"remove it from the environment, //go:debug lines and go.mod")
+	}
 	mux := http.NewServeMux()
 	for _, p := range patterns {
 		if err := register(mux, p); err != nil {
@@ -89,6 +95,16 @@ func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 		}
 		return pattern[strings.IndexByte(pattern, '/'):]
 	}, nil
+}
+
+// muxHasWildcards reports whether this process's ServeMux is that of Go 1.22 and
+// later. The older one would accept the patterns, as literal paths. net/http
+// chooses between them once, at init, but does not export which.
+func muxHasWildcards() bool {
+	mux := http.NewServeMux()
+	mux.Handle("/{any}", matched{})
+	_, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/probe"}})
+	return pattern != ""
 }
 
 // matched marks a handler as one of a pattern's, and not one of the mux's own

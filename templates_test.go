@@ -117,6 +117,22 @@ func TestServeMuxTemplatesRefusesBadPatterns(t *testing.T) {
 	}
 }
 
+func TestServeMuxTemplatesRefusesTheOldServeMux(t *testing.T) {
+	t.Setenv("GODEBUG", "httpmuxgo121=1") // net/http reads it when a process starts
+	if !inOwnProcess(t) {
+		return
+	}
+	templates, err := otelhttpclient.ServeMuxTemplates("GET /items/{sku}")
+	if err == nil || templates != nil {
+		t.Fatalf("ServeMuxTemplates = %v, want an error and no templater", err)
+	}
+	for _, want := range []string{"otelhttpclient: URL templates: ", "GODEBUG=httpmuxgo121=1", "remove it"} {
+		if got := err.Error(); !strings.Contains(got, want) {
+			t.Errorf("ServeMuxTemplates: got the error %q, want it to contain %q", got, want)
+		}
+	}
+}
+
 func TestTemplateNamesSpan(t *testing.T) {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
