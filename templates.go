@@ -51,7 +51,8 @@ func redirectedElsewhere(req *http.Request) bool {
 // [http.ServeMux]: "[METHOD ][HOST]/[PATH]", with the wildcards {name} and
 // {name...}. The most specific pattern that matches a request wins, and its
 // path is the template: "GET inventory/items/{sku}" names a span
-// "GET /items/{sku}". As for a server, GET stands for HEAD too, hosts are
+// "GET /items/{sku}". A final {$} is not part of the template: "/items/{$}"
+// gives "/items/". As for a server, GET stands for HEAD too, hosts are
 // compared without port; a path that a server would redirect, such as one with
 // a double slash, matches nothing.
 //
@@ -93,7 +94,8 @@ func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 		if _, ok := handler.(matched); !ok {
 			return ""
 		}
-		return pattern[strings.IndexByte(pattern, '/'):]
+		// {$} ends a pattern; it stands for nothing in the path.
+		return strings.TrimSuffix(pattern[strings.IndexByte(pattern, '/'):], "{$}")
 	}, nil
 }
 
