@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -42,7 +41,7 @@ func BenchmarkRedact(b *testing.B) {
 
 func BenchmarkErrorType(b *testing.B) {
 	for name, err := range map[string]error{
-		"refused": &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
+		"refused": &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
 		"EOF":     io.EOF,
 		"unknown": fmt.Errorf("outer: %w", errors.New("inner")),
 	} {

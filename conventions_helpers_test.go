@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -14,7 +15,6 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -268,7 +268,7 @@ func ruleErrors() map[string]error {
 		"timeout":                 context.DeadlineExceeded,
 		"name_resolution_error":   &net.DNSError{Err: "no such host", Name: "shop.invalid", IsNotFound: true},
 		"secure_connection_error": x509.UnknownAuthorityError{},
-		"connection_error":        syscall.ECONNREFUSED,
+		"connection_error":        &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")},
 		"response_ended":          io.ErrUnexpectedEOF,
 		"http_protocol_error":     textproto.ProtocolError("malformed MIME header line"),
 	}

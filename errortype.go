@@ -12,8 +12,8 @@ import (
 	"net/textproto"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -56,7 +56,7 @@ func deadlinePassed(ctx context.Context) bool {
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.As(err, &t) && t.Timeout()
+		errors.As(err, &t) && t.Timeout() || isAny(err, timedOut)
 }
 
 // isRequestCanceled knows net/http's error for a request that was cancelled
@@ -100,6 +100,11 @@ func is[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
+// isAny reports whether err is, or wraps, one of the errors.
+func isAny(err error, of []error) bool {
+	return slices.ContainsFunc(of, func(e error) bool { return errors.Is(err, e) })
+}
+
 func isSecureConnectionError(err error) bool {
 	if is[tls.RecordHeaderError](err) || is[tls.AlertError](err) || is[*tls.CertificateVerificationError](err) ||
 		is[*tls.ECHRejectionError](err) || is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) ||
@@ -119,12 +124,7 @@ func isConnectionError(err error) bool {
 			return true
 		}
 	}
-	for _, errno := range []error{syscall.ECONNREFUSED, syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EADDRNOTAVAIL} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+	return isAny(err, notConnected)
 }
 
 // streamError has the shape that net/http's own error for a reset HTTP/2
@@ -138,13 +138,8 @@ type streamError struct {
 func (e streamError) Error() string { return "stream error" }
 
 func isResponseEnded(err error) bool {
-	for _, end := range []error{
-		io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed,
-		syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
-	} {
-		if errors.Is(err, end) {
-			return true
-		}
+	if isAny(err, disconnected) || isAny(err, []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed}) {
+		return true
 	}
 	var reset streamError
 	if errors.As(err, &reset) {
