@@ -48,7 +48,7 @@ func BenchmarkErrorType(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				_ = errorType(context.Background(), err)
+				_ = errorType(context.Background(), "https", err)
 			}
 		})
 	}

@@ -13,13 +13,16 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// The values of error.type for requests that failed without a response that
-// tells, in the order in which they are tried. The names are those that .NET's
-// HTTP client uses for the same cases.
+// The values of error.type for requests that failed without an error response,
+// in the order in which they are tried. timeout is ours and _OTHER is
+// OpenTelemetry's; the rest are names of .NET's HttpRequestError.
+// http_protocol_error is wider than there: it includes .NET's invalid_response
+// and configuration_limit_exceeded.
 const (
 	errorTimeout          = "timeout"
 	errorNameResolution   = "name_resolution_error"
@@ -27,6 +30,7 @@ const (
 	errorConnection       = "connection_error"
 	errorResponseEnded    = "response_ended"
 	errorHTTPProtocol     = "http_protocol_error"
+	errorProxyTunnel      = "proxy_tunnel_error"
 	errorOther            = "_OTHER"
 )
 
@@ -66,8 +70,8 @@ func isRequestCanceled(err error) bool {
 }
 
 // errorType is the value of error.type for an error of the base, or of reading
-// a response body.
-func errorType(ctx context.Context, err error) string {
+// a response body. scheme is that of the request's URL.
+func errorType(ctx context.Context, scheme string, err error) string {
 	var named interface{ ErrorType() string }
 	if errors.As(err, &named) {
 		name := ""
@@ -90,6 +94,8 @@ func errorType(ctx context.Context, err error) string {
 		return errorResponseEnded
 	case isHTTPProtocolError(err):
 		return errorHTTPProtocol
+	case scheme == "https" && isRefusedTunnel(err):
+		return errorProxyTunnel
 	}
 	return concreteType(err)
 }
@@ -184,6 +190,41 @@ func isHTTPProtocolError(err error) bool {
 	} {
 		if strings.Contains(m, part) {
 			return true
+		}
+	}
+	return false
+}
+
+// isRefusedTunnel reports whether err is what net/http returns for an https
+// request whose proxy answers CONNECT with another status than 200. That is the
+// reason phrase and nothing else: no type, no prefix, no status code. So only
+// phrases that say nothing but a status count, and only in an error that nobody
+// has wrapped; a proxy with words of its own for a refusal is not recognized.
+func isRefusedTunnel(err error) bool {
+	if reflect.TypeOf(err) != plainError {
+		return false
+	}
+	phrase := err.Error()
+	switch phrase {
+	case "unknown status code", // net/http's words for no phrase and no space either
+		"": // no phrase
+		return true
+	}
+	// net/http's server writes "799 status code 799" where it knows no phrase.
+	if digits, ok := strings.CutPrefix(phrase, "status code "); ok {
+		code, err := strconv.Atoi(digits)
+		return err == nil && len(digits) == 3 && code >= 100
+	}
+	return isReasonPhrase(phrase)
+}
+
+var plainError = reflect.TypeOf(errors.New(""))
+
+// isReasonPhrase reports whether net/http knows a status of that name.
+func isReasonPhrase(s string) bool {
+	for code := 100; code < 600; code++ {
+		if http.StatusText(code) == s && code != http.StatusOK {
+			return s != ""
 		}
 	}
 	return false

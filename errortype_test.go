@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -237,8 +238,45 @@ func failures() []failure {
 	return list
 }
 
+// proxyFailures are the ways for a proxy to fail an https request, but for one
+// that cannot be connected to.
+func proxyFailures() []failure {
+	var list []failure
+	type wrapper = func(http.RoundTripper) http.RoundTripper
+	add := func(name, reason, want string, run func(*testing.T, wrapper) error) {
+		list = append(list, failure{name, reason, want, 0, run})
+	}
+	throughProxy := func(serve func(net.Conn)) func(*testing.T, wrapper) error {
+		return func(t *testing.T, wrap wrapper) error {
+			proxy := newConventionsRequest(t, t.Context(), "GET", newRawServer(t, serve), nil).URL
+			return get(t, wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
+		}
+	}
+	for name, status := range map[string]string{
+		"403":                       "403 Forbidden",
+		"407":                       "407 Proxy Authentication Required",
+		"502":                       "502 Bad Gateway",
+		"an empty phrase":           "403 ",
+		"no phrase":                 "403",
+		"an unknown status":         "799",
+		"Go's for unknown statuses": "799 status code 799",
+	} {
+		add("proxy that refuses the tunnel, "+name, "net/http returns the phrase as an error", "proxy_tunnel_error",
+			throughProxy(writing("HTTP/1.1 "+status+"\r\nContent-Length: 0\r\n\r\n")))
+	}
+	add("proxy that hangs up at CONNECT", "EOF", "response_ended", throughProxy(func(net.Conn) {}))
+	add("proxy that answers CONNECT with nonsense", "", "http_protocol_error", throughProxy(writing("220 mail.invalid ESMTP\r\n\r\n")))
+	add("TLS to a proxy that is not trusted", "", "secure_connection_error", func(t *testing.T, wrap wrapper) error {
+		proxy := newConventionsRequest(t, t.Context(), "GET", newWire(t, "2", func(http.ResponseWriter, *http.Request) {}).URL, nil).URL
+		base := untrusting()
+		base.Proxy = http.ProxyURL(proxy)
+		return get(t, wrap(base), "https://shop.invalid/")
+	})
+	return list
+}
+
 func TestErrorTypeOfRealFailures(t *testing.T) {
-	for _, f := range failures() {
+	for _, f := range slices.Concat(failures(), proxyFailures()) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			tel := newTelemetry(t)
@@ -254,7 +292,7 @@ func TestErrorTypeOfRealFailures(t *testing.T) {
 			span := tel.onlySpan()
 			wantAttribute(t, span.Attributes, "error.type", f.want)
 			wantStatus(t, span, codes.Error)
-			if span.Status.Description == "" {
+			if span.Status.Description == "" && err.Error() != "" {
 				t.Errorf("status description is empty, want the text of %q", err)
 			}
 			if len(span.Events) != 0 {
@@ -276,7 +314,7 @@ func TestErrorTypeOfRealFailures(t *testing.T) {
 }
 
 func TestErrorTypeSameOnSpanAndUnsampledMetric(t *testing.T) {
-	for _, f := range failures() {
+	for _, f := range slices.Concat(failures(), proxyFailures()) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			tel := newSampledTelemetry(t, neverSample)
@@ -344,6 +382,30 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 			handleErrors(t)
 			wantErrorType(t, "http://shop.invalid/", test.err, test.want)
 		})
+	}
+}
+
+// net/http reports a refused tunnel by a text alone, which others may use too.
+func TestErrorTypeOfTextsOfRefusedTunnels(t *testing.T) {
+	for _, test := range []struct {
+		name, url string
+		err       error
+		want      string
+	}{
+		{"https", "https://shop.invalid/", errors.New("Forbidden"), "proxy_tunnel_error"},
+		{"there is no tunnel for http", "http://shop.invalid/", errors.New("Forbidden"), "_OTHER"},
+		{"nor an error without text", "http://shop.invalid/", errors.New(""), "_OTHER"},
+		{"net/http wraps it in nothing", "https://shop.invalid/", fmt.Errorf("token: %w", errors.New("Forbidden")), "_OTHER"},
+		{"nor does it have a type", "https://shop.invalid/", valueError("Forbidden"), "github.com/otelhttpclient/otelhttpclient_test.valueError"},
+		{"it says nothing else", "https://shop.invalid/", errors.New("Forbidden by policy"), "_OTHER"},
+		{"in no other case", "https://shop.invalid/", errors.New("forbidden"), "_OTHER"},
+		{"200 opens the tunnel", "https://shop.invalid/", errors.New("OK"), "_OTHER"},
+		{"a status code has three digits", "https://shop.invalid/", errors.New("status code 12"), "_OTHER"},
+		{"and nothing but digits", "https://shop.invalid/", errors.New("status code +12"), "_OTHER"},
+		{"SOCKS has no HTTP tunnel", "https://shop.invalid/", &net.OpError{Op: "socks connect", Err: errors.New("Forbidden")}, "connection_error"},
+		{"the connection to the proxy comes first", "https://shop.invalid/", &net.OpError{Op: "proxyconnect", Err: errors.New("Forbidden")}, "connection_error"},
+	} {
+		t.Run(test.name, func(t *testing.T) { wantErrorType(t, test.url, test.err, test.want) })
 	}
 }
 

@@ -431,7 +431,7 @@ func (rt *roundTrip) describeFailure(err error) {
 		return
 	}
 	if rt.errorType == "" {
-		rt.errorType = errorType(rt.Context, err)
+		rt.errorType = errorType(rt.Context, rt.facts.scheme, err)
 	}
 	if rt.recording {
 		rt.span.SetAttributes(errorTypeKey.String(rt.errorType))
