@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -266,6 +267,14 @@ func proxyFailures() []failure {
 	}
 	add("proxy that hangs up at CONNECT", "EOF", "response_ended", throughProxy(func(net.Conn) {}))
 	add("proxy that answers CONNECT with nonsense", "", "http_protocol_error", throughProxy(writing("220 mail.invalid ESMTP\r\n\r\n")))
+	add("proxy that refuses the tunnel, named by the application", "through OnProxyConnectResponse", "blocked_by_policy", func(t *testing.T, wrap wrapper) error {
+		proxy := newConventionsRequest(t, t.Context(), "GET", newRawServer(t, writing("HTTP/1.1 403 Blocked by policy\r\n\r\n")), nil).URL
+		base := &http.Transport{Proxy: http.ProxyURL(proxy)}
+		base.OnProxyConnectResponse = func(context.Context, *url.URL, *http.Request, *http.Response) error {
+			return &namedError{"blocked_by_policy", nil}
+		}
+		return get(t, wrap(base), "https://shop.invalid/")
+	})
 	add("TLS to a proxy that is not trusted", "", "secure_connection_error", func(t *testing.T, wrap wrapper) error {
 		proxy := newConventionsRequest(t, t.Context(), "GET", newWire(t, "2", func(http.ResponseWriter, *http.Request) {}).URL, nil).URL
 		base := untrusting()
