@@ -6,11 +6,9 @@ import (
 	"net"
 	"net/http/httptrace"
 	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -106,6 +104,8 @@ func (p *keyProbe) Value(key any) any {
 func (rt *roundTrip) getConn(hostPort string) {
 	now := time.Now()
 	c := &rt.connection
+	var tracked *trackedConnection
+	defer func() { tracked.release() }() // without the lock: it calls code of others
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -121,8 +121,7 @@ func (rt *roundTrip) getConn(hostPort string) {
 	// net/http may try again on another connection, and base may have fetched
 	// a token on this one. Neither says anything about the next.
 	c.peer, c.sent, c.continued = nil, sentUnknown, false
-	c.tracked.release()
-	c.tracked = nil
+	tracked, c.tracked = c.tracked, nil
 	if t := c.timings; t != nil {
 		// Until a connection is obtained it is still the first that is waited
 		// for: HTTP/2 asks once more for a connection that another request has
@@ -164,41 +163,57 @@ func (rt *roundTrip) gotConn(info httptrace.GotConnInfo) {
 	}
 	peer := info.Conn.RemoteAddr()
 	c := &rt.connection
+	if c.got(info, peer) && rt.measuring && rt.in.metrics&optInConnectionMetrics != 0 {
+		c.use(track(info, rt.connectionUser()))
+	}
+}
+
+// got notes a connection, unless it comes too late.
+func (c *connection) got(info httptrace.GotConnInfo, peer net.Addr) (inTime bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
-		return
+		return false
 	}
 	if c.elsewhere {
 		c.elsewhere = false
-		return
+		return false
 	}
 	c.asked, c.obtained, c.peer = true, true, peer
 	if t := c.timings; t != nil {
 		t.got, t.gotAt = true, time.Now()
 		t.reused, t.wasIdle, t.idle = info.Reused, info.WasIdle, info.IdleTime
 	}
-	if rt.measuring && rt.in.metrics&optInConnectionMetrics != 0 {
-		c.tracked.release()
-		c.tracked = rt.meter.connections.use(rt, info.Conn)
+	return true
+}
+
+// use replaces the connection that the round trip is counted for. Measuring it
+// calls code of others, and so is done without the lock, here and below.
+func (c *connection) use(tracked *trackedConnection) {
+	c.mu.Lock()
+	if !c.ended {
+		c.tracked, tracked = tracked, c.tracked
 	}
+	c.mu.Unlock()
+	tracked.release()
 }
 
 // answered notes the protocol, which is known when the first response on a
 // connection has come.
 func (c *connection) answered(p protocol) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tracked.speaks(p.version)
+	tracked := c.tracked
+	c.mu.Unlock()
+	tracked.answered(p.version)
 }
 
-// done has the callbacks ignored from now on.
+// done makes later callbacks no-ops.
 func (c *connection) done() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.ended = true
 	tracked := c.tracked
 	c.tracked = nil
+	c.mu.Unlock()
 	tracked.release()
 }
 
@@ -366,158 +381,4 @@ func transportOf(a net.Addr) string {
 	default:
 		return network
 	}
-}
-
-// connections are the open ones that requests of one Transport have used, for
-// the metrics about them.
-//
-// net/http does not tell when it closes a connection. So an open one is asked
-// once a second whether it is closed, with a timer that runs only while there
-// are any.
-type connections struct {
-	mu      sync.Mutex
-	meter   *instruments
-	open    map[net.Conn]*trackedConnection
-	ticking bool
-}
-
-const connectionCheckInterval = time.Second
-
-// connectionState is what a connection is counted as.
-type connectionState struct {
-	host    string
-	port    int
-	version string
-	state   string // of http.connection.state; "" while it is not counted
-}
-
-type trackedConnection struct {
-	all    *connections
-	conn   net.Conn
-	since  time.Time
-	users  int // requests that are using it
-	counts connectionState
-}
-
-// use notes that a request uses a connection. It returns nil for one that
-// cannot tell whether it is closed.
-func (cs *connections) use(rt *roundTrip, conn net.Conn) *trackedConnection {
-	if !reflect.ValueOf(conn).Comparable() || isClosed(conn) != connectionOpen {
-		return nil
-	}
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	t := cs.open[conn]
-	if t == nil {
-		t = &trackedConnection{all: cs, conn: conn, since: time.Now()}
-		t.counts.host, t.counts.port = rt.facts.host, rt.facts.port
-		if cs.open == nil {
-			cs.open = map[net.Conn]*trackedConnection{}
-		}
-		cs.open[conn] = t
-		if !cs.ticking {
-			cs.ticking = true
-			time.AfterFunc(connectionCheckInterval, cs.check)
-		}
-	}
-	t.users++
-	t.count()
-	return t
-}
-
-func (t *trackedConnection) speaks(version string) {
-	if t == nil {
-		return
-	}
-	t.all.mu.Lock()
-	defer t.all.mu.Unlock()
-	if t.counts.state == "" && t.all.open[t.conn] == t {
-		t.counts.version = version
-		t.counts.state = "new"
-		t.count()
-	}
-}
-
-func (t *trackedConnection) release() {
-	if t == nil {
-		return
-	}
-	t.all.mu.Lock()
-	defer t.all.mu.Unlock()
-	t.users--
-	t.count()
-}
-
-// count counts the connection as what it is now. The first response must have
-// come: only then its version is known, and measurements need it.
-func (t *trackedConnection) count() {
-	if t.counts.state == "" || t.all.open[t.conn] != t {
-		return
-	}
-	state := "idle"
-	if t.users > 0 {
-		state = "active"
-	}
-	if t.counts.state == state {
-		return
-	}
-	if t.counts.state != "new" {
-		t.all.meter.addConnection(t.counts, -1)
-	}
-	t.counts.state = state
-	t.all.meter.addConnection(t.counts, 1)
-}
-
-// check forgets the connections that are closed.
-func (cs *connections) check() {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	for conn, t := range cs.open {
-		// On this goroutine a panic would end the process. A connection that
-		// panics when it is asked is watched no longer.
-		gone := true
-		call("check of a connection", func() { gone = isClosed(conn) != connectionOpen })
-		if !gone {
-			continue
-		}
-		delete(cs.open, conn)
-		if t.counts.state != "" {
-			call("measurement of a connection", func() {
-				cs.meter.addConnection(t.counts, -1)
-				cs.meter.recordConnection(t.counts, time.Since(t.since))
-			})
-		}
-	}
-	cs.ticking = len(cs.open) > 0
-	if cs.ticking {
-		time.AfterFunc(connectionCheckInterval, cs.check)
-	}
-}
-
-type connectionClosed int
-
-const (
-	connectionUnknown connectionClosed = iota
-	connectionOpen
-	connectionGone
-)
-
-// isClosed asks the connection's file descriptor whether it is still there.
-func isClosed(conn net.Conn) connectionClosed {
-	for {
-		inner, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		conn = inner.NetConn()
-	}
-	s, ok := conn.(syscall.Conn)
-	if !ok {
-		return connectionUnknown
-	}
-	raw, err := s.SyscallConn()
-	if err != nil || raw.Control(func(uintptr) {}) != nil {
-		return connectionGone
-	}
-	return connectionOpen
 }

@@ -446,7 +446,7 @@ func FuzzServeMuxTemplates(f *testing.F) {
 		}
 		if handler, pattern := mux.Handler(probe); handler == http.Handler(leaf) {
 			_, rest, _ := strings.Cut(pattern, "/")
-			want = "/" + rest
+			want = "/" + strings.TrimSuffix(rest, "{$}")
 		}
 		if template != want {
 			t.Errorf("%q, %s %s%s: got template %q, want the path of the pattern that matches: %q", patterns, method, host, path, template, want)

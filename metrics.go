@@ -30,15 +30,47 @@ const (
 	MetricResponseBodySize Metric = "http.client.response.body.size"
 	// MetricActiveRequests counts the requests that are under way.
 	MetricActiveRequests Metric = "http.client.active_requests"
-	// MetricOpenConnections counts the open connections, by whether a request
-	// uses them. It needs a base that calls the hooks of
-	// [net/http/httptrace], and connections that have a file descriptor, as
-	// those of *http.Transport. A connection counts from its first response
-	// on, and until about a second after it was closed.
+	// MetricOpenConnections is an up-down counter of the open connections, by
+	// http.connection.state: active while a request uses the connection, idle
+	// otherwise. All Transports that share a MeterProvider count a connection
+	// once, and as active for the requests of all of them; two MeterProviders
+	// each get it. A provider of a type that cannot be compared gets it once
+	// for each Transport.
+	//
+	// It needs a base that calls the hooks of [net/http/httptrace], and
+	// connections that have a file descriptor, such as those of
+	// *http.Transport: a [syscall.Conn], or a wrapper with a NetConn method
+	// that leads to one. Other connections are left out.
+	//
+	// net/http reports a connection when a request gets it, and never that it
+	// was closed. Hence these limits:
+	//
+	//   - A connection counts from its first response on, as its protocol
+	//     version is unknown before, and until up to about a second after it
+	//     was closed. One that never carried a response of these Transports
+	//     does not count: a dial that lost the race against an idle
+	//     connection, say, until a later request uses its connection.
+	//   - server.address and server.port are those of the latest request. They
+	//     change on a connection to a proxy for plain http, which carries
+	//     requests to many hosts, and where requests set [net/http.Request]'s
+	//     Host. Between requests it counts as idle for the latest host,
+	//     although any host can use it.
+	//   - Where base sends one request over several connections at a time,
+	//     only the latest counts as active.
 	MetricOpenConnections Metric = "http.client.open_connections"
 	// MetricConnectionDuration is a histogram of how many seconds connections
-	// were open. It needs what MetricOpenConnections needs, and is exact to
-	// about a second.
+	// were open. It is recorded once for each connection, after it was closed,
+	// and needs and leaves out what MetricOpenConnections does. Its
+	// server.address and server.port are those of the connection's last
+	// request.
+	//
+	// The time ends when the closed connection is found, up to about a second
+	// late. It starts when a request of these Transports first gets the
+	// connection, less the idle time that net/http reports then. So it is too
+	// short for a connection that first carried other requests, by the time
+	// before it was last idle, and for an HTTP/2 connection whose dial lost a
+	// race, by the time before its first request: net/http reports no idle
+	// time there.
 	MetricConnectionDuration Metric = "http.client.connection.duration"
 )
 
@@ -126,7 +158,6 @@ type instruments struct {
 
 	openConnections    metric.Int64UpDownCounter
 	connectionDuration metric.Float64Histogram
-	connections        connections
 
 	measurements boundedCache[measurement, []metric.RecordOption]
 	actives      boundedCache[measurement, []metric.AddOption]
@@ -135,7 +166,6 @@ type instruments struct {
 func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 	meter := newMeter(provider)
 	m := &instruments{provider: provider, config: c}
-	m.connections.meter = m
 	check := func(err error) {
 		if err != nil {
 			otel.Handle(err)
@@ -317,27 +347,6 @@ func appendServer(a []attribute.KeyValue, host string, port int) []attribute.Key
 		a = append(a, semconv.ServerPort(port))
 	}
 	return a
-}
-
-func connectionAttributes(s connectionState) []attribute.KeyValue {
-	a := appendServer(nil, s.host, s.port)
-	if s.version != "" {
-		a = append(a, semconv.NetworkProtocolVersion(s.version))
-	}
-	return a
-}
-
-func (m *instruments) addConnection(s connectionState, n int64) {
-	if m.openConnections != nil {
-		m.openConnections.Add(context.Background(), n,
-			metric.WithAttributes(append(connectionAttributes(s), semconv.HTTPConnectionStateKey.String(s.state))...))
-	}
-}
-
-func (m *instruments) recordConnection(s connectionState, d time.Duration) {
-	if m.connectionDuration != nil {
-		m.connectionDuration.Record(context.Background(), d.Seconds(), metric.WithAttributes(connectionAttributes(s)...))
-	}
 }
 
 // boundedCache keeps values that are costly to make. Reading it takes no lock;

@@ -1,0 +1,463 @@
+package otelhttpclient_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httptrace"
+	"net/url"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+var (
+	poolCounts    = otelhttpclient.WithOptInMetrics(otelhttpclient.MetricOpenConnections)
+	poolDurations = otelhttpclient.WithOptInMetrics(otelhttpclient.MetricConnectionDuration)
+	poolBoth      = otelhttpclient.WithOptInMetrics(otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration)
+)
+
+// poolState is what both metrics have.
+type poolState struct {
+	active, idle int64
+	durations    uint64
+}
+
+func poolStateOf(tel *telemetry) (s poolState) {
+	tel.t.Helper()
+	s.active = tel.countOf("http.client.open_connections", attribute.String("http.connection.state", "active"))
+	s.idle = tel.countOf("http.client.open_connections", attribute.String("http.connection.state", "idle"))
+	m, _ := tel.metric("http.client.connection.duration")
+	h, _ := m.Data.(metricdata.Histogram[float64])
+	for _, p := range h.DataPoints {
+		s.durations += p.Count
+	}
+	return s
+}
+
+func wantPool(t *testing.T, tel *telemetry, when string, want poolState) {
+	t.Helper()
+	if got := poolStateOf(tel); got != want {
+		t.Errorf("%s: got %+v, want %+v", when, got, want)
+	}
+}
+
+// wantPoolClosed waits for the closed connections to be found. All of them have
+// to be counted no more, and every count to be 0.
+func wantPoolClosed(t *testing.T, tel *telemetry, durations uint64) {
+	t.Helper()
+	want := poolState{durations: durations}
+	for deadline := time.Now().Add(5 * time.Second); poolStateOf(tel) != want && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	wantPool(t, tel, "after all were closed", want)
+	m, _ := tel.metric("http.client.open_connections")
+	sum, _ := m.Data.(metricdata.Sum[int64])
+	for _, p := range sum.DataPoints {
+		if p.Value != 0 {
+			t.Errorf("count of %v: got %d, want 0", p.Attributes.ToSlice(), p.Value)
+		}
+	}
+}
+
+func poolGet(t *testing.T, rt http.RoundTripper, url string) {
+	t.Helper()
+	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", url, nil))
+}
+
+// TestPoolIsThatOfTheMeterProvider: however many Transports use a connection,
+// it is counted once for each MeterProvider, in each metric that one of them
+// asks for.
+func TestPoolIsThatOfTheMeterProvider(t *testing.T) {
+	for _, row := range []struct {
+		name    string
+		options []otelhttpclient.Option // of one Transport each
+		counted bool
+		timed   bool
+	}{
+		{"five Transports", []otelhttpclient.Option{poolBoth, poolBoth, poolBoth, poolBoth, poolBoth}, true, true},
+		{"one with each metric", []otelhttpclient.Option{poolCounts, poolDurations}, true, true},
+		{"one with each metric, the other way round", []otelhttpclient.Option{poolDurations, poolCounts}, true, true},
+		{"one with both among others", []otelhttpclient.Option{poolDurations, poolBoth, poolCounts, nil}, true, true},
+		{"all with one metric", []otelhttpclient.Option{poolCounts, poolCounts}, true, false},
+		{"all with the other metric", []otelhttpclient.Option{poolDurations, poolDurations}, false, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel() // as each takes a second
+			onBothVersions(t, func(t *testing.T, version string) {
+				w := newWire(t, version, handler(http.StatusOK, "fine").ServeHTTP)
+				tels := []*telemetry{newTelemetry(t), newTelemetry(t)}
+				for range 2 {
+					for _, o := range row.options {
+						for _, tel := range tels {
+							poolGet(t, tel.transport(w.base, o), w.URL)
+						}
+					}
+				}
+				for _, tel := range tels {
+					want := poolState{}
+					if row.counted {
+						want.idle = 1
+					}
+					wantPool(t, tel, "after all requests", want)
+				}
+				w.base.CloseIdleConnections()
+				for _, tel := range tels {
+					want := uint64(0)
+					if row.timed {
+						want = 1
+					}
+					wantPoolClosed(t, tel, want)
+				}
+			})
+		})
+	}
+}
+
+// TestPoolIsActiveForAllTransports: a connection is active until the last
+// request on it is over, whichever Transport that came through.
+func TestPoolIsActiveForAllTransports(t *testing.T) {
+	t.Parallel()
+	const requests = 3
+	answers := make(chan struct{})
+	w := newWire(t, "2", func(rw http.ResponseWriter, _ *http.Request) {
+		rw.(http.Flusher).Flush()
+		<-answers
+	})
+	tel := newTelemetry(t)
+	var responses []*http.Response
+	for range requests {
+		resp, err := tel.transport(w.base, poolBoth).RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+		if err != nil {
+			t.Fatalf("RoundTrip = %v, want no error", err)
+		}
+		responses = append(responses, resp)
+		wantPool(t, tel, "while requests are under way", poolState{active: 1})
+	}
+	close(answers)
+	for i, resp := range responses {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if i < requests-1 {
+			wantPool(t, tel, "while other requests are under way", poolState{active: 1})
+		}
+	}
+	wantPool(t, tel, "after all requests", poolState{idle: 1})
+	w.base.CloseIdleConnections()
+	wantPoolClosed(t, tel, 1)
+}
+
+// TestPoolWithNestedTransports: a request that goes through two Transports uses
+// its connection once.
+func TestPoolWithNestedTransports(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	tel := newTelemetry(t)
+	rt := tel.transport(tel.transport(w.base, poolBoth), poolBoth)
+	resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+	if err != nil {
+		t.Fatalf("RoundTrip = %v, want no error", err)
+	}
+	wantPool(t, tel, "while the request is under way", poolState{active: 1})
+	_, _ = io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	wantPool(t, tel, "after the request", poolState{idle: 1})
+	w.base.CloseIdleConnections()
+	wantPoolClosed(t, tel, 1)
+}
+
+// poolProvider is a MeterProvider that cannot be compared.
+type poolProvider struct {
+	metric.MeterProvider
+	_ []int
+}
+
+// TestPoolOfAProviderThatCannotBeCompared is one for each Transport.
+func TestPoolOfAProviderThatCannotBeCompared(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	tel := newTelemetry(t)
+	for range 2 {
+		rt := tel.transport(w.base, poolBoth, otelhttpclient.WithMeterProvider(poolProvider{MeterProvider: tel.meters}))
+		poolGet(t, rt, w.URL)
+		poolGet(t, rt, w.URL)
+	}
+	wantPool(t, tel, "with two Transports", poolState{idle: 2})
+	w.base.CloseIdleConnections()
+	wantPoolClosed(t, tel, 2)
+}
+
+// TestPoolFreesItsProvider: a MeterProvider that the application has dropped is
+// freed when its connections are closed, and not held by the connections of
+// others.
+func TestPoolFreesItsProvider(t *testing.T) {
+	t.Parallel()
+	kept, dropped := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP), newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	tel := newTelemetry(t)
+	poolGet(t, tel.transport(kept.base, poolBoth), kept.URL)
+	type provider struct{ metric.MeterProvider }
+	freed := make(chan struct{})
+	func() {
+		p := &provider{tel.meters}
+		runtime.AddCleanup(p, func(chan struct{}) { close(freed) }, nil)
+		poolGet(t, tel.transport(dropped.base, poolBoth, otelhttpclient.WithMeterProvider(p)), dropped.URL)
+	}()
+	isFreed := func() bool {
+		runtime.GC()
+		select {
+		case <-freed:
+			return true
+		case <-time.After(20 * time.Millisecond):
+			return false
+		}
+	}
+	for range 3 {
+		if isFreed() {
+			t.Fatal("the provider is freed while a connection is open, want it kept to measure its end")
+		}
+	}
+	dropped.base.CloseIdleConnections()
+	eventually(t, "the provider is freed", isFreed)
+	wantPool(t, tel, "at the end", poolState{idle: 1, durations: 1})
+}
+
+// TestPoolThroughAProxy: a connection to a proxy for plain http is one, and
+// counts for the host of its latest request.
+func TestPoolThroughAProxy(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	proxy, err := url.Parse(w.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.base.Proxy = http.ProxyURL(proxy)
+	tel := newTelemetry(t)
+	rt := tel.transport(w.base, poolBoth)
+	for _, host := range []string{"a.example", "b.example", "a.example", "c.example"} {
+		poolGet(t, rt, "http://"+host+"/")
+		wantPool(t, tel, "after a request to "+host, poolState{idle: 1})
+		if got := tel.countOf("http.client.open_connections", attribute.String("server.address", host)); got != 1 {
+			t.Errorf("connections of %s after a request to it: got %d, want 1", host, got)
+		}
+	}
+	w.base.CloseIdleConnections()
+	wantPoolClosed(t, tel, 1)
+	point := tel.secondsOf("http.client.connection.duration")
+	if got, _ := point.Attributes.Value("server.address"); got.AsString() != "c.example" {
+		t.Errorf("server.address of the duration: got %q, want that of the last request, c.example", got.AsString())
+	}
+}
+
+// TestPoolOfADialThatLost: of a connection that was dialed for a request which
+// got another, the time before its first request counts.
+func TestPoolOfADialThatLost(t *testing.T) {
+	t.Parallel()
+	answer := make(chan struct{})
+	w := newWire(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/first" {
+			rw.(http.Flusher).Flush()
+			<-answer
+		}
+	})
+	dials, over, dialed := 0, make(chan struct{}), make(chan struct{})
+	w.base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		dials++
+		if dials == 2 {
+			<-over
+			defer close(dialed)
+		}
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
+	tel := newTelemetry(t)
+	rt := tel.transport(w.base, poolBoth)
+	first, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL+"/first", nil))
+	if err != nil {
+		t.Fatalf("RoundTrip = %v, want no error", err)
+	}
+	asked := make(chan struct{})
+	second := make(chan error, 1)
+	go func() {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GetConn: func(string) { close(asked) }})
+		_, err := exchange(rt, newConventionsRequest(t, ctx, "GET", w.URL+"/second", nil))
+		second <- err
+	}()
+	<-asked
+	close(answer)
+	_, _ = io.Copy(io.Discard, first.Body)
+	first.Body.Close()
+	if err := <-second; err != nil {
+		t.Fatalf("second request: %v, want no error", err)
+	}
+	if dials != 2 {
+		t.Skip("the first connection was given back before the second request had begun to dial")
+	}
+	close(over)
+	<-dialed
+	const idle = 1500 * time.Millisecond
+	time.Sleep(idle)
+	wantPool(t, tel, "before the dialed connection is used", poolState{idle: 1})
+	reused := false
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.WasIdle }})
+	mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", w.URL+"/third", nil))
+	if !reused {
+		t.Fatal("the third request dialed, want it to get an idle connection")
+	}
+	wantPool(t, tel, "after the dialed connection was used", poolState{idle: 2})
+	w.base.CloseIdleConnections()
+	wantPoolClosed(t, tel, 2)
+	if got, least := tel.secondsOf("http.client.connection.duration").Sum, 2*idle.Seconds(); got < least {
+		t.Errorf("durations: got %v s in all, want at least %v: both were open while they were idle", got, least)
+	}
+}
+
+// poolLoop is a connection whose NetConn returns itself.
+type poolLoop struct{ *net.TCPConn }
+
+func (c *poolLoop) NetConn() net.Conn { return c }
+
+// poolConn is a connection with a SyscallConn of its own.
+type poolConn struct {
+	net.Conn
+	file func(net.Conn) (syscall.RawConn, error)
+}
+
+func (c *poolConn) SyscallConn() (syscall.RawConn, error) { return c.file(c.Conn) }
+
+// TestPoolOfOwnConnections: requests on connections of the application's own
+// types neither hang nor fail.
+func TestPoolOfOwnConnections(t *testing.T) {
+	handleErrors(t)
+	own := func(file func(net.Conn) (syscall.RawConn, error)) func(net.Conn) net.Conn {
+		return func(c net.Conn) net.Conn { return &poolConn{c, file} }
+	}
+	for _, row := range []struct {
+		name    string
+		wrap    func(net.Conn) net.Conn
+		counted bool
+	}{
+		{"NetConn returns itself", func(c net.Conn) net.Conn { return &poolLoop{c.(*net.TCPConn)} }, true},
+		{"no file", func(c net.Conn) net.Conn { return struct{ net.Conn }{c} }, false},
+		{"SyscallConn returns an error", own(func(net.Conn) (syscall.RawConn, error) { return nil, errors.New("no file") }), false},
+		{"SyscallConn panics", own(func(net.Conn) (syscall.RawConn, error) { panic("no file") }), false},
+		{"SyscallConn returns nothing", own(func(net.Conn) (syscall.RawConn, error) { return nil, nil }), false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+			w.base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				return row.wrap(c), nil
+			}
+			tel := newTelemetry(t)
+			rt := tel.transport(w.base, poolBoth)
+			poolGet(t, rt, w.URL)
+			poolGet(t, rt, w.URL)
+			want, durations := poolState{}, uint64(0)
+			if row.counted {
+				want, durations = poolState{idle: 1}, 1
+			}
+			wantPool(t, tel, "after the requests", want)
+			w.base.CloseIdleConnections()
+			wantPoolClosed(t, tel, durations)
+		})
+	}
+}
+
+// TestPoolConnectionThatBlocks: a connection whose SyscallConn blocks, when it is
+// checked, holds up neither requests on others nor their measurement.
+func TestPoolConnectionThatBlocks(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	stuck, release := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	calls := 0
+	blocking := w.base.Clone()
+	blocking.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return &poolConn{c, func(c net.Conn) (syscall.RawConn, error) {
+			if calls++; calls > 1 {
+				once.Do(func() { close(stuck) })
+				<-release
+			}
+			return c.(syscall.Conn).SyscallConn()
+		}}, err
+	}
+	defer blocking.CloseIdleConnections()
+	tel := newTelemetry(t)
+	poolGet(t, tel.transport(blocking, poolBoth), w.URL)
+	<-stuck
+	rt := tel.transport(w.base, poolBoth)
+	poolGet(t, rt, w.URL)
+	poolGet(t, rt, w.URL)
+	wantPool(t, tel, "while a check is stuck", poolState{idle: 2})
+	w.base.CloseIdleConnections()
+	eventually(t, "the other connection is found to be closed", func() bool {
+		return poolStateOf(tel) == poolState{idle: 1, durations: 1}
+	})
+	close(release)
+	blocking.CloseIdleConnections()
+	wantPoolClosed(t, tel, 2)
+}
+
+// TestPoolOfUpgradedConnections: a connection that became the program's own is
+// active until the program closes it.
+func TestPoolOfUpgradedConnections(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+		_, _ = io.Copy(c, bufio.NewReader(rw))
+	}))
+	defer server.Close()
+	base := &http.Transport{}
+	tel := newTelemetry(t)
+	req := newConventionsRequest(t, t.Context(), "GET", server.URL, nil)
+	req.Header.Set("Connection", "Upgrade")
+	req.Header.Set("Upgrade", "echo")
+	resp, err := tel.transport(base, poolBoth).RoundTrip(req)
+	if err != nil {
+		t.Fatalf("RoundTrip = %v, want no error", err)
+	}
+	wantPool(t, tel, "while the connection is the program's", poolState{active: 1})
+	resp.Body.Close()
+	wantPoolClosed(t, tel, 1)
+}
+
+// TestPoolOfForgottenBodies: a request whose body is forgotten uses its
+// connection until the garbage collector finds the body.
+func TestPoolOfForgottenBodies(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, "2", stall(true))
+	tel := newTelemetry(t)
+	rt := tel.transport(w.base, poolBoth)
+	func() {
+		resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+		if err != nil {
+			t.Fatalf("RoundTrip = %v, want no error", err)
+		}
+		wantPool(t, tel, "while the request is under way", poolState{active: 1})
+		runtime.KeepAlive(resp)
+	}()
+	eventually(t, "the connection is idle", func() bool {
+		runtime.GC()
+		return poolStateOf(tel) == poolState{idle: 1}
+	})
+}
