@@ -202,6 +202,20 @@ type connectionState struct {
 	state string // of http.connection.state; "" if it is not counted
 }
 
+// connectionOptions are kept for all pools: making them is the greater part of
+// what a request costs here.
+var connectionOptions boundedCache[connectionState, []metric.AddOption]
+
+func (s connectionState) options() []metric.AddOption {
+	options, ok := connectionOptions.get(s)
+	if !ok {
+		a := append(s.attributes(), semconv.HTTPConnectionStateKey.String(s.state))
+		options = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(a...))}
+		connectionOptions.put(s, options)
+	}
+	return options
+}
+
 // use counts a request. It returns nil if the connection was found to be closed
 // meanwhile.
 func (t *trackedConnection) use(u connectionUser) *trackedConnection {
@@ -294,7 +308,7 @@ func (t *trackedConnection) count(s connectionState, n int64) {
 		return
 	}
 	call("measurement of a connection", func() {
-		t.counter.Add(context.Background(), n, metric.WithAttributes(append(s.attributes(), semconv.HTTPConnectionStateKey.String(s.state))...))
+		t.counter.Add(context.Background(), n, s.options()...)
 	})
 }
 
