@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -28,13 +27,15 @@ import (
 type poolConn struct {
 	net.Conn
 	closed atomic.Bool
-	// Called before SyscallConn returns, where it is set.
-	block func()
+	block  atomic.Pointer[func()] // called before SyscallConn returns
 }
 
+// before has f called before SyscallConn returns.
+func (c *poolConn) before(f func()) { c.block.Store(&f) }
+
 func (c *poolConn) SyscallConn() (syscall.RawConn, error) {
-	if c.block != nil {
-		c.block()
+	if f := c.block.Load(); f != nil {
+		(*f)()
 	}
 	if c.closed.Load() {
 		return nil, net.ErrClosed
@@ -195,6 +196,9 @@ func TestPoolTimerStops(t *testing.T) {
 			if p.timer.Stop() {
 				t.Error("after all were closed: the timer runs, want it stopped")
 			}
+			if p.add(&trackedConnection{conn: &poolConn{}}) != nil {
+				t.Error("after all were closed: the pool takes a connection, want it to go to another that is checked")
+			}
 		}
 	})
 }
@@ -237,11 +241,27 @@ func TestPoolIdleTimeCounts(t *testing.T) {
 			time.Sleep(connectionCheckInterval)
 			synctest.Wait()
 		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
 		want := []time.Duration{time.Minute + time.Second, time.Second, time.Second}
 		if got := fmt.Sprint(m.durations); got != fmt.Sprint(want) {
 			t.Errorf("durations: got %s, want %s", got, want)
 		}
 	})
+}
+
+// TestPoolConnectionObtainedAtTheEnd: a round trip that ends while its connection
+// is being tracked does not keep that active.
+func TestPoolConnectionObtainedAtTheEnd(t *testing.T) {
+	m := &poolMeter{}
+	tracked := track(httptrace.GotConnInfo{Conn: &poolConn{}}, m.user())
+	tracked.answered("1.1")
+	m.wantState(t, "before the end", 1, 0, 0)
+	var c connection
+	c.done()
+	c.use(tracked)
+	m.wantState(t, "after the end", 0, 1, 0)
+	tracked.end(false)
 }
 
 // TestPoolIncomparableConnections are left out.
@@ -327,10 +347,10 @@ func TestPoolCheckBlocksNoRequest(t *testing.T) {
 		}
 		m.wantState(t, "at the beginning", 0, connections, 0)
 		stuck, release := make(chan struct{}), make(chan struct{})
-		conns[0].block = sync.OnceFunc(func() {
+		conns[0].before(sync.OnceFunc(func() {
 			close(stuck)
 			<-release
-		})
+		}))
 		<-stuck
 		// No other goroutine of this bubble can release a lock now: if the
 		// check held one that is needed here, this would be a deadlock.
@@ -364,16 +384,16 @@ func TestPoolInstrumentsBlockNoRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &poolMeter{}
 		first, second := &poolConn{}, &poolConn{}
-		m.exchange(first)
-		m.exchange(second)
 		stuck, release := make(chan struct{}), make(chan struct{})
 		var once atomic.Bool
 		m.before = func(int64) {
-			if once.CompareAndSwap(false, true) {
+			if first.closed.Load() && once.CompareAndSwap(false, true) {
 				close(stuck)
 				<-release
 			}
 		}
+		m.exchange(first)
+		m.exchange(second)
 		first.closed.Store(true)
 		<-stuck
 		tracked := track(httptrace.GotConnInfo{Conn: second}, m.user())
@@ -383,10 +403,33 @@ func TestPoolInstrumentsBlockNoRequest(t *testing.T) {
 		close(release)
 		synctest.Wait()
 		m.wantState(t, "at the end", 0, 2, 1)
-		for p := poolOf(m); p.open > 0; {
-			p.connections.Range(func(_, t any) bool { t.(*trackedConnection).end(false); return true })
-		}
+		poolOf(m).connections.Range(func(_, t any) bool { t.(*trackedConnection).end(false); return true })
 	})
+}
+
+// TestPoolInstrumentsMayUseTheConnection: no lock is held while Add runs, not
+// even the connection's own.
+func TestPoolInstrumentsMayUseTheConnection(t *testing.T) {
+	m := &poolMeter{}
+	c := &poolConn{}
+	var once atomic.Bool
+	m.before = func(int64) {
+		if once.CompareAndSwap(false, true) {
+			m.exchange(c)
+		}
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.exchange(c)
+	}()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Add uses the connection that it counts: it has not returned within 10 s")
+	}
+	m.wantState(t, "at the end", 0, 1, 0)
+	track(httptrace.GotConnInfo{Conn: c}, m.user()).end(false)
 }
 
 // TestPoolConnectionsThatFail: a connection that panics in a check, or ends the
@@ -403,7 +446,7 @@ func TestPoolConnectionsThatFail(t *testing.T) {
 					m.exchange(conns[i])
 				}
 				for _, c := range conns[:5] {
-					c.block = fail
+					c.before(fail)
 				}
 				time.Sleep(6 * connectionCheckInterval)
 				m.wantState(t, "after it failed", 0, 15, 0)
@@ -495,11 +538,15 @@ func TestPoolAddsComeInPairs(t *testing.T) {
 	for _, c := range conns {
 		c.closed.Store(true)
 	}
-	p := poolOf(m)
-	p.check.Store(nil)
-	p.tick()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if _, _, n := m.state(); n == len(conns) {
+			break
+		}
+	}
 	m.wantState(t, "after all were closed", 0, 0, len(conns))
-	for set, n := range maps.All(m.counts) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for set, n := range m.counts {
 		if n != 0 {
 			t.Errorf("count of %v: got %d, want 0", set.ToSlice(), n)
 		}
