@@ -89,4 +89,3 @@ func TestPeerWhereDialingFetchesAToken(t *testing.T) {
 	mustExchange(t, tel.transport(base), newConventionsRequest(t, t.Context(), "GET", server.URL, nil))
 	wantAttribute(t, tel.onlySpan().Attributes, "network.peer.port", server.port())
 }
-
