@@ -244,7 +244,7 @@ func splitHost(hostport, scheme string) (host string, port int) {
 	}
 	// The zone of an IPv6 address is of this machine alone.
 	host, _, _ = strings.Cut(host, "%")
-	if !isHost(host) {
+	if !isHost(host) || strings.Trim(digits, "0123456789") != "" {
 		return "", 0
 	}
 	if digits != "" {

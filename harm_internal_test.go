@@ -82,6 +82,7 @@ func TestHosts(t *testing.T) {
 		{"a b", "http", "", 0},
 		{"u@h", "http", "", 0},
 		{"u:pw@h:80", "http", "", 0},
+		{"u:secret", "http", "", 0},
 		{"h/path", "http", "", 0},
 		{"h\x00", "http", "", 0},
 		{"h\xff", "http", "", 0},
