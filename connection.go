@@ -15,9 +15,11 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// connection is what net/http tells about the connection that a round trip
+// connection is what net/http reports about the connection that a round trip
 // uses. Its callbacks come on any goroutine, and some when the round trip is
-// long over.
+// long over. Where base uses two connections at the same time with one context,
+// or reaches both through a proxy, the reports cannot be told apart, and the
+// last one counts.
 type connection struct {
 	mu    sync.Mutex
 	ended bool

@@ -21,8 +21,7 @@ type Metric string
 
 const (
 	// MetricRequestBodySize is a histogram of how many bytes of request
-	// bodies were sent. It has request bodies wrapped, as
-	// [WithOptInAttributes] says.
+	// bodies were sent, where that is known: see [WithOptInAttributes].
 	MetricRequestBodySize Metric = "http.client.request.body.size"
 	// MetricResponseBodySize is a histogram of how many bytes of response
 	// bodies were received. Bodies that net/http decompressed on its own are

@@ -75,8 +75,10 @@ func badOption(option, format string, args ...any) {
 }
 
 // WithTracerProvider sets the provider of the spans' tracer. The default, and
-// the meaning of nil, is the global provider that is installed when a request
-// is made.
+// the meaning of nil, is the provider of the span in the request's context, if
+// that span is valid and not remote, else the global provider that is installed
+// when the request is made. So a program that never installs a global provider
+// gets client spans where it has spans of its own.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return optionFunc(func(c *config) {
 		if tp != nil {
@@ -136,7 +138,8 @@ func URLPathSpanName(req *http.Request) string {
 // WithClientTrace has the function called for each request, with the context
 // that carries the request's span, and registers the trace that it returns
 // with net/http in addition to those that the caller's context carries. A nil
-// trace is ignored. The function may be called concurrently.
+// trace is ignored. The function may be called concurrently, and may return the
+// same trace each time: it is copied.
 func WithClientTrace(newTrace func(context.Context) *httptrace.ClientTrace) Option {
 	return optionFunc(func(c *config) {
 		if newTrace != nil {
@@ -193,9 +196,11 @@ func WithErrorCheck(isError func(*http.Response) bool) Option {
 //   - http.request.body.size and http.response.body.size, in bytes
 //   - url.template, on metrics; spans have it wherever it is known
 //
-// http.request.body.size makes the Transport count what base reads from the
-// request body, for which the body is wrapped. http.response.body.size is left
-// out where net/http decompressed the body on its own, as the size on the wire
+// http.request.body.size is the Content-Length, unless writing the request
+// failed. A body of unknown length is wrapped, and what base reads of it is
+// counted. The attribute is left out where how much was sent is unknown: writing
+// failed halfway, or the server did not ask for the body of a request with
+// Expect: 100-continue. http.response.body.size is left out where net/http decompressed the body on its own, as the size on the wire
 // cannot be learned then. Given more than once, the keys add up.
 func WithOptInAttributes(keys ...attribute.Key) Option {
 	return optionFunc(func(c *config) {

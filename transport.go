@@ -24,9 +24,15 @@ type Transport struct {
 // NewTransport returns a Transport that sends requests through base.
 //
 // A nil base means [http.DefaultTransport], looked up anew for each request. A
-// nil option is ignored. Tracer provider, meter provider and propagator are
-// the global ones, whichever are installed when a request is made, unless an
-// option says otherwise.
+// nil option is ignored. Meter provider and propagator are the global ones,
+// whichever are installed when a request is made, unless an option says
+// otherwise; for the tracer provider see [WithTracerProvider].
+//
+// Nested Transports make one span for one sending of one request: the outermost
+// makes it. A request that is sent again below has a span of its own, with
+// http.request.resend_count, and so has any other request that base makes with
+// the same context. A copy of the request is recognized by the headers that the
+// propagator wrote; without a propagator, by its URL and body.
 //
 // The span is a child of the span in the request's context, starts before a
 // connection is asked for, and ends once: with the error that base returns; at
