@@ -121,7 +121,7 @@ func (rt *roundTrip) describeResponse(resp *http.Response) {
 			rt.errorType = errorOther // an error that not even a code tells of
 		}
 	}
-	rt.connection.answered(rt.protocol)
+	rt.connection.answered(rt.status, rt.protocol)
 	if !rt.recording {
 		return
 	}

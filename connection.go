@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
@@ -114,7 +115,7 @@ func (rt *roundTrip) getConn(hostPort string) {
 		return
 	}
 	c.asked = true
-	targeted := addressMatches(hostPort, rt.sending.request.URL)
+	targeted := addressMatches(hostPort, rt.sentURL())
 	c.elsewhere, c.obtained = c.targeted && !targeted, false
 	if c.elsewhere {
 		return
@@ -135,6 +136,14 @@ func (rt *roundTrip) getConn(hostPort string) {
 			t.asked = now
 		}
 	}
+}
+
+// sentURL is the URL of the request that base got.
+func (rt *roundTrip) sentURL() *url.URL {
+	if sent := rt.sending.request.Load(); sent != nil {
+		return sent.URL
+	}
+	return nil
 }
 
 // addressMatches reports whether the address of a connection is that of the
@@ -202,11 +211,14 @@ func (c *connection) use(tracked *trackedConnection) {
 
 // answered notes the protocol, which is known when the first response on a
 // connection has come.
-func (c *connection) answered(p protocol) {
+func (c *connection) answered(status int, p protocol) {
 	c.mu.Lock()
 	tracked := c.tracked
 	c.mu.Unlock()
 	tracked.answered(p.version)
+	if status == http.StatusSwitchingProtocols {
+		tracked.switchedProtocols()
+	}
 }
 
 // done makes later callbacks no-ops.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -134,4 +135,42 @@ func withErrorHandler(t *testing.T, h otel.ErrorHandler) {
 	before := otel.GetErrorHandler()
 	otel.SetErrorHandler(h)
 	t.Cleanup(func() { otel.SetErrorHandler(before) })
+}
+
+func TestPanicsWithCyclicValuesAreReported(t *testing.T) {
+	h := &onlyError{}
+	withErrorHandler(t, h)
+	cyclic := make([]any, 1)
+	cyclic[0] = cyclic
+	for _, c := range []struct {
+		v    any
+		want string
+	}{{cyclic, "[]interface {}"}, {http.Header{"Authorization": {"secret"}}, "http.Header"}, {42, "42"}, {"text", "text"}, {errors.New("broken"), "broken"}} {
+		call("test", func() { panic(c.v) })
+		if !strings.Contains(h.text, c.want) || strings.Contains(h.text, "secret") {
+			t.Errorf("report: got %q, want %q in it", h.text, c.want)
+		}
+	}
+}
+
+func TestCapturedHeadersAreBounded(t *testing.T) {
+	r := newRecorder()
+	capture := &headerCapture{prefix: headerRespKey, patterns: newHeaderPatterns("", []string{"*"})}
+	header := http.Header{"X-Long": {strings.Repeat("x", 1<<20)}, "X-Many": make([]string, 1000)}
+	for i := range 1000 {
+		header[strings.Repeat("X", 300)+strconv.Itoa(i)] = []string{"1"}
+		header["X-"+strconv.Itoa(i)] = []string{"1"}
+	}
+	attributes := r.headers(nil, header, capture)
+	if len(attributes) > mostHeaders {
+		t.Errorf("captured headers: got %d, want at most %d", len(attributes), mostHeaders)
+	}
+	for _, header := range []http.Header{{"X-Long": header["X-Long"]}, {"X-Many": header["X-Many"]}, {strings.Repeat("X", 300): {"1"}}} {
+		for _, a := range r.headers(nil, header, capture) {
+			values := a.Value.AsStringSlice()
+			if len(a.Key) > 300 || len(values) > mostHeaderValues || len(values[0]) > longestHeaderValue {
+				t.Errorf("%.20s: got %d values, the first of %d bytes, want bounds", a.Key, len(values), len(values[0]))
+			}
+		}
+	}
 }

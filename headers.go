@@ -20,6 +20,9 @@ import (
 // of credentials are recorded as REDACTED (see [WithSensitiveHeaders]), and
 // URLs in values pass through the URL filters and the redaction.
 //
+// At most 128 headers of a message are recorded, with 32 values each, cut to
+// 4 KiB; none with a name of more than 256 bytes.
+//
 // A malformed pattern is reported to [otel.Handle] and matches nothing.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
@@ -125,18 +128,33 @@ func (h *headerCapture) rule(name string, sensitive headerPatterns) headerRule {
 	return rule
 }
 
+// What is recorded of headers is bounded, as servers choose how much they send.
+const (
+	longestHeaderName  = 256
+	longestHeaderValue = 4 << 10
+	mostHeaderValues   = 32
+	mostHeaders        = 128
+)
+
 // headers appends the attributes of the headers that are captured.
 func (r *recorder) headers(a []attribute.KeyValue, header http.Header, capture *headerCapture) []attribute.KeyValue {
 	if capture == nil {
 		return a
 	}
+	captured := 0
 	for name, values := range header {
+		if len(name) > longestHeaderName || captured == mostHeaders {
+			continue
+		}
 		rule := capture.rule(name, r.sensitiveHeaders)
 		if !rule.captured {
 			continue
 		}
+		captured++
+		values = values[:min(len(values), mostHeaderValues)]
 		recorded := make([]string, len(values))
 		for i, v := range values {
+			v = cut(v, longestRedacted)
 			switch {
 			case rule.sensitive:
 				recorded[i] = redacted
@@ -145,6 +163,7 @@ func (r *recorder) headers(a []attribute.KeyValue, header http.Header, capture *
 			default:
 				recorded[i] = r.text(v)
 			}
+			recorded[i] = cut(recorded[i], longestHeaderValue)
 		}
 		a = append(a, rule.key.StringSlice(recorded))
 	}

@@ -3,6 +3,7 @@ package otelhttpclient
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
@@ -79,5 +80,27 @@ func contain(what string) {
 
 func reportPanic(what string, v any) {
 	defer func() { _ = recover() }() // of an error handler: there is nobody left to tell
-	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, cut(defaultScrub(cut(fmt.Sprint(v), longestRedacted)), longestText)))
+	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, cut(defaultScrub(cut(panicText(v), longestRedacted)), longestText)))
+}
+
+// panicText returns the text of a value that code panicked with, as the runtime
+// prints it: of other types the name alone. A value may refer to itself, which
+// fmt follows until the stack overflows, or be in use on another goroutine.
+func panicText(v any) string {
+	switch v := v.(type) {
+	case error:
+		return v.Error()
+	case fmt.Stringer:
+		return v.String()
+	case string:
+		return v
+	}
+	switch t := reflect.TypeOf(v); t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr,
+		reflect.Float32, reflect.Float64, reflect.Complex64, reflect.Complex128:
+		return fmt.Sprint(v)
+	default:
+		return "a value of type " + t.String()
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 )
@@ -118,8 +119,17 @@ func (s *meterSource) now(c *config) *instruments {
 	if m := s.cached.Load(); m != nil && same(m.provider, provider) {
 		return m
 	}
-	m = newInstruments(c, provider)
+	m = containedInstruments(c, provider)
 	s.cached.Store(m)
+	return m
+}
+
+// containedInstruments returns instruments that measure nothing if the provider
+// panics: tracing goes on without it.
+func containedInstruments(c *config, provider metric.MeterProvider) (m *instruments) {
+	defer contain("MeterProvider")
+	m = &instruments{provider: provider, config: c, duration: noop.Float64Histogram{}}
+	m = newInstruments(c, provider)
 	return m
 }
 
@@ -230,7 +240,8 @@ func embedsNoop(t reflect.Type) bool {
 }
 
 // enabled reports whether anybody reads what is measured.
-func (m *instruments) enabled(ctx context.Context) bool {
+func (m *instruments) enabled(ctx context.Context) (enabled bool) {
+	defer contain("instrument")
 	return m.duration.Enabled(ctx) ||
 		m.oldDuration != nil && m.oldDuration.Enabled(ctx) ||
 		m.requestSize != nil && m.requestSize.Enabled(ctx) ||

@@ -3,6 +3,7 @@ package otelhttpclient
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -16,27 +17,46 @@ import (
 // sending is a request on its way through a Transport, as Transports below see
 // it.
 type sending struct {
-	request   *http.Request // the copy that base gets
+	request   atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
 	tracer    *providedTracer
 	recording bool
 	measuring bool
+	withheld  bool // the propagation targets exclude the host
 	caller    *contextState
 	resends   int        // its own ordinal
 	values    *[3]string // of the headers that the propagator has written
 	returned  atomic.Bool
 
 	mu     sync.Mutex
-	passed []passed
-}
-
-// passed says how often one Transport below has been sent the request.
-type passed struct {
-	by    any
-	times int
+	passed []any // the Transports below that have been sent it
+	times  int   // how often it has been sent
+	back   bool  // it has come back from one of them
 }
 
 func (s *sending) begin(tracer *providedTracer, f *facts, values *[3]string) {
 	s.tracer, s.caller, s.resends, s.values = tracer, f.caller, f.resendCount, values
+}
+
+// cameBack notes that the request has come back from a Transport below, so that
+// what follows is not its first sending.
+func (s *sending) cameBack() {
+	s.mu.Lock()
+	s.back = true
+	s.mu.Unlock()
+}
+
+// saidBy adds what a layer between two Transports has said in the context to
+// what the caller has said.
+func (c *contextState) saidBy(layer *contextState) *contextState {
+	if len(layer.attributes) == 0 && layer.template == "" {
+		return c
+	}
+	both := *c
+	both.attributes = append(slices.Clip(c.attributes), layer.attributes...)
+	if layer.template != "" {
+		both.template = layer.template
+	}
+	return &both
 }
 
 // relation is what a request is to the one that a Transport above is sending.
@@ -51,53 +71,56 @@ const (
 // relation returns what req is, and for a resend its ordinal. It counts req as
 // passing through passer.
 func (s *sending) relation(req *http.Request, passer any) (relation, int) {
-	if s.returned.Load() || s.request == nil {
+	sent := s.request.Load()
+	if sent == nil || s.returned.Load() {
 		return unrelated, 0
 	}
-	is := s.is(req)
+	is := s.is(req, sent)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.passed {
-		if p := &s.passed[i]; p.by == passer {
-			// A retry may have been put together anew.
-			if !is && !sameTarget(s.request, req) {
-				return unrelated, 0
-			}
-			p.times++
-			return sentAgain, s.resends + p.times - 1
-		}
-	}
-	if !is {
+	// It is sent again where it has come back, or where it passes through the
+	// same Transport once more, as attempts side by side do.
+	known := slices.Contains(s.passed, passer)
+	switch {
+	case !is && !(known && sameTarget(sent, req)):
+		// A retry may have been put together anew, and only that.
 		return unrelated, 0
+	case !known:
+		s.passed = append(s.passed, passer)
 	}
-	s.passed = append(s.passed, passed{by: passer, times: 1})
-	return firstSending, 0
+	if s.times > 0 && !known && !s.back {
+		return firstSending, 0
+	}
+	if s.times++; s.times == 1 {
+		return firstSending, 0
+	}
+	return sentAgain, s.resends + s.times - 1
 }
 
 // is reports whether req is the request that is being sent, or a copy of it. A
 // copy carries the headers that the propagator has written, which name this
-// span; where it wrote none, only the body tells a copy from another request to
-// the same URL, such as a login by JSON-RPC. A copy may go to another host:
-// gateways and load balancers work that way.
-func (s *sending) is(req *http.Request) bool {
-	if req == s.request {
+// span, wherever a layer may have rewritten it to. Where the propagator wrote
+// none, only URL and body tell a copy from another request, such as a login by
+// JSON-RPC at the same address. A redirect is another request.
+func (s *sending) is(req, sent *http.Request) bool {
+	if req == sent {
 		return true
 	}
-	if req.Method != s.request.Method {
+	if req.Response != sent.Response {
 		return false
 	}
-	copied, written := s.copied(req.Header)
-	if written {
-		return copied && (sameURL(s.request.URL, req.URL) || samePath(s.request.URL, req.URL) && sameBody(s.request, req))
+	if copied, written := s.copied(req.Header, sent.Header); written {
+		return copied
 	}
-	return sameURL(s.request.URL, req.URL) && sameBody(s.request, req)
+	return sameTarget(sent, req) && sameBody(sent, req)
 }
 
 // copied reports whether a header has all that the propagator has written into
-// the header of the request, and whether it has written anything.
-func (s *sending) copied(header http.Header) (copied, written bool) {
-	for key, v := range s.request.Header {
-		if !s.wrote(v) {
+// the header that is being sent, and whether it has written anything. Baggage
+// names no span.
+func (s *sending) copied(header, sent http.Header) (copied, written bool) {
+	for key, v := range sent {
+		if key == baggageHeader || !s.wrote(v) {
 			continue
 		}
 		written = true
@@ -106,6 +129,17 @@ func (s *sending) copied(header http.Header) (copied, written bool) {
 		}
 	}
 	return written, written
+}
+
+// unheralded reports whether the request goes on without any header of the
+// propagator's, although its host may have them.
+func (s *sending) unheralded() bool {
+	sent := s.request.Load()
+	if s.withheld || sent == nil {
+		return false
+	}
+	_, written := s.copied(nil, sent.Header)
+	return !written
 }
 
 // wrote reports whether the propagator has written these values of a header.
@@ -130,10 +164,6 @@ func sameURL(a, b *url.URL) bool {
 		return a == b
 	}
 	return a == b || *a == *b || a.String() == b.String()
-}
-
-func samePath(a, b *url.URL) bool {
-	return a != nil && b != nil && a.EscapedPath() == b.EscapedPath() && a.RawQuery == b.RawQuery
 }
 
 func sameBody(a, b *http.Request) bool {

@@ -172,6 +172,7 @@ type trackedConnection struct {
 	mu        sync.Mutex
 	users     int  // requests that use it
 	responded bool // the first response has come
+	switched  bool // to another protocol
 	gone      bool
 	labels    connectionLabels
 	counter   metric.Int64UpDownCounter
@@ -252,13 +253,31 @@ func (t *trackedConnection) answered(version string) {
 	t.report()
 }
 
+// switchedProtocols ends the watch over a connection that has become the
+// program's. It counts until the request is released. The pool must not refer
+// to it: one that the program forgets is closed by the garbage collector.
+func (t *trackedConnection) switchedProtocols() {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	t.switched = true
+	t.mu.Unlock()
+	t.pool.remove(t)
+}
+
 func (t *trackedConnection) release() {
 	if t == nil {
 		return
 	}
 	t.mu.Lock()
 	t.users--
+	closed := t.switched && t.users == 0
 	t.mu.Unlock()
+	if closed {
+		t.end(true)
+		return
+	}
 	t.report()
 }
 

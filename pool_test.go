@@ -459,3 +459,28 @@ func TestPoolOfForgottenBodies(t *testing.T) {
 		return poolStateOf(tel) == poolState{idle: 1}
 	})
 }
+
+// TestForgottenUpgradesAreClosed: a connection that has switched protocols is
+// not held by the watch over connections.
+func TestForgottenUpgradesAreClosed(t *testing.T) {
+	url := newRawServer(t, func(c net.Conn) {
+		_, _ = io.WriteString(c, "HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc")
+	})
+	tel := newTelemetry(t)
+	var closed atomic.Int32
+	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		if err == nil {
+			runtime.AddCleanup(c.(*net.TCPConn), func(struct{}) { closed.Add(1) }, struct{}{})
+		}
+		return c, err
+	}}
+	rt := tel.transport(base, otelhttpclient.WithOptInMetrics(otelhttpclient.MetricOpenConnections))
+	const requests = 5
+	for range requests {
+		if _, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", url, nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all connections are freed", func() bool { runtime.GC(); return closed.Load() == requests })
+}

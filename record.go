@@ -250,12 +250,13 @@ const (
 	longestRedacted = 8 << 10 // of what is searched for credentials
 )
 
-// cut returns s without what is beyond n bytes, in valid UTF-8.
+// cut returns s without what is beyond n bytes, and no part of a rune at the
+// end. What is short enough stays as it is.
 func cut(s string, n int) string {
-	if len(s) > n {
-		s = s[:n]
+	if len(s) <= n {
+		return s
 	}
-	return strings.ToValidUTF8(s, "")
+	return strings.ToValidUTF8(s[:n], "")
 }
 
 // firstOf returns where the first of the parts stands in s. Where none does,

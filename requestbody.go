@@ -93,7 +93,7 @@ func (rt *roundTrip) sentBytes() (n int64, known bool) {
 	if b := rt.requestBody.Load(); b != nil {
 		return b.sent.Load(), true
 	}
-	sent := rt.sending.request
+	sent := rt.sending.request.Load()
 	if sent == nil || !hasBody(sent) {
 		return 0, true
 	}

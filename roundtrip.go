@@ -113,8 +113,9 @@ func (rt *roundTrip) Value(key any) any {
 // request then goes to base, and its response to the caller, untouched.
 //
 // The request passes through this Transport as passer, by which Transports
-// above tell those below them apart.
-func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, sent *http.Request) {
+// above tell those below them apart. A request that passes untouched for a
+// Transport above is reported to its sending when base has returned.
+func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, passing *sending, sent *http.Request) {
 	// Whatever fails in here, the request is sent as the caller made it.
 	sent = req
 	prepared := false
@@ -129,7 +130,7 @@ func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, 
 
 	state := stateFrom(req.Context())
 	if state.untraced || !in.accepts(req) {
-		return nil, req
+		return nil, nil, req
 	}
 	tracer := in.tracers.of(req.Context())
 	meter := in.meters.now(&in.config)
@@ -139,13 +140,17 @@ func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, 
 		switch relation, times := above.relation(req, passer); relation {
 		case firstSending:
 			if above.recording || same(above.tracer.provider, tracer.provider) {
-				return nil, req
+				passing = above
+				if above.unheralded() {
+					return nil, passing, in.propagate(req.Context(), req, &headerCarrier{original: req.Header})
+				}
+				return nil, passing, req
 			}
 			// The Transport above makes nothing but what nobody sees.
 			measuring = measuring && !above.measuring
-			ordinal, state = above.resends, above.caller
+			ordinal, state = above.resends, above.caller.saidBy(state)
 		case sentAgain:
-			ordinal, state = times, above.caller
+			ordinal, state = times, above.caller.saidBy(state)
 			if state.attempts != nil {
 				ordinal = unknownOrdinal // it counts with the others
 			}
@@ -158,7 +163,7 @@ func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, 
 	s.carrier = headerCarrier{original: req.Header}
 	if !measuring && !hooked && tracer.makesNoSpan() {
 		// What is left is to propagate the context that the caller has.
-		return nil, in.propagate(req.Context(), req, &s.carrier)
+		return nil, nil, in.propagate(req.Context(), req, &s.carrier)
 	}
 
 	var f facts
@@ -180,9 +185,13 @@ func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, 
 	if !recording && !measuring && !hooked {
 		span.End() // not recording, but every started span must be ended
 		if !ours {
-			return nil, in.propagate(ctx, req, &s.carrier)
+			if state.attempts != nil && ordinal == unknownOrdinal {
+				state.attempts.Add(-1) // a Transport below may count it
+			}
+			return nil, nil, in.propagate(ctx, req, &s.carrier)
 		}
-		return nil, in.propagateDecision(ctx, req, tracer, &f, s)
+		sent = in.propagateDecision(ctx, req, tracer, &f, s)
+		return nil, nil, sent
 	}
 
 	rt = &roundTrip{
@@ -206,7 +215,7 @@ func (in *instrumentation) begin(req *http.Request, passer any) (rt *roundTrip, 
 	rt.watchConnection()
 	copied := rt.copyRequest(req, &s.carrier)
 	prepared = true
-	return rt, copied
+	return rt, nil, copied
 }
 
 // propagate returns the request with the headers that the propagator writes,
@@ -231,10 +240,11 @@ func (in *instrumentation) propagateDecision(ctx context.Context, req *http.Requ
 	o.state.above = &o.sending
 	o.sending.begin(tracer, f, &o.values)
 	s.carrier.home = o
+	o.sending.withheld = !in.targets.include(req)
 	if in.propagate(o, req, &s.carrier) == req {
 		o.request = *req.WithContext(o)
 	}
-	o.sending.request = &o.request
+	o.sending.request.Store(&o.request)
 	return &o.request
 }
 
@@ -263,11 +273,13 @@ func (rt *roundTrip) copyRequest(req *http.Request, carrier *headerCarrier) *htt
 	}
 	if in.targets.include(sent) {
 		in.inject(sent.Context(), carrier)
+	} else {
+		rt.sending.withheld = true
 	}
 	if carrier.copied != nil {
 		sent.Header = carrier.copied
 	}
-	rt.sending.request = sent
+	rt.sending.request.Store(sent)
 	if rt.recording {
 		if attrs := in.sentAttributes(sent); len(attrs) > 0 {
 			rt.span.SetAttributes(attrs...)
@@ -438,7 +450,7 @@ func (rt *roundTrip) describeFailure(err error) {
 		if rt.errorType == statusText(rt.status) {
 			return
 		}
-		rt.span.SetStatus(codes.Error, rt.in.record.errorText(err, rt.sending.request))
+		rt.span.SetStatus(codes.Error, rt.in.record.errorText(err, rt.sending.request.Load()))
 	}
 }
 

@@ -53,13 +53,21 @@ func (s *tracerSource) of(ctx context.Context) *providedTracer {
 		return s.main.of(s.configured)
 	}
 	global := otel.GetTracerProvider()
-	if p := parentProvider(ctx); p != nil && !same(p, global) {
-		// A span of the API alone says nothing about an SDK.
-		if t := s.parents.of(p); t.kind == anyProvider {
-			return t
-		}
+	// A span of the API alone says nothing about an SDK.
+	if t := s.ofParent(ctx, global); t != nil && t.kind == anyProvider {
+		return t
 	}
 	return s.main.of(global)
+}
+
+// ofParent returns nil where there is no provider but the global one. The span
+// may be a type of the application's own.
+func (s *tracerSource) ofParent(ctx context.Context, global trace.TracerProvider) (t *providedTracer) {
+	defer contain("TracerProvider of the parent span")
+	if p := parentProvider(ctx); p != nil && !same(p, global) {
+		t = s.parents.of(p)
+	}
+	return t
 }
 
 // parentProvider returns the provider of the span in the context, if that span

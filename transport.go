@@ -23,6 +23,9 @@ type Transport struct {
 
 // NewTransport returns a Transport that sends requests through base.
 //
+// base gets a copy of the request. So the deprecated CancelRequest method of
+// base, which goes by the request's identity, has no effect: use the context.
+//
 // A nil base means [http.DefaultTransport], looked up anew for each request. A
 // nil option is ignored. Meter provider and propagator are the global ones,
 // whichever are installed when a request is made, unless an option says
@@ -64,9 +67,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 func (t *Transport) roundTrip(base http.RoundTripper, req *http.Request, passer any) (*http.Response, error) {
-	rt, sent := t.instrumentation().begin(req, passer)
+	rt, passing, sent := t.instrumentation().begin(req, passer)
 	if rt == nil {
 		resp, err := base.RoundTrip(sent)
+		if passing != nil {
+			passing.cameBack()
+		} else if above := stateFrom(sent.Context()).above; above != nil && above.request.Load() == sent {
+			above.returned.Store(true) // of a span that the sampler has dropped
+		}
 		return restoreRequest(resp, sent, req), err
 	}
 	return rt.send(base, req, sent)
