@@ -73,13 +73,6 @@ func TestPropagatorOfManyKeys(t *testing.T) {
 	}
 }
 
-type funcProvider struct {
-	trace.TracerProvider
-	_ []func()
-}
-
-// uncomparable provider
-
 type typedNilSpan struct{ trace.Span }
 
 func (typedNilSpan) TracerProvider() trace.TracerProvider { return (*sdktrace.TracerProvider)(nil) }
