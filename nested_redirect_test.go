@@ -9,7 +9,9 @@ import (
 func TestRedirectBelowToTheSamePath(t *testing.T) {
 	tel := newTelemetry(t)
 	second := newServer(t, func(w http.ResponseWriter, r *http.Request) {})
-	first := newServer(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, second.URL+r.URL.Path, http.StatusPermanentRedirect) })
+	first := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, second.URL+r.URL.Path, http.StatusPermanentRedirect)
+	})
 	client := &http.Client{Transport: tel.transport(first.Client().Transport)}
 	rt := tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) { return client.Do(r) }))
 	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", first.URL+"/a", nil))
