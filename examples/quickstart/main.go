@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"slices"
 	"strings"
@@ -285,16 +286,26 @@ func (q *quickstart) queue(ctx context.Context) error {
 	defer pool.CloseIdleConnections()
 	client := &http.Client{Transport: otelhttpclient.NewTransport(pool, otelhttpclient.WithConnectionTimings())}
 
-	var wg sync.WaitGroup
-	items := []string{"mug", "teapot"}
-	errs := make([]error, len(items))
-	for i, item := range items {
-		wg.Go(func() {
-			errs[i] = expect(http.StatusOK)(get(ctx, client, q.inventory.url+"/stock/"+item))
-		})
+	// The second call starts once the first is establishing the connection.
+	var once sync.Once
+	connecting := make(chan struct{})
+	start := func() { once.Do(func() { close(connecting) }) }
+	first := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{ConnectStart: func(string, string) { start() }})
+	call := func(ctx context.Context, item string) error {
+		return expect(http.StatusOK)(get(ctx, client, q.inventory.url+"/stock/"+item))
 	}
+	var wg sync.WaitGroup
+	var errs [2]error
+	wg.Go(func() {
+		defer start()
+		errs[0] = call(first, "mug")
+	})
+	wg.Go(func() {
+		<-connecting
+		errs[1] = call(ctx, "teapot")
+	})
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(errs[:]...)
 }
 
 func (q *quickstart) refused(ctx context.Context) error {
