@@ -142,13 +142,12 @@ type knownPropagator struct {
 	propagator   propagation.TextMapPropagator
 	fields       []string // in canonical form, without baggage
 	keepsNothing bool     // it does not use the carrier after Inject has returned
+	delegates    bool     // it is the API's default, whose fields are those of the one attached to it
 }
 
 func (s *propagatorSource) of(p propagation.TextMapPropagator) *knownPropagator {
 	k := s.Load()
-	// The fields of the API's default propagator are those of the one that is
-	// attached to it.
-	if k == nil || !same(k.propagator, p) || packageOf(p) == "go.opentelemetry.io/otel/internal/global" {
+	if k == nil || k.delegates || !same(k.propagator, p) {
 		k = newKnownPropagator(p)
 		s.Store(k)
 	}
@@ -156,7 +155,11 @@ func (s *propagatorSource) of(p propagation.TextMapPropagator) *knownPropagator 
 }
 
 func newKnownPropagator(p propagation.TextMapPropagator) *knownPropagator {
-	k := &knownPropagator{propagator: p, keepsNothing: isOpenTelemetry(p)}
+	k := &knownPropagator{
+		propagator:   p,
+		keepsNothing: isOpenTelemetry(p),
+		delegates:    packageOf(p) == "go.opentelemetry.io/otel/internal/global",
+	}
 	if parts := reflect.ValueOf(p); k.keepsNothing && parts.Kind() == reflect.Slice {
 		for i := range parts.Len() {
 			k.keepsNothing = k.keepsNothing && isOpenTelemetry(parts.Index(i).Interface())
