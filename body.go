@@ -3,18 +3,61 @@ package otelhttpclient
 import (
 	"io"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// wrapResponse puts a body into the response with which the round trip ends.
-func (rt *roundTrip) wrapResponse(resp *http.Response) *http.Response {
-	b := &responseBody{rt: rt, base: resp.Body}
-	rt.bodyStarted = time.Now()
+// download is the progress of a response body.
+type download struct {
+	started      time.Time
+	received     atomic.Int64 // bytes
+	lastActivity atomic.Int64 // nanoseconds since started
+}
+
+// touch records an activity, in case the body is never closed. The time is
+// relative to the start, so that it moves with the span's if the clock is set
+// or the machine is suspended.
+func (d *download) touch() { d.lastActivity.Store(int64(time.Since(d.started))) }
+
+// lastActive returns the time of the latest activity.
+func (d *download) lastActive() time.Time {
+	return d.started.Add(time.Duration(d.lastActivity.Load()))
+}
+
+// receivedBytes returns the size of the response body, if it is known: the span
+// lasts until the body's end, and net/http did not decompress it.
+func (x *exchange) receivedBytes() (n int64, known bool) {
+	if x.outcome.status == 0 || x.outcome.decompressed {
+		return 0, false
+	}
+	return x.download.received.Load(), x.outcome.bodyless || x.in.spanEnd == EndOnBody
+}
+
+// hasNoBody reports whether a response is known to have no body, so that its
+// headers end the exchange. net/http's HTTP/2 client does not use http.NoBody;
+// its length of 0 is certain, except in a 304, whose length is that of the body
+// which was not sent. Other bases may leave the length at 0 for any body.
+func hasNoBody(resp *http.Response) bool {
+	return resp.Body == nil || resp.Body == http.NoBody ||
+		resp.ProtoMajor == 2 && (resp.ContentLength == 0 || resp.StatusCode == http.StatusNotModified) && isHTTP2s(resp.Body)
+}
+
+// isHTTP2s reports whether a body belongs to the HTTP/2 client of net/http or of
+// golang.org/x/net/http2.
+func isHTTP2s(body io.ReadCloser) bool {
+	path := packageOf(body)
+	return path == "net/http" || strings.HasPrefix(path, "net/http/") || path == "golang.org/x/net/http2"
+}
+
+// wrapBody returns the response with a body that ends the exchange.
+func (x *exchange) wrapBody(resp *http.Response) *http.Response {
+	b := &responseBody{x: x, base: resp.Body}
+	x.download.started = time.Now()
 	original := resp
 	if resp.ProtoMajor == 2 {
-		// net/http's HTTP/2 stream refers to the response that it has
-		// returned for as long as the stream is open. A body that the
-		// application forgets would never be found if it were in there.
+		// An HTTP/2 stream of net/http refers to its response while it is
+		// open. The collector could not find a forgotten body in there.
 		c := *resp
 		resp = &c
 		b.trailer = func() { c.Trailer = original.Trailer }
@@ -24,38 +67,19 @@ func (rt *roundTrip) wrapResponse(resp *http.Response) *http.Response {
 	return resp
 }
 
-// responseBody is the body that the caller gets. The round trip does not refer
-// to it, nor does anything else but the caller (and for a short while the
-// nursery), so that a body that is forgotten can be found.
+// responseBody is the body that the caller gets. Only the caller refers to it,
+// and the nursery for a short time, so that the collector can find it if the
+// caller forgets it.
 type responseBody struct {
-	rt      *roundTrip
+	x       *exchange
 	base    io.ReadCloser
-	trailer func() // copies trailers that come with the end; nil: they come on their own
+	trailer func() // copies the trailers at the end; nil: not needed
 
 	place place // in the nursery
 }
 
-// touch notes the time of an activity, for a body that is never closed. It is
-// counted from the body's beginning, so that a clock that is set, or a machine
-// that is suspended, moves it as it moves the span's beginning.
-func (b *responseBody) touch() {
-	b.rt.lastActivity.Store(int64(time.Since(b.rt.bodyStarted)))
-}
-
-// lastActive is the time of the last activity of the body.
-func (rt *roundTrip) lastActive() time.Time {
-	return rt.bodyStarted.Add(time.Duration(rt.lastActivity.Load()))
-}
-
 func (b *responseBody) Read(p []byte) (n int, err error) {
-	returned := false
-	defer func() {
-		if !returned {
-			b.end(ending{err: errPanic})
-		}
-	}()
-	n, err = b.base.Read(p)
-	returned = true
+	unlessReturns(func() { n, err = b.base.Read(p) }, b.endByPanic)
 	b.received(int64(n))
 	b.afterRead(err)
 	return n, err
@@ -63,43 +87,44 @@ func (b *responseBody) Read(p []byte) (n int, err error) {
 
 func (b *responseBody) received(n int64) {
 	if n > 0 {
-		b.rt.received.Add(n)
+		b.x.download.received.Add(n)
 	}
 }
 
 func (b *responseBody) afterRead(err error) {
 	switch err {
 	case nil:
-		b.touch()
+		b.x.download.touch()
 		return
 	case io.EOF:
 		err = nil
 	}
-	// Trailers come with the end, also with that of a body that is shorter
-	// than its Content-Length.
+	// The trailers are there at the end, even of a body that is shorter than
+	// its Content-Length.
 	if b.trailer != nil {
 		b.trailer()
 	}
 	b.end(ending{err: err})
 }
 
-// Close ends the span first: closing the connection's body may block.
+// Close ends the exchange first: closing a connection's body may block.
 func (b *responseBody) Close() error {
 	b.end(ending{})
 	return b.base.Close()
 }
 
+func (b *responseBody) endByPanic() { b.end(ending{err: errPanic}) }
+
 func (b *responseBody) end(e ending) {
-	if b.rt.ended.Load() {
-		return // as Close comes after EOF
+	if b.x.ended.Load() {
+		return // Close follows EOF
 	}
 	nursery.remove(b)
-	b.rt.finish(e)
+	b.x.finish(e)
 }
 
-// withInterfaces returns the body as a value that has the optional interfaces
-// of the wrapped one, and no others: programs find out by them what they can
-// do with a body.
+// withInterfaces returns the body with the optional interfaces of the wrapped
+// body, and no others: programs test for them.
 func (b *responseBody) withInterfaces() io.ReadCloser {
 	_, w := b.base.(io.Writer)
 	_, c := b.base.(closeWriter)
@@ -157,14 +182,14 @@ type bodyWriter responseBody
 // Write writes to a connection that has switched protocols.
 func (b *bodyWriter) Write(p []byte) (int, error) {
 	n, err := b.base.(io.Writer).Write(p)
-	(*responseBody)(b).touch()
+	b.x.download.touch()
 	return n, err
 }
 
 type bodyCloseWriter responseBody
 
 func (b *bodyCloseWriter) CloseWrite() error {
-	(*responseBody)(b).touch()
+	b.x.download.touch()
 	return b.base.(closeWriter).CloseWrite()
 }
 
@@ -172,29 +197,22 @@ type bodyWriterTo responseBody
 
 func (b *bodyWriterTo) WriteTo(w io.Writer) (n int64, err error) {
 	body := (*responseBody)(b)
-	returned := false
-	defer func() {
-		if !returned {
-			body.end(ending{err: errPanic})
-		}
-	}()
 	out := &watchedWriter{Writer: w}
-	n, err = b.base.(io.WriterTo).WriteTo(out)
-	returned = true
+	unlessReturns(func() { n, err = b.base.(io.WriterTo).WriteTo(out) }, body.endByPanic)
 	body.received(n)
 	switch {
 	case err == nil:
 		body.afterRead(io.EOF)
 	case out.failed:
-		// The destination failed, not the body: it may be read on.
-		body.touch()
+		// The destination failed. The body can still be read.
+		b.x.download.touch()
 	default:
 		body.afterRead(err)
 	}
 	return n, err
 }
 
-// watchedWriter remembers whether it was the writer that failed.
+// watchedWriter records whether the writer failed.
 type watchedWriter struct {
 	io.Writer
 	failed bool
@@ -204,14 +222,4 @@ func (w *watchedWriter) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
 	w.failed = w.failed || err != nil || n < len(p)
 	return n, err
-}
-
-// receivedBytes is how much of the response body was received, where that can
-// be told: there is a response, the span has lasted until its body's end, and
-// the body was not decompressed below.
-func (rt *roundTrip) receivedBytes() (n int64, known bool) {
-	if rt.status == 0 || rt.unknownSize {
-		return 0, false
-	}
-	return rt.received.Load(), rt.bodyless || rt.in.spanEnd == EndOnBody
 }

@@ -9,21 +9,35 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// contextKey is where a context keeps its contextState.
+// contextKey is the key of the contextState in a context.
 type contextKey struct{}
 
-// contextState is all that this package keeps in a context, so that a round
-// trip has to search it only once.
+// contextState is all that this package keeps in a context, so that one lookup
+// finds it.
 type contextState struct {
 	untraced   bool
 	template   string
 	attributes []attribute.KeyValue
-	attempts   *atomic.Int64 // round trips made so far, under ContextWithRetries
+	attempts   *atomic.Int64 // round trips so far, under ContextWithRetries
 
-	// above is what a Transport is sending with this context: base sees the
-	// context of a request that is traced already. What the caller has said
-	// is about the caller's request, and not in there.
+	// above is what a Transport above is sending with this context. The rest
+	// of that Transport's state belongs to the caller's request, and is not in
+	// this one.
 	above *sending
+}
+
+// with returns the caller's state with what a layer between two Transports added
+// to the context.
+func (s *contextState) with(layer *contextState) *contextState {
+	if len(layer.attributes) == 0 && layer.template == "" {
+		return s
+	}
+	both := *s
+	both.attributes = append(slices.Clip(s.attributes), layer.attributes...)
+	if layer.template != "" {
+		both.template = layer.template
+	}
+	return &both
 }
 
 var noState contextState
@@ -41,25 +55,24 @@ func withState(ctx context.Context, change func(*contextState)) context.Context 
 	return context.WithValue(ctx, contextKey{}, &s)
 }
 
-// ContextWithoutTracing returns a context for requests that go to base
-// untouched: without span, metrics, propagation and hooks.
+// ContextWithoutTracing returns a context whose requests go to base unchanged:
+// without span, metrics, propagation and hooks.
 func ContextWithoutTracing(ctx context.Context) context.Context {
 	return withState(ctx, func(s *contextState) { s.untraced = true })
 }
 
 // ContextWithURLTemplate returns a context whose requests have this
-// url.template, a path with placeholders such as "/items/{sku}", and by it the
-// span name "{method} {template}". It wins over [WithURLTemplate]. The
-// template says nothing about a redirect to another path, which has none. ""
-// removes the template.
+// url.template, a path with placeholders such as "/items/{sku}", and the span
+// name "{method} {template}". It takes precedence over [WithURLTemplate]. A
+// redirect to another path does not get the template. An empty template removes
+// an outer one.
 func ContextWithURLTemplate(ctx context.Context, template string) context.Context {
 	return withState(ctx, func(s *contextState) { s.template = template })
 }
 
 // ContextWithAttributes returns a context whose requests have these attributes
-// on their spans and on their metrics, beside those that an outer context has
-// given. They win over the library's own. As they are on metrics, their values
-// must be few.
+// on their spans and metrics, in addition to those of an outer context. They
+// override the library's own. Use values of low cardinality, as for any metric.
 func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) context.Context {
 	return withState(ctx, func(s *contextState) {
 		s.attributes = append(slices.Clip(s.attributes), attrs...)
@@ -67,26 +80,26 @@ func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) con
 }
 
 // ContextWithRetries returns a context whose round trips are attempts of one
-// operation: from the second on, their spans tell by http.request.resend_count
-// how many went before, redirects included. Make one context for each
-// operation that is retried, outside of the loop.
+// operation. From the second on, their spans have http.request.resend_count, the
+// number of earlier attempts, including redirects. Create one context for each
+// operation, outside of the retry loop.
 //
-// It needs the attempts to be made with this context, as retrying clients do
-// that wrap an [http.Client] or an [http.RoundTripper].
+// All attempts must use this context, as they do in retrying clients that wrap
+// an [http.Client] or an [http.RoundTripper].
 func ContextWithRetries(ctx context.Context) context.Context {
 	return withState(ctx, func(s *contextState) { s.attempts = new(atomic.Int64) })
 }
 
-// resendCount is the ordinal of a resend: 0 for the first attempt, 1 for the
-// one after it.
+// resendCount returns the ordinal of a resend: 0 for the first attempt, 1 for the
+// next.
 func (s *contextState) resendCount(req *http.Request) int {
 	if s.attempts != nil {
 		return int(s.attempts.Add(1)) - 1
 	}
 	// net/http links a redirected request to the response that caused it.
-	const enough = 1000
+	const most = 1000
 	n := 0
-	for req != nil && req.Response != nil && n < enough {
+	for req != nil && req.Response != nil && n < most {
 		n++
 		req = req.Response.Request
 	}

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"reflect"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -94,9 +92,8 @@ var defaults struct {
 	traced map[*http.Transport]bool
 }
 
-// defaultRoute handles the http and https requests of front, a stand-in for the
-// default transport: it sends them through inner, traced while there is a
-// Transport to trace with.
+// defaultRoute handles the http and https requests of front, which replaces the
+// default transport. It sends them through inner, traced until uninstrument.
 type defaultRoute struct {
 	original, front *http.Transport
 
@@ -109,19 +106,8 @@ func newDefaultRoute(original *http.Transport, registered map[string]reflect.Typ
 	r.inner.of = r.front
 
 	if r.front.TLSNextProto == nil && original.TLSNextProto["h2"] != nil {
-		// net/http has set up HTTP/2 on the original. Clone copies half of
-		// that: the protocols offered to servers, but not HTTP/2 itself. A
-		// clone without ForceAttemptHTTP2, or with HTTP/2 switched off later,
-		// would get an HTTP/2 connection and speak HTTP/1.1 on it. Clones of
-		// the front set up HTTP/2 themselves, including what to offer.
-		r.front.ForceAttemptHTTP2 = true
-		if c := r.front.TLSClientConfig; c != nil {
-			c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(proto string) bool {
-				return proto == "h2" || proto == "http/1.1"
-			})
-		}
+		enableHTTP2(r.front)
 	}
-
 	for scheme := range registered {
 		if scheme != "http" && scheme != "https" {
 			r.front.RegisterProtocol(scheme, original)
@@ -130,15 +116,6 @@ func newDefaultRoute(original *http.Transport, registered map[string]reflect.Typ
 	r.front.RegisterProtocol("http", r)
 	r.front.RegisterProtocol("https", httpsRoute{r})
 	return r
-}
-
-// httpsRoute is registered for https. net/http takes a struct of one exported
-// field with a method CloseIdleConnections for an HTTP/2 implementation: it
-// sets up none of its own on the front, and passes CloseIdleConnections on.
-type httpsRoute struct{ Route *defaultRoute }
-
-func (r httpsRoute) RoundTrip(req *http.Request) (*http.Response, error) {
-	return r.Route.RoundTrip(req)
 }
 
 func (r *defaultRoute) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -189,10 +166,10 @@ func (c *lateClone) CloseIdleConnections() {
 	}
 }
 
-// withCallersBody returns a request with the body that the caller gave it.
-// net/http hands registered protocols a copy of the request with the body in a
-// readTrackingBody. The inner transport would wrap that once more, and looks
-// through one wrapper only to find a file for sendfile.
+// withCallersBody returns a request with the body of the caller's request.
+// net/http passes a copy of the request to registered protocols, with the body in
+// a readTrackingBody. The inner transport would wrap it again, and for sendfile it
+// finds a file in one wrapper only.
 func withCallersBody(req *http.Request) *http.Request {
 	v := reflect.ValueOf(req.Body)
 	if v.Kind() != reflect.Pointer || v.IsNil() {
@@ -236,16 +213,4 @@ func registeredProtocols(t *http.Transport) map[string]reflect.Type {
 		}
 	}
 	return types
-}
-
-// replaceable reports whether a transport behaves the same without the
-// RoundTripper of this type for http or https: it is an HTTP/2 implementation,
-// whose settings Clone copies, or the route of a default transport that is no
-// longer instrumented.
-func replaceable(rt reflect.Type) bool {
-	fresh := &http.Transport{ForceAttemptHTTP2: true}
-	fresh.Clone() // has net/http set up HTTP/2
-	return rt == registeredProtocols(fresh)["https"] ||
-		strings.HasSuffix(rt.PkgPath(), "golang.org/x/net/http2") ||
-		rt == reflect.TypeFor[*defaultRoute]() || rt == reflect.TypeFor[httpsRoute]()
 }

@@ -2,81 +2,62 @@ package otelhttpclient
 
 import (
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// WithRequestHeaders records the request headers whose names match as
-// attributes http.request.header.<name>, with the name in lower case and all
-// values as an array of strings. A pattern is a name or a pattern of
-// [path.Match], such as "x-*"; case does not matter. Given more than once, the
-// patterns add up. No header is recorded by default.
+// WithRequestHeaders records the request headers whose names match a pattern, as
+// attributes http.request.header.<name> with the name in lower case and all
+// values as an array of strings. A pattern is a name, or a pattern of
+// [path.Match] such as "x-*". Case does not matter. By default, no header is
+// recorded. Repeated options accumulate. A malformed pattern is reported to
+// [otel.Handle] and ignored.
 //
-// Recorded are the headers as they are sent, with those that hooks and the
-// propagator add, but without those that net/http adds on its own. The values
-// of credentials are recorded as REDACTED (see [WithSensitiveHeaders]), and
-// URLs in values pass through the URL filters and the redaction.
+// The headers are those that are sent, including those of hooks and of the
+// propagator, but not those that net/http adds. Credentials are redacted (see
+// [WithSensitiveHeaders]). URLs in values pass through the URL filters.
 //
-// At most 128 headers of a message are recorded, with 32 values each, cut to
-// 4 KiB; none with a name of more than 256 bytes.
-//
-// A malformed pattern is reported to [otel.Handle] and matches nothing.
+// At most 128 headers of a message are recorded, none with a name of more than
+// 256 bytes, and of each at most 32 values, cut to 4 KiB.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		if c.requestHeaders == nil {
-			c.requestHeaders = &headerCapture{prefix: headerReqKey}
-		}
-		c.requestHeaders.patterns = append(c.requestHeaders.patterns, newHeaderPatterns("WithRequestHeaders", patterns)...)
+		c.requestHeaders = c.requestHeaders.add("http.request.header.", "WithRequestHeaders", patterns)
 	})
 }
 
 // WithResponseHeaders records response headers as http.response.header.<name>,
-// just as [WithRequestHeaders] does for those of the request.
+// as [WithRequestHeaders] does for request headers.
 func WithResponseHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		if c.responseHeaders == nil {
-			c.responseHeaders = &headerCapture{prefix: headerRespKey}
-		}
-		c.responseHeaders.patterns = append(c.responseHeaders.patterns, newHeaderPatterns("WithResponseHeaders", patterns)...)
+		c.responseHeaders = c.responseHeaders.add("http.response.header.", "WithResponseHeaders", patterns)
 	})
 }
 
-// WithSensitiveHeaders replaces the list of the headers whose values are
-// recorded as REDACTED when they are captured; [DefaultSensitiveHeaders] tells
-// the default list. Patterns are those of [WithRequestHeaders]. No pattern at
-// all (a nil list) leaves the default in place; an empty list that is not nil
-// has no value hidden for its header's name. What looks like a credential in a
-// URL or in a query is hidden in any case (see [WithSensitiveQuery]).
+// WithSensitiveHeaders replaces the list of headers whose captured values are
+// recorded as REDACTED. See [DefaultSensitiveHeaders] for the default list. The
+// patterns are those of [WithRequestHeaders]. An empty list changes nothing.
+// Credentials in the values of other headers are always redacted.
 func WithSensitiveHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		if given(patterns) {
-			c.record.sensitiveHeaders = newHeaderPatterns("WithSensitiveHeaders", patterns)
+		if valid := validPatterns("WithSensitiveHeaders", patterns); len(valid) > 0 {
+			c.sensitive.Headers = valid
 		}
 	})
 }
 
-// DefaultSensitiveHeaders returns the patterns of the headers whose captured
-// values are recorded as REDACTED unless [WithSensitiveHeaders] says otherwise.
-func DefaultSensitiveHeaders() []string {
-	return []string{
-		"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
-		"authentication-info", "proxy-authentication-info", "cookie", "cookie2", "set-cookie", "set-cookie2",
-		"*api-key*", "*apikey*", "*api_key*", "*token*", "*secret*", "*password*", "*passwd*", "*credential*",
-		"*signature*", "*-auth", "*-auth-*", "*-authorization", "*session*", "*private-key*", "*access-key*",
-		"*subscription-key*", "*jwt*", "x-forwarded-client-cert", "x-amz-content-sha256", "x-hub-signature*",
-	}
-}
+// DefaultSensitiveHeaders returns the default list of [WithSensitiveHeaders].
+func DefaultSensitiveHeaders() []string { return redact.DefaultHeaders() }
 
-var defaultSensitiveHeaders = newHeaderPatterns("", DefaultSensitiveHeaders())
-
-// headerPatterns are patterns of header names in lower case.
-type headerPatterns []string
-
-func newHeaderPatterns(option string, patterns []string) headerPatterns {
-	list := make(headerPatterns, 0, len(patterns))
+// validPatterns returns the patterns in lower case, without malformed ones.
+func validPatterns(option string, patterns []string) []string {
+	list := make([]string, 0, len(patterns))
 	for _, p := range patterns {
 		p = strings.ToLower(p)
 		if _, err := path.Match(p, ""); err != nil {
@@ -88,84 +69,60 @@ func newHeaderPatterns(option string, patterns []string) headerPatterns {
 	return list
 }
 
-func (p headerPatterns) match(name string) bool {
-	return slices.ContainsFunc(p, func(pattern string) bool {
-		ok, _ := path.Match(pattern, name)
-		return ok
-	})
-}
-
-// urlHeaders are those whose whole value is a URL, which may be relative.
-var urlHeaders = []string{"location", "content-location", "referer"}
-
-// headerCapture is which headers are recorded, under which attributes.
+// headerCapture determines which headers are recorded. A nil *headerCapture
+// records none.
 type headerCapture struct {
 	prefix   string
-	patterns headerPatterns
-	rules    boundedCache[string, headerRule] // by the name as it is met
+	patterns []string
+	keys     bounded.Cache[string, attribute.Key] // by the name as it is written; "" if it is not recorded
 }
 
-// headerRule is what the patterns say of one header.
-type headerRule struct {
-	captured  bool
-	sensitive bool
-	url       bool
-	key       attribute.Key
+func (h *headerCapture) add(prefix, option string, patterns []string) *headerCapture {
+	if h == nil {
+		h = &headerCapture{prefix: prefix}
+	}
+	h.patterns = append(h.patterns, validPatterns(option, patterns)...)
+	return h
 }
 
-func (h *headerCapture) rule(name string, sensitive headerPatterns) headerRule {
-	if rule, ok := h.rules.get(name); ok {
-		return rule
+// key returns the attribute key of a header, or "" if it is not recorded.
+func (h *headerCapture) key(name string) attribute.Key {
+	key, known := h.keys.Get(name)
+	if known {
+		return key
 	}
 	lower := strings.ToLower(name)
-	rule := headerRule{captured: h.patterns.match(lower)}
-	if rule.captured {
-		rule.sensitive = sensitive.match(lower)
-		rule.url = slices.Contains(urlHeaders, lower)
-		rule.key = attribute.Key(h.prefix + lower)
+	if slices.ContainsFunc(h.patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, lower)
+		return ok
+	}) {
+		key = attribute.Key(h.prefix + lower)
 	}
-	h.rules.put(strings.Clone(name), rule)
-	return rule
+	h.keys.Put(strings.Clone(name), key)
+	return key
 }
 
-// What is recorded of headers is bounded, as servers choose how much they send.
+// A server chooses how many headers it sends.
 const (
-	longestHeaderName  = 256
-	longestHeaderValue = 4 << 10
-	mostHeaderValues   = 32
-	mostHeaders        = 128
+	longestHeaderName = 256
+	mostHeaders       = 128
 )
 
-// headers appends the attributes of the headers that are captured.
-func (r *recorder) headers(a []attribute.KeyValue, header http.Header, capture *headerCapture) []attribute.KeyValue {
-	if capture == nil {
+// attributes appends the attributes of the headers. request is the URL that was
+// requested.
+func (h *headerCapture) attributes(a []attribute.KeyValue, header http.Header, redaction *redact.Policy, request *url.URL) []attribute.KeyValue {
+	if h == nil {
 		return a
 	}
-	captured := 0
+	recorded := 0
 	for name, values := range header {
-		if len(name) > longestHeaderName || captured == mostHeaders {
+		if len(name) > longestHeaderName || recorded == mostHeaders {
 			continue
 		}
-		rule := capture.rule(name, r.sensitiveHeaders)
-		if !rule.captured {
-			continue
+		if key := h.key(name); key != "" {
+			recorded++
+			a = append(a, key.StringSlice(redaction.Header(name, values, request)))
 		}
-		captured++
-		values = values[:min(len(values), mostHeaderValues)]
-		recorded := make([]string, len(values))
-		for i, v := range values {
-			v = cut(v, longestRedacted)
-			switch {
-			case rule.sensitive:
-				recorded[i] = redacted
-			case rule.url:
-				recorded[i] = r.urlText(v)
-			default:
-				recorded[i] = r.text(v)
-			}
-			recorded[i] = cut(recorded[i], longestHeaderValue)
-		}
-		a = append(a, rule.key.StringSlice(recorded))
 	}
 	return a
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // Transports may be nested: a client's own, a library's, the default one. The
-// outermost makes the span of a request, and those below let the request pass.
-// But not all that they are sent with the context of that request is that
-// request: base may send it again, refresh a cache with it later, or fetch a
-// token first. Each of these has a span and headers of its own.
+// outermost creates the span of a request, and the request passes through those
+// below. But base may also send the request again, refresh a cache with its
+// context later, or fetch a token first. Each of these has a span and headers
+// of its own.
 
-// sending is a request on its way through a Transport, as Transports below see
-// it.
+// sending is a request on its way through a Transport. Transports below find it
+// in the request's context.
 type sending struct {
 	request   atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
 	tracer    *providedTracer
@@ -24,39 +24,63 @@ type sending struct {
 	withheld  bool // the propagation targets exclude the host
 	caller    *contextState
 	resends   int        // its own ordinal
-	values    *[3]string // of the headers that the propagator has written
+	values    *[3]string // of the headers that the propagator wrote
 	returned  atomic.Bool
 
 	mu     sync.Mutex
-	passed []any // the Transports below that have been sent it
-	times  int   // how often it has been sent
-	back   bool  // it has come back from one of them
+	passed []any // the Transports below that it passed through
+	times  int   // how often it was sent
+	back   bool  // a Transport below has returned it
 }
 
-func (s *sending) begin(tracer *providedTracer, f *facts, values *[3]string) {
-	s.tracer, s.caller, s.resends, s.values = tracer, f.caller, f.resendCount, values
-}
-
-// cameBack notes that the request has come back from a Transport below, so that
-// what follows is not its first sending.
+// cameBack records that a Transport below has returned, so that what follows is
+// a resend.
 func (s *sending) cameBack() {
 	s.mu.Lock()
 	s.back = true
 	s.mu.Unlock()
 }
 
-// saidBy adds what a layer between two Transports has said in the context to
-// what the caller has said.
-func (c *contextState) saidBy(layer *contextState) *contextState {
-	if len(layer.attributes) == 0 && layer.template == "" {
-		return c
+// share is the share that a Transport has in the telemetry of a request.
+type share struct {
+	none     bool          // the Transport above does everything
+	measured bool          // the Transport above measures the request
+	ordinal  int           // of a resend, or 0, or unknownOrdinal
+	state    *contextState // from the request's context
+}
+
+// shareOf returns the share of a Transport that gets a request with this state
+// in its context. The request passes through the Transport as through.
+func shareOf(state *contextState, req *http.Request, through any, tracer *providedTracer) share {
+	s := share{ordinal: unknownOrdinal, state: state}
+	above := state.above
+	if above == nil {
+		return s
 	}
-	both := *c
-	both.attributes = append(slices.Clip(c.attributes), layer.attributes...)
-	if layer.template != "" {
-		both.template = layer.template
+	switch relation, ordinal := above.relation(req, through); relation {
+	case firstSending:
+		if above.recording || same(above.tracer.provider, tracer.provider) {
+			s.none = true
+			return s
+		}
+		// The span above is not recorded, and this one may be.
+		s.measured = above.measuring
+		s.ordinal, s.state = above.resends, above.caller.with(state)
+	case sentAgain:
+		s.ordinal, s.state = ordinal, above.caller.with(state)
+		if s.state.attempts != nil {
+			s.ordinal = unknownOrdinal // ContextWithRetries counts it
+		}
 	}
-	return &both
+	return s
+}
+
+// discount takes back the attempt that was counted for a span of no consequence:
+// a Transport below may count it.
+func (s share) discount() {
+	if s.state.attempts != nil && s.ordinal == unknownOrdinal {
+		s.state.attempts.Add(-1)
+	}
 }
 
 // relation is what a request is to the one that a Transport above is sending.
@@ -64,13 +88,13 @@ type relation int
 
 const (
 	unrelated    relation = iota
-	firstSending          // the request itself, on its way
+	firstSending          // the request itself
 	sentAgain             // the request once more
 )
 
-// relation returns what req is, and for a resend its ordinal. It counts req as
-// passing through passer.
-func (s *sending) relation(req *http.Request, passer any) (relation, int) {
+// relation returns the relation of req, and for a resend its ordinal. It counts
+// req as passing through the Transport.
+func (s *sending) relation(req *http.Request, through any) (relation, int) {
 	sent := s.request.Load()
 	if sent == nil || s.returned.Load() {
 		return unrelated, 0
@@ -78,15 +102,14 @@ func (s *sending) relation(req *http.Request, passer any) (relation, int) {
 	is := s.is(req, sent)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// It is sent again where it has come back, or where it passes through the
-	// same Transport once more, as attempts side by side do.
-	known := slices.Contains(s.passed, passer)
+	// It is a resend if it has come back, or if it passes through the same
+	// Transport once more, as concurrent attempts do.
+	known := slices.Contains(s.passed, through)
 	switch {
-	case !is && !(known && sameTarget(sent, req)):
-		// A retry may have been put together anew, and only that.
+	case !is && !(known && sameTarget(sent, req)): // a retry may be built anew
 		return unrelated, 0
 	case !known:
-		s.passed = append(s.passed, passer)
+		s.passed = append(s.passed, through)
 	}
 	if s.times > 0 && !known && !s.back {
 		return firstSending, 0
@@ -98,10 +121,10 @@ func (s *sending) relation(req *http.Request, passer any) (relation, int) {
 }
 
 // is reports whether req is the request that is being sent, or a copy of it. A
-// copy carries the headers that the propagator has written, which name this
-// span, wherever a layer may have rewritten it to. Where the propagator wrote
-// none, only URL and body tell a copy from another request, such as a login by
-// JSON-RPC at the same address. A redirect is another request.
+// copy carries the headers that the propagator wrote, which name this span,
+// even if its URL was rewritten. If the propagator wrote none, a copy has the
+// same URL and body: the same URL alone may be another call, such as a login by
+// JSON-RPC. A redirect is another request.
 func (s *sending) is(req, sent *http.Request) bool {
 	if req == sent {
 		return true
@@ -115,9 +138,8 @@ func (s *sending) is(req, sent *http.Request) bool {
 	return sameTarget(sent, req) && sameBody(sent, req)
 }
 
-// copied reports whether a header has all that the propagator has written into
-// the header that is being sent, and whether it has written anything. Baggage
-// names no span.
+// copied reports whether header has all that the propagator wrote into the
+// header sent, and whether it wrote anything. Baggage does not name a span.
 func (s *sending) copied(header, sent http.Header) (copied, written bool) {
 	for key, v := range sent {
 		if key == baggageHeader || !s.wrote(v) {
@@ -131,8 +153,8 @@ func (s *sending) copied(header, sent http.Header) (copied, written bool) {
 	return written, written
 }
 
-// unheralded reports whether the request goes on without any header of the
-// propagator's, although its host may have them.
+// unheralded reports whether the request has no header of the propagator,
+// although its host may have them.
 func (s *sending) unheralded() bool {
 	sent := s.request.Load()
 	if s.withheld || sent == nil {
@@ -142,7 +164,7 @@ func (s *sending) unheralded() bool {
 	return !written
 }
 
-// wrote reports whether the propagator has written these values of a header.
+// wrote reports whether the propagator wrote these values of a header.
 func (s *sending) wrote(v []string) bool {
 	if len(v) != 1 {
 		return false

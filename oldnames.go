@@ -1,7 +1,6 @@
 package otelhttpclient
 
 import (
-	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -9,8 +8,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// oldNamesFromEnvironment reports whether the names from before the conventions
-// became stable are wanted beside the stable ones, for a time of moving over.
+// oldNamesFromEnvironment reports whether the names from before the stable
+// conventions are recorded in addition, for a migration.
 func oldNamesFromEnvironment() bool {
 	list := strings.Split(os.Getenv("OTEL_SEMCONV_STABILITY_OPT_IN"), ",")
 	return slices.ContainsFunc(list, func(s string) bool { return strings.TrimSpace(s) == "http/dup" })
@@ -37,20 +36,28 @@ func appendOldRequest(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
 	return a
 }
 
-func appendOldResponse(a []attribute.KeyValue, rt *roundTrip, resp *http.Response) []attribute.KeyValue {
-	if resp.StatusCode != 0 {
-		a = append(a, attribute.Int("http.status_code", resp.StatusCode))
+func appendOldResponse(a []attribute.KeyValue, o *outcome, length int64) []attribute.KeyValue {
+	if o.status != 0 {
+		a = append(a, attribute.Int("http.status_code", o.status))
 	}
-	if flavor := rt.protocol.oldFlavor(); flavor != "" {
+	if flavor := o.protocol.oldFlavor(); flavor != "" {
 		a = append(a, attribute.String("http.flavor", flavor))
 	}
-	if resp.ContentLength > 0 {
-		a = append(a, attribute.Int64("http.response_content_length", resp.ContentLength))
+	if length > 0 {
+		a = append(a, attribute.Int64("http.response_content_length", length))
 	}
 	return a
 }
 
-// oldFlavor is the version as the old http.flavor had it.
+func appendOldPeer(a []attribute.KeyValue, address string, port int) []attribute.KeyValue {
+	a = append(a, attribute.String("net.sock.peer.addr", address))
+	if port != 0 {
+		a = append(a, attribute.Int("net.sock.peer.port", port))
+	}
+	return a
+}
+
+// oldFlavor returns the version in the form of http.flavor.
 func (p protocol) oldFlavor() string {
 	switch p.version {
 	case "2", "3":
@@ -59,9 +66,8 @@ func (p protocol) oldFlavor() string {
 	return p.version
 }
 
-// oldMeasurementAttributes are those of http.client.duration.
-func oldMeasurementAttributes(rt *roundTrip) []attribute.KeyValue {
-	f := &rt.facts
+// oldMeasurementAttributes returns the attributes of http.client.duration.
+func oldMeasurementAttributes(f *facts, o *outcome) []attribute.KeyValue {
 	a := []attribute.KeyValue{attribute.String("http.method", f.method)}
 	if f.host != "" {
 		a = append(a, attribute.String("net.peer.name", f.host))
@@ -69,10 +75,10 @@ func oldMeasurementAttributes(rt *roundTrip) []attribute.KeyValue {
 	if f.port != 0 {
 		a = append(a, attribute.Int("net.peer.port", f.port))
 	}
-	if rt.status != 0 {
-		a = append(a, attribute.Int("http.status_code", rt.status))
+	if o.status != 0 {
+		a = append(a, attribute.Int("http.status_code", o.status))
 	}
-	if flavor := rt.protocol.oldFlavor(); flavor != "" {
+	if flavor := o.protocol.oldFlavor(); flavor != "" {
 		a = append(a, attribute.String("http.flavor", flavor))
 	}
 	return append(a, f.caller.attributes...)

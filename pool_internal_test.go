@@ -21,6 +21,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 // poolConn is a connection without a socket.
@@ -117,8 +119,8 @@ func (m *poolMeter) wantState(t *testing.T, when string, active, idle int64, dur
 }
 
 // user is a request of a Transport that has both instruments.
-func (m *poolMeter) user() connectionUser {
-	return connectionUser{owner: m, host: "inventory.example", port: 443, counter: poolCounter{m: m}, duration: poolHistogram{m: m}}
+func (m *poolMeter) user() *connectionUser {
+	return &connectionUser{owner: m, host: "inventory.example", port: 443, counter: poolCounter{m: m}, duration: poolHistogram{m: m}, guard: guard{redact.New(redact.Config{})}}
 }
 
 // exchange is a request that gets a response.
@@ -608,7 +610,7 @@ func BenchmarkConnectionUse(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	u := connectionUser{owner: b, host: "inventory.example", port: 443, counter: counter}
+	u := &connectionUser{owner: b, host: "inventory.example", port: 443, counter: counter, guard: guard{redact.New(redact.Config{})}}
 	c := &poolConn{}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// A URLTemplater returns the url.template of a request, the path of its URL
-// with placeholders for what varies, or "" where it knows none. It gets the
-// caller's request, must not change it, and may be called concurrently.
+// A URLTemplater returns the url.template of a request: the path of its URL with
+// placeholders, or "" if it knows none. It gets the caller's request, must not
+// change it, and may be called concurrently.
 type URLTemplater func(*http.Request) string
 
-// WithURLTemplate sets the function that knows the templates of a client's
-// requests. A template gives the span the name "{method} {template}" and the
-// attribute url.template; the metrics get it when it is asked for with
-// [WithOptInAttributes]. [ContextWithURLTemplate] wins over it. A templater
-// that panics counts as one that knows none.
+// WithURLTemplate sets the function that returns the templates of requests. A
+// request with a template has the span name "{method} {template}" and the
+// attribute url.template; metrics have it with [WithOptInAttributes].
+// [ContextWithURLTemplate] takes precedence. If the function panics, the request
+// has no template.
 func WithURLTemplate(t URLTemplater) Option {
 	return optionFunc(func(c *config) {
 		if t != nil {
@@ -31,14 +31,13 @@ func (c *config) template(req *http.Request, state *contextState) (template stri
 	if state.template != "" && !redirectedElsewhere(req) {
 		return state.template
 	}
-	if c.templater != nil && !call("URL templater", func() { template = c.templater(req) }) {
+	if c.templater != nil && !c.guard.call("URL templater", func() { template = c.templater(req) }) {
 		return ""
 	}
 	return template
 }
 
-// redirectedElsewhere reports whether a redirect has led to another path than
-// the one that the caller asked for.
+// redirectedElsewhere reports whether the request is a redirect to another path.
 func redirectedElsewhere(req *http.Request) bool {
 	if req.Response == nil || req.Response.Request == nil {
 		return false
@@ -47,18 +46,17 @@ func redirectedElsewhere(req *http.Request) bool {
 	return from == nil || req.URL == nil || from.Path != req.URL.Path
 }
 
-// ServeMuxTemplates returns a templater for patterns in the language of
-// [http.ServeMux]: "[METHOD ][HOST]/[PATH]", with the wildcards {name} and
-// {name...}. The most specific pattern that matches a request wins, and its
-// path is the template: "GET inventory/items/{sku}" names a span
-// "GET /items/{sku}". A final {$} is not part of the template: "/items/{$}"
-// gives "/items/". As for a server, GET stands for HEAD too, hosts are
-// compared without port; a path that a server would redirect, such as one with
-// a double slash, matches nothing.
+// ServeMuxTemplates returns a templater for patterns of [http.ServeMux]:
+// "[METHOD ][HOST]/[PATH]" with the wildcards {name} and {name...}. The most
+// specific pattern that matches a request applies, and its path is the template:
+// "GET inventory/items/{sku}" gives the span name "GET /items/{sku}". A final
+// {$} is not part of the template: "/items/{$}" gives "/items/". As in a server,
+// GET matches HEAD too, and hosts are compared without the port. A path that a
+// server would redirect, such as one with a double slash, matches nothing.
 //
-// A malformed pattern, or one that conflicts with another, is an error that
-// names it. So is the GODEBUG setting httpmuxgo121=1, under which
-// [http.ServeMux] has neither methods nor wildcards.
+// The error for a malformed pattern, or for one that conflicts with another,
+// contains the pattern. GODEBUG=httpmuxgo121=1 is an error too: [http.ServeMux]
+// has neither methods nor wildcards then.
 func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 	if !muxHasWildcards() {
 		return nil, errors.New("otelhttpclient: URL templates: GODEBUG=httpmuxgo121=1 disables the patterns of http.ServeMux: " +
@@ -74,9 +72,9 @@ func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 		if req == nil || req.URL == nil {
 			return ""
 		}
-		// The mux looks at the method, the host and the URL. It redirects to
-		// paths that end in a slash; the pattern that it names then is the
-		// one that the redirected request would match, and no match here.
+		// The mux uses the method, the host and the URL. For a redirect to a
+		// path that ends in a slash, it returns a handler of its own with the
+		// pattern of the redirected request.
 		probe := &http.Request{Method: req.Method, Host: req.Host, URL: req.URL}
 		if probe.Method == "" {
 			probe.Method = http.MethodGet
@@ -85,7 +83,7 @@ func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 			probe.Host = req.URL.Host
 		}
 		if req.URL.Path == "" {
-			// As it goes over the wire.
+			// As it is sent.
 			u := *req.URL
 			u.Path = "/"
 			probe.URL = &u
@@ -94,14 +92,12 @@ func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 		if _, ok := handler.(matched); !ok {
 			return ""
 		}
-		// {$} ends a pattern; it stands for nothing in the path.
 		return strings.TrimSuffix(pattern[strings.IndexByte(pattern, '/'):], "{$}")
 	}, nil
 }
 
-// muxHasWildcards reports whether this process's ServeMux is that of Go 1.22 and
-// later. The older one would accept the patterns, as literal paths. net/http
-// chooses between them once, at init, but does not export which.
+// muxHasWildcards reports whether http.ServeMux is that of Go 1.22 and later. The
+// older one, which a GODEBUG setting selects, takes patterns for literal paths.
 func muxHasWildcards() bool {
 	mux := http.NewServeMux()
 	mux.Handle("/{any}", matched{})
@@ -109,19 +105,18 @@ func muxHasWildcards() bool {
 	return pattern != ""
 }
 
-// matched marks a handler as one of a pattern's, and not one of the mux's own
-// for redirects and for errors.
+// matched is the handler of every pattern. The mux has others for redirects and
+// errors.
 type matched struct{}
 
 var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
 
 func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// register turns the panic with which a mux refuses a pattern into an error.
+// register returns the panic of a mux that rejects a pattern as an error.
 func register(mux *http.ServeMux, pattern string) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			// Where the mux was told of the pattern is no news to the caller.
 			err = errors.New(registeredAt.ReplaceAllString(fmt.Sprint(v), ""))
 		}
 	}()

@@ -7,135 +7,139 @@ import (
 	"net/http"
 )
 
-// Transport is an [http.RoundTripper] that records one OpenTelemetry CLIENT
-// span, and the duration metric, for every request that it sends through the
-// RoundTripper it wraps, and hands the span's context on in the request's
-// headers.
+// Transport is an [http.RoundTripper] that traces and measures requests. For
+// each request that it sends through base it starts an OpenTelemetry CLIENT
+// span, records the duration metric, and injects the span's context into the
+// request's headers.
 //
 // The zero Transport is ready to use and works like NewTransport(nil). A
-// Transport is safe for concurrent use and has to be used by pointer.
+// Transport is safe for concurrent use. It must not be copied.
 type Transport struct {
 	wrapped http.RoundTripper
 	tracing *instrumentation // nil in a zero Transport
 
-	ofClient bool // made by InstrumentClient
+	ofClient bool // created by InstrumentClient
 }
 
-// NewTransport returns a Transport that sends requests through base.
+// NewTransport returns a Transport that sends requests through base. A nil base
+// means [http.DefaultTransport], looked up for each request. Nil options are
+// ignored.
 //
-// base gets a copy of the request. So the deprecated CancelRequest method of
-// base, which goes by the request's identity, has no effect: use the context.
+// Unless an option says otherwise, the Transport uses the global MeterProvider
+// and propagator that are installed when a request starts. See
+// [WithTracerProvider] for the tracer.
 //
-// A nil base means [http.DefaultTransport], looked up anew for each request. A
-// nil option is ignored. Meter provider and propagator are the global ones,
-// whichever are installed when a request is made, unless an option says
-// otherwise; for the tracer provider see [WithTracerProvider].
+// The span is a child of the span in the request's context. It starts before
+// base obtains a connection and ends once:
+//   - with the error that base returns;
+//   - at the headers of a response without a body;
+//   - else at the body's EOF, its read error or its Close, whichever is first
+//     (see [WithSpanEnd]).
 //
-// Nested Transports make one span for one sending of one request: the outermost
-// makes it. A request that is sent again below has a span of its own, with
-// http.request.resend_count, and so has any other request that base makes with
-// the same context. A copy of the request is recognized by the headers that the
-// propagator wrote; without a propagator, by its URL and body.
+// If the body is neither read to its end nor closed, the span ends when the
+// garbage collector finds the body.
 //
-// The span is a child of the span in the request's context, starts before a
-// connection is asked for, and ends once: with the error that base returns; at
-// the headers of a response without a body; else at the body's EOF, its read
-// error or its Close, whichever is first (see [WithSpanEnd]). A body that is
-// neither read to its end nor closed ends its span when the garbage collector
-// finds it.
+// Nested Transports create one span for each sending of a request. The
+// outermost creates it. If base sends the request again, or sends another
+// request with the same context, that request has a span of its own; a resend
+// has http.request.resend_count. A copy of the request is recognized by the
+// headers that the propagator wrote, and without a propagator by its URL and
+// body.
+//
+// base gets a copy of the request. The deprecated method CancelRequest of base
+// goes by the request's identity and has no effect; cancel the context instead.
 func NewTransport(base http.RoundTripper, opts ...Option) *Transport {
 	return &Transport{wrapped: base, tracing: newInstrumentation(opts)}
 }
 
-// RoundTrip sends req through base and returns what base returns: the same
-// error value, and the response with its body wrapped so that the span ends
-// when the body does. It never modifies req. Requests that a [Filter] rejects,
-// or whose context comes from [ContextWithoutTracing], go to base untouched.
+// RoundTrip sends req through base and returns base's error as it is. The
+// response is base's, with a body that ends the span. RoundTrip never modifies
+// req. Requests rejected by a [Filter], and requests whose context comes from
+// [ContextWithoutTracing], go to base unchanged.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	base := t.Unwrap()
-	if base == nil {
-		closeRequestBody(req)
-		return nil, errNoBase
+	p := t.route(req)
+	defer p.endUnlessReturned()
+	p.start()
+	resp, err := p.base.RoundTrip(p.sent)
+	return p.finish(resp, err)
+}
+
+// route returns the passage of a request to base. Without an instrumentation in
+// it, the request is not observed.
+func (t *Transport) route(req *http.Request) passage {
+	p := passage{base: t.Unwrap(), caller: req, sent: req, through: t}
+	if p.base == nil {
+		p.base = absentBase{}
+		return p
 	}
 	if req == nil {
-		return base.RoundTrip(req)
+		return p // for base to reject
 	}
-	if _, known := base.(*http.Transport); t.wrapped == nil && !known {
-		return t.throughDefault(base, req)
+	p.in = t.instrumentation()
+	if _, known := p.base.(*http.Transport); t.wrapped == nil && !known {
+		t.routeThroughDefault(&p)
 	}
-	return t.roundTrip(base, req, t)
+	return p
 }
 
-func (t *Transport) roundTrip(base http.RoundTripper, req *http.Request, passer any) (*http.Response, error) {
-	rt, passing, sent := t.instrumentation().begin(req, passer)
-	if rt == nil {
-		resp, err := base.RoundTrip(sent)
-		if passing != nil {
-			passing.cameBack()
-		} else if above := stateFrom(sent.Context()).above; above != nil && above.request.Load() == sent {
-			above.returned.Store(true) // of a span that the sampler has dropped
-		}
-		return restoreRequest(resp, sent, req), err
-	}
-	return rt.send(base, req, sent)
-}
-
-// throughDefault sends a request through a default transport that is not
-// net/http's. That may be a wrapper around this very Transport, whose nil base
-// would lead back to it without end: a request that comes here again goes
-// through net/http's own.
-func (t *Transport) throughDefault(base http.RoundTripper, req *http.Request) (*http.Response, error) {
+// routeThroughDefault handles a default transport that is not net/http's. It may
+// be a wrapper around this very Transport, whose nil base would lead back to it
+// without end. So the request's context is marked, and a marked request goes
+// through net/http's own transport.
+func (t *Transport) routeThroughDefault(p *passage) {
 	type key struct{ t *Transport }
-	type passage struct{ _ byte }
-	ctx := req.Context()
-	if p, ok := ctx.Value(key{t}).(*passage); ok {
-		return t.roundTrip(initialDefault, req, p)
+	type mark struct{ _ byte }
+	ctx := p.caller.Context()
+	if m, ok := ctx.Value(key{t}).(*mark); ok {
+		p.base, p.through = initialDefault, m
+		return
 	}
-	marked := req.WithContext(context.WithValue(ctx, key{t}, new(passage)))
-	resp, err := t.roundTrip(base, marked, t)
-	return restoreRequest(resp, marked, req), err
-}
-
-// CloseIdleConnections calls the method of that name on base, where base has
-// it, so that [http.Client.CloseIdleConnections] reaches the connections.
-func (t *Transport) CloseIdleConnections() {
-	if c, ok := t.Unwrap().(interface{ CloseIdleConnections() }); ok {
-		c.CloseIdleConnections()
-	}
+	p.sent = p.caller.WithContext(context.WithValue(ctx, key{t}, new(mark)))
 }
 
 // Unwrap returns the RoundTripper that requests go through: the base given to
-// [NewTransport], or for a nil base what [http.DefaultTransport] is now.
+// [NewTransport], or for a nil base the present [http.DefaultTransport].
 func (t *Transport) Unwrap() http.RoundTripper {
 	if t.wrapped != nil {
 		return t.wrapped
 	}
-	// A program may make a Transport with a nil base its default transport.
-	// The default must not call itself then.
+	// A Transport with a nil base may itself be the default transport. It must
+	// not call itself.
 	if d, ok := http.DefaultTransport.(*Transport); ok && d.wrapped == nil {
 		return initialDefault
 	}
 	return http.DefaultTransport
 }
 
+// CloseIdleConnections calls base's method of that name, if it has one, so that
+// [http.Client.CloseIdleConnections] works.
+func (t *Transport) CloseIdleConnections() {
+	if c, ok := t.Unwrap().(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 // initialDefault is net/http's own default transport.
 var initialDefault = http.DefaultTransport
 
+// absentBase is the base where there is none. It closes the request's body, as
+// every RoundTripper must.
+type absentBase struct{}
+
 var errNoBase = errors.New("otelhttpclient: no base RoundTripper: NewTransport was given nil and http.DefaultTransport is nil")
+
+func (absentBase) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req != nil && req.Body != nil {
+		_ = req.Body.Close()
+	}
+	return nil, errNoBase
+}
 
 func (t *Transport) instrumentation() *instrumentation {
 	if t.tracing != nil {
 		return t.tracing
 	}
 	return defaultInstrumentation()
-}
-
-// closeRequestBody keeps the RoundTripper's promise that the body is closed,
-// for the paths that never reach base.
-func closeRequestBody(req *http.Request) {
-	if req != nil && req.Body != nil {
-		_ = req.Body.Close()
-	}
 }
 
 var (

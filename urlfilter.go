@@ -1,32 +1,31 @@
 package otelhttpclient
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// A URLFilter changes the URL that is recorded, never the one that is
-// requested. It gets a copy, which it may change and return. A nil result
-// leaves url.full out. It may be called concurrently. Where it panics, nothing
-// of the URL but its scheme and host is recorded.
+// A URLFilter changes the URL that is recorded, never the URL that is requested.
+// It gets a copy, which it may change and return. If it returns nil, url.full is
+// not recorded. It may be called concurrently. If it panics, only the URL's
+// scheme and host are recorded.
 //
-// Where a filter changes the host, server.address and server.port are taken
-// from its result, on spans and on metrics.
+// If a filter changes the host, server.address and server.port are those of its
+// result, on spans and metrics.
 type URLFilter func(*url.URL) *url.URL
 
 // WithURLFilter adds a filter. Filters run in the order given, each on the
-// result of the one before; nil is ignored. The default redaction of
-// credentials runs after them, whatever they return.
+// result of the one before. Nil is ignored. Redaction runs after all filters.
 //
-// Everything that holds a URL passes through them: url.full, captured headers
-// such as Location and Referer, and URLs in the texts of errors.
+// Filters apply to every URL that is recorded: url.full, captured headers such
+// as Location and Referer, and URLs in the texts of errors.
 func WithURLFilter(filter URLFilter) Option {
 	return optionFunc(func(c *config) {
 		if filter != nil {
-			c.record.filters = append(c.record.filters, filter)
+			c.urlFilters = append(c.urlFilters, filter)
 		}
 	})
 }
@@ -42,26 +41,25 @@ func StripQuery(u *url.URL) *url.URL {
 	return &stripped
 }
 
-// RedactQuery returns a [URLFilter] that replaces the values of the query
-// parameters with these names by REDACTED, in addition to those that are
-// always redacted (see [WithSensitiveQuery]). Names are compared without regard
-// to case and to percent-encoding. Order, keys and everything else stay as
-// they are written.
+// RedactQuery returns a [URLFilter] that replaces the values of query parameters
+// with these names by REDACTED, in addition to those that are always redacted
+// (see [WithSensitiveQuery]). Names are compared regardless of case and
+// percent-encoding. Everything else stays as it is written.
 func RedactQuery(names ...string) URLFilter {
-	list := newQueryNames(names)
+	redactQuery := redact.Query(names...)
 	return func(u *url.URL) *url.URL {
 		if u == nil {
 			return nil
 		}
 		redacted := *u
-		redacted.RawQuery = list.redact(u.RawQuery)
+		redacted.RawQuery = redactQuery(u.RawQuery)
 		return &redacted
 	}
 }
 
-// KeepQuery returns a [URLFilter] that removes all query parameters but those
-// with these names, which are compared as they are decoded, in exact case. The
-// default redaction holds for what is kept.
+// KeepQuery returns a [URLFilter] that removes all query parameters except those
+// with these names. Names are compared after decoding and are case-sensitive.
+// The kept parameters are still redacted (see [WithSensitiveQuery]).
 func KeepQuery(names ...string) URLFilter {
 	keep := make(map[string]struct{}, len(names))
 	for _, n := range names {
@@ -74,9 +72,9 @@ func KeepQuery(names ...string) URLFilter {
 		var kept []string
 		for pair := range strings.SplitSeq(u.RawQuery, "&") {
 			key, _, _ := strings.Cut(pair, "=")
-			// A semicolon is a separator for some servers: what follows
-			// it is not what was asked to be kept.
-			if _, ok := keep[unescape(key)]; ok && !strings.Contains(pair, ";") {
+			// A semicolon is a separator for some servers: another
+			// parameter may follow it.
+			if _, ok := keep[redact.Unescape(key)]; ok && !strings.Contains(pair, ";") {
 				kept = append(kept, pair)
 			}
 		}
@@ -87,85 +85,62 @@ func KeepQuery(names ...string) URLFilter {
 	}
 }
 
-// WithSensitiveQuery replaces the list of the query parameters whose values are
-// always recorded as REDACTED. Names are compared without regard to case and
-// to percent-encoding, in the query, in the fragment, after a semicolon in the
-// path, and in a URL that one of these contains. [DefaultSensitiveQuery] tells
-// the default list, to be added to.
-//
-// No name at all (a nil list) leaves the default in place; an empty list that
-// is not nil switches the redaction of the query off.
+// WithSensitiveQuery replaces the list of names whose values are recorded as
+// REDACTED. See [DefaultSensitiveQuery] for the default list and for the form of
+// the names. They are compared regardless of case and percent-encoding, in the
+// query, in the fragment, after a semicolon in the path, in a URL that one of
+// these contains, and in texts. An empty list changes nothing.
 func WithSensitiveQuery(names ...string) Option {
 	return optionFunc(func(c *config) {
-		if given(names) {
-			c.record.query = newQueryNames(names)
+		if len(names) > 0 {
+			c.sensitive.Query = names
 		}
 	})
 }
 
-// A Filter decides whether a request is traced: false sends it to base
-// untouched. It must not change the request and may be called concurrently. A
-// filter that panics counts as one that returned true.
-type Filter func(*http.Request) bool
+// DefaultSensitiveQuery returns the default list of [WithSensitiveQuery]: the
+// names that the conventions list, and well-known names of credentials.
+func DefaultSensitiveQuery() []string { return redact.DefaultQuery() }
 
-// WithFilter adds a filter. A request is traced if all filters return true;
-// nil is ignored.
-func WithFilter(filter Filter) Option {
-	return optionFunc(func(c *config) {
-		if filter != nil {
-			c.filters = append(c.filters, filter)
-		}
-	})
+// WithoutRedaction disables redaction, except of user names and passwords in
+// URLs. URLs, error texts and captured headers are then recorded with the
+// credentials in them. URL filters still run.
+func WithoutRedaction() Option {
+	return optionFunc(func(c *config) { c.sensitive.Off = true })
 }
 
-func (c *config) accepts(req *http.Request) bool {
-	for _, filter := range c.filters {
-		accepted := true
-		if call("filter", func() { accepted = filter(req) }) && !accepted {
-			return false
-		}
+// recordedURL returns what is recorded of a request's URL, and the host, with its
+// port, that the request is addressed to.
+func (c *config) recordedURL(req *http.Request) (full, host string) {
+	host = hostOf(req, req.URL)
+	if req.URL == nil {
+		return "", host
 	}
-	return true
+	if len(c.urlFilters) == 0 {
+		return c.redaction.URL(req.URL), host
+	}
+	filtered := c.filterURL(req.URL)
+	if filtered == nil {
+		return "", host
+	}
+	if filtered.Host != req.URL.Host {
+		host = filtered.Host
+	}
+	return c.redaction.URL(filtered), host
 }
 
-// ExcludeURLs returns a [Filter] that rejects the requests whose URL, written
-// without user name and password, one of the expressions matches anywhere.
-// Anchor an expression with ^ and $ to match less. Nil expressions are
-// ignored.
-func ExcludeURLs(expressions ...*regexp.Regexp) Filter {
-	return func(req *http.Request) bool {
-		if req == nil || req.URL == nil {
-			return true
+// filterURL runs the URL filters on a copy of u.
+func (c *config) filterURL(u *url.URL) *url.URL {
+	copied := *u
+	result := &copied
+	for _, filter := range c.urlFilters {
+		in := result
+		if !c.guard.call("URL filter", func() { result = filter(in) }) {
+			return &url.URL{Scheme: u.Scheme, Host: u.Host}
 		}
-		u := *req.URL
-		u.User = nil
-		full := u.String()
-		for _, e := range expressions {
-			if e != nil && e.MatchString(full) {
-				return false
-			}
+		if result == nil {
+			return nil
 		}
-		return true
 	}
-}
-
-// ParseExcludedURLs returns the [Filter] of a comma-separated list of regular
-// expressions, as other languages' instrumentations read from
-// OTEL_PYTHON_EXCLUDED_URLS and the like. Space around an expression is
-// ignored, and so are empty ones: "" excludes nothing. An expression that
-// cannot be compiled is an error that names it.
-func ParseExcludedURLs(list string) (Filter, error) {
-	var expressions []*regexp.Regexp
-	for expression := range strings.SplitSeq(list, ",") {
-		expression = strings.TrimSpace(expression)
-		if expression == "" {
-			continue
-		}
-		e, err := regexp.Compile(expression)
-		if err != nil {
-			return nil, fmt.Errorf("otelhttpclient: excluded URLs: %q: %w", expression, err)
-		}
-		expressions = append(expressions, e)
-	}
-	return ExcludeURLs(expressions...), nil
+	return result
 }

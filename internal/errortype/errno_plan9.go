@@ -1,10 +1,10 @@
-package otelhttpclient
+package errortype
 
 import "syscall"
 
-// What the operating system's errors mean. Plan 9 has texts for numbers.
+// The meaning of the operating system's errors, which on Plan 9 are texts.
 var (
-	timedOut     []error // they have a method Timeout that says so
+	timedOut     []error // they have a Timeout method that returns true
 	notConnected = []error{syscall.ErrorString("connection refused")}
 	disconnected = []error{syscall.ErrorString("i/o on hungup channel")}
 )

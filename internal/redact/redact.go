@@ -1,39 +1,60 @@
-package otelhttpclient
+// Package redact decides what may be recorded of URLs, texts, errors and
+// headers.
+package redact
 
 import (
 	"maps"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 )
 
-// recorder decides what may be recorded. Every URL, every captured header and
-// every error text goes through it.
-type recorder struct {
-	filters          []URLFilter
-	query            queryNames
-	sensitiveHeaders headerPatterns
+// Config configures a [Policy].
+type Config struct {
+	Query   []string                // names of sensitive query parameters; empty: DefaultQuery
+	Headers []string                // patterns of sensitive headers; empty: DefaultHeaders
+	Off     bool                    // redact user names and passwords only
+	Filter  func(*url.URL) *url.URL // applied to URLs in texts and headers; nil result: not recorded
 }
 
-func newRecorder() recorder {
-	return recorder{
-		query:            defaultQueryNames,
-		sensitiveHeaders: defaultSensitiveHeaders,
+// Policy decides what may be recorded. It is safe for concurrent use.
+type Policy struct {
+	filter  func(*url.URL) *url.URL
+	query   queryNames
+	headers headerPatterns
+	rules   bounded.Cache[string, headerRule] // by the name as it is written
+}
+
+// New returns the Policy of a configuration.
+func New(c Config) *Policy {
+	p := &Policy{filter: c.Filter, query: defaultQueryNames, headers: defaultHeaders}
+	if len(c.Query) > 0 {
+		p.query = newQueryNames(c.Query)
 	}
+	if len(c.Headers) > 0 {
+		p.headers = newHeaderPatterns(c.Headers)
+	}
+	if c.Off {
+		p.query, p.headers = nil, nil
+	}
+	return p
 }
 
-const redacted = "REDACTED"
+// Replacement stands in the place of what is redacted.
+const Replacement = "REDACTED"
+
+const redacted = Replacement
 
 var redactedUser = url.UserPassword(redacted, redacted)
 
-// DefaultSensitiveQuery returns the names of the query parameters whose values
-// are recorded as REDACTED unless [WithSensitiveQuery] says otherwise: those
-// that the conventions list, and the well-known names of credentials.
-func DefaultSensitiveQuery() []string {
+// DefaultQuery returns the names of the query parameters that are redacted
+// unless [Config] has others.
+func DefaultQuery() []string {
 	return []string{
 		// The conventions' list for url.full.
 		"AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature",
@@ -52,44 +73,9 @@ func DefaultSensitiveQuery() []string {
 	}
 }
 
-// requestURL is what may be recorded of a request's URL, and the host, with its
-// port, that the request is addressed to.
-func (r *recorder) requestURL(req *http.Request) (full, host string) {
-	host = addressed(req, req.URL)
-	if req.URL == nil {
-		return "", host
-	}
-	if len(r.filters) == 0 {
-		return r.redact(req.URL), host
-	}
-	filtered := r.filter(req.URL)
-	if filtered == nil {
-		return "", host
-	}
-	if filtered.Host != req.URL.Host {
-		host = filtered.Host
-	}
-	return r.redact(filtered), host
-}
-
-// filter runs the application's filters on a copy of u.
-func (r *recorder) filter(u *url.URL) *url.URL {
-	c := *u
-	result := &c
-	for _, filter := range r.filters {
-		in := result
-		if !call("URL filter", func() { result = filter(in) }) {
-			return &url.URL{Scheme: u.Scheme, Host: u.Host}
-		}
-		if result == nil {
-			return nil
-		}
-	}
-	return result
-}
-
-// redact writes u without credentials. Without any, it is written as it is.
-func (r *recorder) redact(u *url.URL) string {
+// URL returns u with credentials redacted. What is not redacted stays byte for
+// byte. Filters are the caller's business.
+func (r *Policy) URL(u *url.URL) string {
 	c := *u
 	// The part of a host before an @ is no host; net/http would not connect
 	// to it, but it may hold a password.
@@ -137,7 +123,7 @@ func suspicious(decoded, raw string, escaped func() string) string {
 // redactPath is a path, as it is written, without the credentials of a URL that
 // it contains. A path is no query, but has parameters after a semicolon, and
 // whatever the URL that is encoded in it has.
-func (r *recorder) redactPath(escaped string) string {
+func (r *Policy) redactPath(escaped string) string {
 	clean := withoutUserinfoDecoded(escaped)
 	if parameters := strings.IndexAny(clean, ";%?"); parameters >= 0 {
 		clean = clean[:parameters] + r.query.redact(clean[parameters:])
@@ -146,11 +132,11 @@ func (r *recorder) redactPath(escaped string) string {
 }
 
 // redactPart is redactPath for a fragment, or what else may be a query.
-func (r *recorder) redactPart(escaped string) string {
+func (r *Policy) redactPart(escaped string) string {
 	return r.query.redact(withoutUserinfoDecoded(escaped))
 }
 
-func (r *recorder) redactOpaque(opaque string) string {
+func (r *Policy) redactOpaque(opaque string) string {
 	rest, authority := strings.CutPrefix(opaque, "//")
 	// Nobody has parsed this: only a slash surely ends what may be a password.
 	end := strings.IndexByte(rest, '/')
@@ -207,18 +193,21 @@ func hasUserinfo(s string) bool {
 	return withoutUserinfo(s) != s
 }
 
-// errorText returns err's text with credentials redacted, cut to a length that a
-// span can bear.
-func (r *recorder) errorText(err error, req *http.Request) string {
+// Error returns the text of err with credentials redacted, bounded to 2 KiB.
+// request is the URL that was requested, or nil.
+func (r *Policy) Error(err error, request *url.URL) string {
 	text := cut(err.Error(), longestRedacted)
-	if req == nil || req.URL == nil {
+	if request == nil {
 		return cut(r.text(text), longestText)
 	}
 	// The request's own URL is known, and found even where its end is not to
 	// be told from the text around it. What replaces it and its secrets is not
 	// searched again: a secret may be a part of REDACTED.
-	u := req.URL
-	full, _ := r.requestURL(req)
+	u := request
+	full := ""
+	if filtered := r.filtered(u); filtered != nil {
+		full = r.URL(filtered)
+	}
 	if full == "" {
 		full = redacted
 	}
@@ -257,6 +246,13 @@ func cut(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "")
+}
+
+func (r *Policy) filtered(u *url.URL) *url.URL {
+	if r.filter == nil {
+		return u
+	}
+	return r.filter(u)
 }
 
 // firstOf returns where the first of the parts stands in s. Where none does,
@@ -307,7 +303,7 @@ func hide(text string, secrets []string) string {
 
 // secrets are the parts of a URL that are not recorded of it, as they may
 // appear on their own in a text of this length.
-func (r *recorder) secrets(u *url.URL, length int) []string {
+func (r *Policy) secrets(u *url.URL, length int) []string {
 	const tooShort = 3 // to be told from ordinary text
 	found := map[string]struct{}{}
 	add := func(s string) {
@@ -345,7 +341,12 @@ var badPort = regexp.MustCompile(`invalid port "(?:[^"\\]|\\.)*" after host`)
 
 // text is any text, without what URLs and query parameters in it must not
 // tell.
-func (r *recorder) text(s string) string {
+// Text returns s with the credentials in it redacted, bounded to 2 KiB.
+func (r *Policy) Text(s string) string {
+	return cut(r.text(cut(s, longestRedacted)), longestText)
+}
+
+func (r *Policy) text(s string) string {
 	if !strings.ContainsAny(s, "=@:%") {
 		return s
 	}
@@ -375,7 +376,7 @@ func isTextBoundary(c byte) bool {
 }
 
 // word is a text without spaces: a URL, a part of one, or neither.
-func (r *recorder) word(w string) string {
+func (r *Policy) word(w string) string {
 	if i := strings.Index(w, "://"); i >= 0 {
 		start := i
 		for start > 0 && isSchemeByte(w[start-1]) {
@@ -393,7 +394,7 @@ func (r *recorder) word(w string) string {
 }
 
 // fragment is a word without a scheme, which may be a part of a URL still.
-func (r *recorder) fragment(w string) string {
+func (r *Policy) fragment(w string) string {
 	if at := strings.LastIndexByte(w, '@'); at >= 0 && strings.IndexByte(w[:at], ':') >= 0 {
 		w = redacted + ":" + redacted + w[at:]
 	}
@@ -408,16 +409,16 @@ func isSchemeByte(c byte) bool {
 
 // urlText is a URL in a text or in a header. What cannot be parsed is treated
 // as if everything in it were in the worst place.
-func (r *recorder) urlText(s string) string {
+func (r *Policy) urlText(s string) string {
 	u, err := url.Parse(s)
 	if err == nil && strings.IndexByte(u.Host, '=') < 0 { // or it is no host
-		if len(r.filters) > 0 {
+		if r.filter != nil {
 			if u = r.filter(u); u == nil {
 				return redacted
 			}
 		}
-		clean := r.redact(u)
-		if len(r.filters) == 0 && clean == u.String() {
+		clean := r.URL(u)
+		if r.filter == nil && clean == u.String() {
 			return s
 		}
 		return clean
@@ -426,7 +427,7 @@ func (r *recorder) urlText(s string) string {
 	if i := strings.Index(s, "://"); i > 0 && strings.IndexFunc(s[:i], isNoSchemeRune) < 0 {
 		scheme, rest = s[:i+3], s[i+3:]
 	}
-	if len(r.filters) > 0 {
+	if r.filter != nil {
 		return scheme + redacted
 	}
 	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
@@ -435,16 +436,10 @@ func (r *recorder) urlText(s string) string {
 	return scheme + r.query.redact(rest)
 }
 
-// defaultScrub is for texts that belong to no Transport.
-func defaultScrub(s string) string {
-	r := newRecorder()
-	return r.text(s)
-}
-
 // queryNames are names of query parameters, in lower case.
 type queryNames map[string]struct{}
 
-var defaultQueryNames = newQueryNames(DefaultSensitiveQuery())
+var defaultQueryNames = newQueryNames(DefaultQuery())
 
 func newQueryNames(names []string) queryNames {
 	q := make(queryNames, len(names))
@@ -629,3 +624,12 @@ func unescape(s string) string {
 	}
 	return string(b)
 }
+
+// Query returns a function that redacts the parameters with these names in a
+// query.
+func Query(names ...string) func(rawQuery string) string {
+	return newQueryNames(names).redact
+}
+
+// Unescape decodes what is validly percent-encoded, and leaves the rest.
+func Unescape(s string) string { return unescape(s) }

@@ -1,6 +1,6 @@
 //go:build !plan9
 
-package otelhttpclient
+package errortype
 
 import "syscall"
 
@@ -20,9 +20,9 @@ const (
 	wsaEHOSTUNREACH  = syscall.Errno(10065)
 )
 
-// What the operating system's errors mean.
+// The meaning of the operating system's errors.
 var (
-	// The others have a method Timeout that says so.
+	// The others have a Timeout method that returns true.
 	timedOut = []error{wsaETIMEDOUT}
 
 	notConnected = []error{

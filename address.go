@@ -1,0 +1,126 @@
+package otelhttpclient
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// hostOf returns the host, with its port, that a request is addressed to.
+func hostOf(req *http.Request, u *url.URL) string {
+	if req.Host != "" {
+		return req.Host
+	}
+	if u == nil {
+		return ""
+	}
+	return u.Host
+}
+
+// splitHost splits a host and an optional port. It removes the brackets and the
+// zone of an IPv6 address. If no port is written, it returns the port that the
+// scheme implies, or 0.
+func splitHost(hostport, scheme string) (host string, port int) {
+	host = hostport
+	var digits string
+	if strings.HasPrefix(host, "[") {
+		if end := strings.IndexByte(host, ']'); end > 0 {
+			host, digits = host[1:end], strings.TrimPrefix(host[end+1:], ":")
+		}
+	} else if colon := strings.IndexByte(host, ':'); colon >= 0 && colon == strings.LastIndexByte(host, ':') {
+		host, digits = host[:colon], host[colon+1:]
+	}
+	host, _, _ = strings.Cut(host, "%") // a zone is local to this machine
+	if !isHost(host) || strings.Trim(digits, "0123456789") != "" {
+		return "", 0
+	}
+	if digits != "" {
+		if n, err := strconv.ParseUint(digits, 10, 16); err == nil && n > 0 {
+			return host, int(n)
+		}
+	}
+	switch scheme {
+	case "http":
+		return host, 80
+	case "https":
+		return host, 443
+	}
+	return host, 0
+}
+
+// isHost reports whether s can be a host name or an address. Anything else, such
+// as a user name and password, must not be recorded as a host.
+func isHost(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == ':', c >= utf8.RuneSelf:
+		default:
+			return false
+		}
+	}
+	return s != "" && utf8.ValidString(s)
+}
+
+// splitAddress splits the address of a connection's peer. The port is 0 if the
+// address has none.
+func splitAddress(a net.Addr) (address string, port int) {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		if a == nil {
+			return "", 0
+		}
+		address = a.IP.String()
+		if a.Zone != "" {
+			address += "%" + a.Zone
+		}
+		return address, a.Port
+	case *net.UnixAddr:
+		if a == nil {
+			return "", 0
+		}
+		return a.Name, 0
+	}
+	s := a.String()
+	if host, digits, err := net.SplitHostPort(s); err == nil {
+		port, _ = strconv.Atoi(digits)
+		return host, port
+	}
+	return s, 0
+}
+
+// transportOf returns the value of network.transport for an address.
+func transportOf(a net.Addr) string {
+	switch network := a.Network(); network {
+	case "tcp", "tcp4", "tcp6":
+		return "tcp"
+	case "udp", "udp4", "udp6":
+		return "udp"
+	case "unix", "unixgram", "unixpacket":
+		return "unix"
+	default:
+		return network
+	}
+}
+
+// dialsTo reports whether the address of a connection is that of a URL's server,
+// and not of a proxy.
+func dialsTo(hostPort string, u *url.URL) bool {
+	if u == nil {
+		return false
+	}
+	host, port, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		return false
+	}
+	want := u.Port()
+	if want == "" {
+		want = "80"
+		if u.Scheme == "https" {
+			want = "443"
+		}
+	}
+	return port == want && strings.EqualFold(host, u.Hostname())
+}

@@ -1,0 +1,32 @@
+package otelhttpclient
+
+import "testing"
+
+func TestHosts(t *testing.T) {
+	for _, c := range []struct {
+		hostport, scheme, host string
+		port                   int
+	}{
+		{"example.com", "https", "example.com", 443},
+		{"example.com:8080", "http", "example.com", 8080},
+		{"[::1]:8080", "http", "::1", 8080},
+		{"[fe80::1%25eth0]:80", "http", "fe80::1", 80},
+		{"[fe80::1%eth0]", "http", "fe80::1", 80},
+		{"bücher.example", "http", "bücher.example", 80},
+		{"a_b.example", "http", "a_b.example", 80},
+		{"a?b", "http", "", 0},
+		{"a b", "http", "", 0},
+		{"u@h", "http", "", 0},
+		{"u:pw@h:80", "http", "", 0},
+		{"u:secret", "http", "", 0},
+		{"h/path", "http", "", 0},
+		{"h\x00", "http", "", 0},
+		{"h\xff", "http", "", 0},
+		{"token=abc", "http", "", 0},
+		{"", "http", "", 0},
+	} {
+		if host, port := splitHost(c.hostport, c.scheme); host != c.host || port != c.port {
+			t.Errorf("splitHost(%q, %q): got %q, %d, want %q, %d", c.hostport, c.scheme, host, port, c.host, c.port)
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package otelhttpclient
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+const baggageHeader = "Baggage"
+
+// headerCarrier is the carrier that a propagator writes to. It copies the
+// caller's header when the first value is set. So the caller's header never
+// changes, and a propagator that writes nothing costs nothing.
+type headerCarrier struct {
+	original http.Header
+	copied   http.Header
+	values   *[3]string // memory for the values; nil: allocated with the first
+	written  []string   // the keys that were set
+	room     [3]string  // memory for them
+	sloppy   bool       // the caller has keys that are not in canonical form
+}
+
+func (h *headerCarrier) header() http.Header {
+	if h.copied != nil {
+		return h.copied
+	}
+	return h.original
+}
+
+func (h *headerCarrier) Get(key string) string { return h.header().Get(key) }
+
+func (h *headerCarrier) Values(key string) []string { return h.header().Values(key) }
+
+func (h *headerCarrier) Keys() []string { return slices.Collect(maps.Keys(h.header())) }
+
+func (h *headerCarrier) Set(key, value string) {
+	if h.original == nil {
+		return // net/http rejects a request without a header
+	}
+	h.copy()
+	key = canonicalKey(key)
+	if h.sloppy {
+		h.deleteFolded(key)
+	}
+	h.copied[key] = h.one(value)
+	if h.written == nil {
+		h.written = h.room[:0]
+	}
+	h.written = append(h.written, key)
+}
+
+// one returns a slice of one value.
+func (h *headerCarrier) one(value string) []string {
+	n := len(h.written)
+	if n >= len(h.values) {
+		return []string{value}
+	}
+	if h.values == nil {
+		h.values = new([3]string)
+	}
+	h.values[n] = value
+	return h.values[n : n+1 : n+1]
+}
+
+func (h *headerCarrier) copy() {
+	if h.copied != nil {
+		return
+	}
+	h.copied = maps.Clone(h.original)
+	for k, vv := range h.copied {
+		if cap(vv) > len(vv) {
+			// An append to the copy must not write into the caller's array.
+			h.copied[k] = slices.Clip(vv)
+		}
+		h.sloppy = h.sloppy || !isCanonical(k)
+	}
+}
+
+// deleteFolded deletes the key in any other spelling of its case.
+func (h *headerCarrier) deleteFolded(key string) {
+	maps.DeleteFunc(h.copied, func(k string, _ []string) bool { return k != key && strings.EqualFold(k, key) })
+}
+
+// removeStale deletes the propagator's fields that it did not write: a reverse
+// proxy forwards those of its incoming request, and a tracestate must not be
+// sent with a traceparent that it does not belong to. If there is no span
+// context to propagate, the caller's fields are kept.
+func (h *headerCarrier) removeStale(ctx context.Context, fields []string) {
+	if len(h.original) == 0 || !h.wroteMoreThanBaggage() && !trace.SpanContextFromContext(ctx).IsValid() {
+		return
+	}
+	for _, field := range fields {
+		if slices.Contains(h.written, field) || !h.has(field) {
+			continue
+		}
+		h.copy()
+		delete(h.copied, field)
+		h.deleteFolded(field)
+	}
+}
+
+func (h *headerCarrier) wroteMoreThanBaggage() bool {
+	return slices.ContainsFunc(h.written, func(key string) bool { return key != baggageHeader })
+}
+
+// has reports whether the header has the field in any spelling of its case.
+func (h *headerCarrier) has(field string) bool {
+	if _, ok := h.header()[field]; ok || h.copied != nil && !h.sloppy {
+		return ok
+	}
+	for k := range h.header() {
+		if strings.EqualFold(k, field) {
+			return true
+		}
+	}
+	return false
+}
+
+// canonicalKey is textproto.CanonicalMIMEHeaderKey without its allocation for
+// the names that are set with every request.
+func canonicalKey(key string) string {
+	switch key {
+	case "traceparent":
+		return "Traceparent"
+	case "tracestate":
+		return "Tracestate"
+	case "baggage":
+		return "Baggage"
+	}
+	return textproto.CanonicalMIMEHeaderKey(key)
+}
+
+// isCanonical reports whether a header name has capital letters at its start and
+// after dashes, and nowhere else.
+func isCanonical(key string) bool {
+	upper := true
+	for i := range len(key) {
+		c := key[i]
+		if upper && 'a' <= c && c <= 'z' || !upper && 'A' <= c && c <= 'Z' {
+			return false
+		}
+		upper = c == '-'
+	}
+	return true
+}

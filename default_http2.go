@@ -1,0 +1,46 @@
+package otelhttpclient
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// net/http sets up HTTP/2 on a transport at its first use, in three places: an
+// RoundTripper for https, TLSNextProto, and the protocols offered to servers.
+// Clone copies only the last two. The functions here make the front and its
+// clones speak HTTP/2 whenever the original does.
+
+// enableHTTP2 makes clones of the front set up HTTP/2 themselves, including the
+// protocols to offer. Without it, a clone without ForceAttemptHTTP2, or with
+// HTTP/2 disabled later, would obtain an HTTP/2 connection and speak HTTP/1.1 on
+// it.
+func enableHTTP2(front *http.Transport) {
+	front.ForceAttemptHTTP2 = true
+	if c := front.TLSClientConfig; c != nil {
+		c.NextProtos = slices.DeleteFunc(slices.Clone(c.NextProtos), func(proto string) bool {
+			return proto == "h2" || proto == "http/1.1"
+		})
+	}
+}
+
+// httpsRoute is registered for https. net/http takes a struct of one exported
+// field with a method CloseIdleConnections for an HTTP/2 implementation: it
+// sets up none of its own on the front, and calls CloseIdleConnections.
+type httpsRoute struct{ Route *defaultRoute }
+
+func (r httpsRoute) RoundTrip(req *http.Request) (*http.Response, error) {
+	return r.Route.RoundTrip(req)
+}
+
+// replaceable reports whether a RoundTripper of this type, registered for http or
+// https, can be dropped: it is an HTTP/2 implementation, whose settings Clone
+// copies, or the route of a default transport that is no longer instrumented.
+func replaceable(rt reflect.Type) bool {
+	fresh := &http.Transport{ForceAttemptHTTP2: true}
+	fresh.Clone() // makes net/http set up HTTP/2
+	return rt == registeredProtocols(fresh)["https"] ||
+		strings.HasSuffix(rt.PkgPath(), "golang.org/x/net/http2") ||
+		rt == reflect.TypeFor[*defaultRoute]() || rt == reflect.TypeFor[httpsRoute]()
+}

@@ -1,0 +1,292 @@
+package otelhttpclient
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// The way of a request: RoundTrip routes it to base; start gathers its facts,
+// starts the span and copies the request with the propagator's headers; base
+// sends the copy; finish describes the response and wraps its body; the end of
+// the body, or whatever ends the request before, calls exchange.finish.
+
+// passage is the way of one request through a Transport. It lives on the stack
+// of RoundTrip.
+type passage struct {
+	in      *instrumentation // nil: the request is not observed
+	base    http.RoundTripper
+	caller  *http.Request // as the caller made it
+	sent    *http.Request // as base gets it
+	through any           // how Transports above tell those below apart
+
+	exchange *exchange // nil: the request is not observed any further
+	own      *sending  // as Transports below see it, if they do
+	above    *sending  // of a Transport above, whose request passes here
+	inBase   bool
+	returned bool
+}
+
+// start prepares the request for base and starts its telemetry. Whatever fails
+// in it, the request is sent as it is then.
+func (p *passage) start() {
+	if p.in != nil {
+		p.in.guard.call("start of the span", p.observe)
+	}
+	p.inBase = true
+}
+
+// observe determines what to observe of the request, starts its span, and
+// copies the request for base.
+func (p *passage) observe() {
+	in, req := p.in, p.sent
+	ctx := req.Context()
+	state := stateFrom(ctx)
+	if state.untraced || !in.accepts(req) {
+		return
+	}
+	tracer := in.tracer(ctx)
+	share := shareOf(state, req, p.through, tracer)
+	if share.none {
+		p.above = state.above
+		if p.above.unheralded() {
+			p.sent = in.propagate(ctx, req, &headerCarrier{})
+		}
+		return
+	}
+	meter := in.instruments(ctx)
+	if share.measured {
+		meter = nil
+	}
+	hooked := in.hooked()
+	s := tracer.scratch()
+	defer s.release()
+	if meter == nil && !hooked && tracer.makesNoSpan() {
+		p.sent = in.propagate(ctx, req, &s.carrier)
+		return
+	}
+
+	var f facts
+	in.describe(&f, req, share.state, share.ordinal)
+	var started time.Time // the span has its own
+	if meter != nil || in.connectionTimings {
+		started = time.Now()
+	}
+	spanCtx, span := in.startSpan(tracer, s, req, &f)
+	recording := span.IsRecording()
+	tracer.observe(span, recording)
+	own := recording || !passesThrough(span, ctx)
+	if !own && !hooked {
+		// The span in the caller's context is the same to services, and it has
+		// the provider that it came from.
+		spanCtx = ctx
+	}
+	if !recording && meter == nil && !hooked {
+		span.End() // not recording, but every started span must be ended
+		if own {
+			p.propagateDecision(spanCtx, tracer, &f, s)
+			return
+		}
+		share.discount()
+		p.sent = in.propagate(spanCtx, req, &s.carrier)
+		return
+	}
+
+	x := &exchange{in: in, tracer: tracer, meter: meter, span: span, recording: recording, facts: f, started: started}
+	p.exchange, p.own = x, &x.context.sending
+	x.context.init(spanCtx, tracer, &x.facts)
+	x.context.sending.recording, x.context.sending.measuring = recording, meter != nil
+	if meter != nil {
+		meter.begin(&x.context, &x.facts)
+	}
+	x.watchConnection()
+	p.sent = x.copyRequest(req, s)
+}
+
+// propagateDecision prepares the request of a span that the sampler dropped.
+// Transports below make no other decision for the same sending.
+func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, f *facts, s *scratch) {
+	o := &outgoing{}
+	o.init(ctx, tracer, f)
+	o.request = *p.sent.WithContext(o)
+	o.complete(p.in, &o.request, &s.carrier)
+	p.sent, p.own = &o.request, &o.sending
+}
+
+// finish takes what base returned and returns it to the caller.
+func (p *passage) finish(resp *http.Response, err error) (*http.Response, error) {
+	p.inBase = false
+	if p.above != nil {
+		p.above.cameBack()
+	}
+	if p.own != nil {
+		p.own.returned.Store(true)
+	}
+	if p.exchange != nil {
+		resp = p.exchange.answered(p.sent, resp, err)
+	}
+	p.returned = true
+	return restoreRequest(resp, p.sent, p.caller), err
+}
+
+// endUnlessReturned ends the exchange of a request that panics or whose
+// goroutine exits, in base or in a callback. The panic continues.
+func (p *passage) endUnlessReturned() {
+	if p.returned || p.exchange == nil {
+		return
+	}
+	var e ending
+	if p.inBase {
+		e.err = errPanic
+	}
+	p.exchange.finish(e)
+}
+
+var (
+	errPanic      = errors.New("base panicked")
+	errNoResponse = errors.New("base returned neither a response nor an error")
+)
+
+// exchange is a request that is observed, until its telemetry ends.
+type exchange struct {
+	in        *instrumentation
+	tracer    *providedTracer
+	meter     *instruments // nil: it is not measured
+	span      trace.Span
+	recording bool
+	started   time.Time // zero if only the span needs it
+
+	context    outgoing // what base gets
+	facts      facts    // known before it is sent
+	outcome    outcome  // known when base has returned
+	connection connection
+	upload     atomic.Pointer[requestBody] // the latest, if it is counted
+	download   download
+	ended      atomic.Bool
+}
+
+// copyRequest returns the request that base gets: the caller's with the span's
+// context, and with the headers that hooks and propagator add.
+func (x *exchange) copyRequest(req *http.Request, s *scratch) *http.Request {
+	sent := &x.context.request
+	if len(x.in.requestHooks) == 0 {
+		*sent = *req.WithContext(&x.context) // without an allocation
+	} else {
+		sent = x.copyForHooks(req)
+	}
+	x.context.complete(x.in, sent, &s.carrier)
+	x.connection.target = sent.URL
+	if x.recording {
+		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
+			x.span.SetAttributes(attrs...)
+		}
+	}
+	if x.observed() && x.in.wantsRequestSize() {
+		x.countRequestBody(sent)
+	}
+	return sent
+}
+
+// copyForHooks returns a deep copy, which hooks may change. Only the trailer is
+// still the caller's, who may fill it in while the body is sent.
+func (x *exchange) copyForHooks(req *http.Request) *http.Request {
+	sent := req.Clone(&x.context)
+	sent.Trailer = req.Trailer
+	if sent.Header == nil {
+		sent.Header = http.Header{}
+	}
+	x.in.runRequestHooks(x.span, sent)
+	if req.Header == nil && len(sent.Header) == 0 {
+		sent.Header = nil
+	}
+	return sent
+}
+
+// answered takes what base returned. It ends the exchange, or returns a
+// response whose body does.
+func (x *exchange) answered(sent *http.Request, resp *http.Response, err error) *http.Response {
+	if err == nil && resp == nil {
+		err = errNoResponse
+	}
+	switch {
+	case err != nil && len(x.in.responseHooks) == 0:
+		x.finish(ending{err: err})
+		return resp
+	case err != nil:
+		x.in.guard.call("description of the error", func() { x.describeError(err) })
+		x.in.runResponseHooks(x.span, sent, nil, err)
+		x.finish(ending{})
+		return resp
+	}
+	if x.observed() || len(x.in.responseHooks) > 0 {
+		x.in.guard.call("description of the response", func() { x.describeResponse(resp) })
+		x.in.runResponseHooks(x.span, sent, resp, nil)
+	}
+	x.outcome.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
+	x.outcome.decompressed = resp.Uncompressed
+	if !x.observed() || x.outcome.bodyless || x.in.spanEnd == EndOnHeaders {
+		x.finish(ending{})
+		return resp
+	}
+	return x.wrapBody(resp)
+}
+
+// observed reports whether anything is recorded. If not, the exchange is there
+// for the hooks.
+func (x *exchange) observed() bool { return x.recording || x.meter != nil }
+
+// ending is what is known only when the exchange ends.
+type ending struct {
+	err       error     // of base, or of reading the body
+	at        time.Time // zero: now
+	abandoned bool      // the body was neither read to its end nor closed
+}
+
+// finish ends the span and records the metrics. Nothing else does. The first
+// call counts.
+func (x *exchange) finish(e ending) {
+	if !x.ended.CompareAndSwap(false, true) {
+		return
+	}
+	// Each step runs even if the one before panics or exits the goroutine.
+	guard := x.in.guard
+	defer guard.call("measurement", func() { x.measure(e.at) })
+	defer guard.call("end of the span", func() { x.endSpan(e.at) })
+	if !x.observed() {
+		return
+	}
+	if e.err != nil {
+		guard.call("description of the error", func() { x.describeError(e.err) })
+	}
+	guard.call("description of the end", func() {
+		x.connection.done()
+		if x.recording {
+			x.describeEnd(e)
+		}
+	})
+}
+
+func (x *exchange) measure(at time.Time) {
+	if x.meter != nil {
+		x.meter.record(&x.context, &x.facts, &x.outcome, x.sizes(), x.duration(at))
+	}
+}
+
+// sizes are the sizes of the bodies, as far as they are known.
+type sizes struct{ request, response size }
+
+type size struct {
+	bytes int64
+	known bool
+}
+
+func (x *exchange) sizes() sizes {
+	var s sizes
+	s.request.bytes, s.request.known = x.sentBytes()
+	s.response.bytes, s.response.known = x.receivedBytes()
+	return s
+}

@@ -1,0 +1,41 @@
+package otelhttpclient
+
+import (
+	"reflect"
+	"strings"
+)
+
+// same reports whether two values, such as providers, are identical. Values of
+// a type that cannot be compared never are, except slices: those are identical
+// if they share their elements, as copies of a composite propagator do.
+func same(a, b any) bool {
+	t := reflect.TypeOf(a)
+	switch {
+	case t == nil || t != reflect.TypeOf(b):
+		return false
+	case t.Kind() == reflect.Slice:
+		x, y := reflect.ValueOf(a), reflect.ValueOf(b)
+		return x.Pointer() == y.Pointer() && x.Len() == y.Len()
+	case t.Kind() != reflect.Pointer && !reflect.ValueOf(a).Comparable():
+		return false
+	}
+	return a == b
+}
+
+// packageOf returns the path of the package that declares v's type.
+func packageOf(v any) string {
+	t := reflect.TypeOf(v)
+	if t == nil {
+		return ""
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.PkgPath()
+}
+
+// isOpenTelemetry reports whether OpenTelemetry itself declares v's type.
+func isOpenTelemetry(v any) bool {
+	path := packageOf(v)
+	return path == "go.opentelemetry.io/otel" || strings.HasPrefix(path, "go.opentelemetry.io/otel/")
+}

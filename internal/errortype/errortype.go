@@ -1,0 +1,274 @@
+// Package errortype classifies the errors of HTTP requests for the attribute
+// error.type.
+package errortype
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/textproto"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The values of error.type for requests that failed without an error response,
+// in the order in which they are tried. Timeout is this library's and Other is
+// OpenTelemetry's; the rest are names of .NET's HttpRequestError. HTTPProtocol
+// is wider than there: it includes .NET's invalid_response and
+// configuration_limit_exceeded.
+const (
+	Timeout          = "timeout"
+	NameResolution   = "name_resolution_error"
+	SecureConnection = "secure_connection_error"
+	Connection       = "connection_error"
+	ResponseEnded    = "response_ended"
+	HTTPProtocol     = "http_protocol_error"
+	ProxyTunnel      = "proxy_tunnel_error"
+	Other            = "_OTHER"
+)
+
+// CancelledByCaller reports whether err comes from a request that the caller
+// canceled on purpose. A deadline that expired is no such cancellation.
+func CancelledByCaller(ctx context.Context, err error) bool {
+	if deadlinePassed(ctx) || isTimeout(context.Cause(ctx)) {
+		return false
+	}
+	if isRequestCanceled(err) {
+		return true // through Request.Cancel, as no deadline has expired
+	}
+	return ctx.Err() == context.Canceled && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+}
+
+// deadlinePassed reports whether the context's deadline has passed, even if the
+// context's own timer has not fired yet: http.Client.Timeout also cancels the
+// request by another way, which may be first.
+func deadlinePassed(ctx context.Context) bool {
+	if ctx.Err() == context.DeadlineExceeded {
+		return true
+	}
+	deadline, ok := ctx.Deadline()
+	return ok && ctx.Err() == nil && !time.Now().Before(deadline)
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		errors.As(err, &t) && t.Timeout() || isAny(err, timedOut)
+}
+
+// isRequestCanceled reports whether err is net/http's error for a request that
+// was canceled through Request.Cancel, which http.Client.Timeout uses too.
+func isRequestCanceled(err error) bool {
+	return strings.HasPrefix(message(err), "net/http: request canceled")
+}
+
+// Of returns the value of error.type for an error of a RoundTripper, or of
+// reading a response body. ctx is the request's context and scheme that of its
+// URL.
+func Of(ctx context.Context, scheme string, err error) string {
+	switch {
+	case isTimeout(err), deadlinePassed(ctx) && (errors.Is(err, context.Cause(ctx)) || isRequestCanceled(err)),
+		ctx.Err() == context.Canceled && isTimeout(context.Cause(ctx)) && errors.Is(err, context.Canceled):
+		return Timeout
+	case is[*net.DNSError](err):
+		return NameResolution
+	case isSecureConnectionError(err):
+		return SecureConnection
+	case isConnectionError(err):
+		return Connection
+	case isResponseEnded(err): // before protocol errors, which may wrap an EOF
+		return ResponseEnded
+	case isHTTPProtocolError(err):
+		return HTTPProtocol
+	case scheme == "https" && isRefusedTunnel(err):
+		return ProxyTunnel
+	}
+	return concreteType(err)
+}
+
+// is reports whether err wraps an error of type E.
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+// isAny reports whether err is, or wraps, one of the errors.
+func isAny(err error, of []error) bool {
+	return slices.ContainsFunc(of, func(e error) bool { return errors.Is(err, e) })
+}
+
+func isSecureConnectionError(err error) bool {
+	if is[tls.RecordHeaderError](err) || is[tls.AlertError](err) || is[*tls.CertificateVerificationError](err) ||
+		is[*tls.ECHRejectionError](err) || is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) ||
+		is[x509.CertificateInvalidError](err) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	// crypto/tls has no type for most of what can go wrong in a handshake.
+	m := message(err)
+	return strings.HasPrefix(m, "tls: ") || strings.HasPrefix(m, "x509: ") || strings.HasPrefix(m, "remote error: tls: ")
+}
+
+func isConnectionError(err error) bool {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		switch op.Op {
+		case "dial", "proxyconnect", "socks connect":
+			return true
+		}
+	}
+	return isAny(err, notConnected)
+}
+
+// streamError has the shape that net/http's own error for a reset HTTP/2
+// stream knows how to fill in.
+type streamError struct {
+	StreamID uint32
+	Code     uint32
+	Cause    error
+}
+
+func (e streamError) Error() string { return "stream error" }
+
+func isResponseEnded(err error) bool {
+	if isAny(err, disconnected) || isAny(err, []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed}) {
+		return true
+	}
+	var reset streamError
+	if errors.As(err, &reset) {
+		const protocolError, flowControl, frameSize, compression = 0x1, 0x3, 0x6, 0x9
+		switch reset.Code {
+		case protocolError, flowControl, frameSize, compression:
+			// Our side has reset the stream, if it has a reason to tell.
+			return reset.Cause == nil || is[streamError](reset.Cause)
+		}
+		return true
+	}
+	m := message(err)
+	for _, prefix := range []string{
+		"http: server closed idle connection",
+		"http2: server sent GOAWAY",
+		"http2: client connection lost",
+		"http2: client connection force closed",
+		"net/http: transport closed before response was received",
+	} {
+		if strings.HasPrefix(m, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func isHTTPProtocolError(err error) bool {
+	var malformed textproto.ProtocolError
+	//lint:ignore SA1019 net/http still returns it, deprecated or not
+	if errors.As(err, &malformed) || is[*http.ProtocolError](err) || is[streamError](err) ||
+		errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
+		return true
+	}
+	m := message(err)
+	for _, part := range []string{
+		"malformed HTTP", "malformed MIME", "malformed chunked encoding", "invalid byte in chunk length",
+		"http chunk length too large", "chunked encoding", "chunked line too long", "header line too long",
+		"bad Content-Length", "invalid Content-Length", "unsupported transfer encoding", "too many transfer encodings",
+		"server response headers exceeded", "response headers exceeded", "too many 1xx informational responses",
+		"connection error: ", "http2: response header list larger", "http2: invalid", "http2: malformed",
+		"flate: corrupt input", "http2: frame too large", "missing status pseudo header",
+	} {
+		if strings.Contains(m, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRefusedTunnel reports whether err is net/http's error for an https request
+// whose proxy rejects CONNECT. Its text is the bare reason phrase of the
+// proxy's status. So only an unwrapped error with a standard phrase counts; a
+// proxy with phrases of its own is not recognized.
+func isRefusedTunnel(err error) bool {
+	if reflect.TypeOf(err) != plainError {
+		return false
+	}
+	phrase := err.Error()
+	switch phrase {
+	case "", "unknown status code": // net/http's text for a status line without a phrase
+		return true
+	}
+	// net/http's server writes "799 status code 799" where it knows no phrase.
+	if digits, ok := strings.CutPrefix(phrase, "status code "); ok {
+		code, err := strconv.Atoi(digits)
+		return err == nil && len(digits) == 3 && code >= 100
+	}
+	return isReasonPhrase(phrase)
+}
+
+var plainError = reflect.TypeOf(errors.New(""))
+
+// isReasonPhrase reports whether net/http knows a status of that name.
+func isReasonPhrase(s string) bool {
+	for code := 100; code < 600; code++ {
+		if http.StatusText(code) == s && code != http.StatusOK {
+			return s != ""
+		}
+	}
+	return false
+}
+
+// message returns the text of the innermost error. Some errors of the standard
+// library can be told apart by nothing else.
+func message(err error) string {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// concreteType returns the type of the innermost error that has a type of its
+// own, and not one of the generic types of packages fmt and errors.
+func concreteType(err error) string {
+	name := Other
+	var visit func(error, int)
+	visit = func(err error, depth int) {
+		const deepEnough = 100
+		if err == nil || depth > deepEnough {
+			return
+		}
+		if t := reflect.TypeOf(err); !isGeneric(t) {
+			if pkg, base := t.PkgPath(), t.Name(); pkg != "" && base != "" {
+				name = pkg + "." + base
+			} else {
+				name = t.String()
+			}
+		}
+		switch w := err.(type) {
+		case interface{ Unwrap() error }:
+			visit(w.Unwrap(), depth+1)
+		case interface{ Unwrap() []error }:
+			for _, e := range w.Unwrap() {
+				visit(e, depth+1)
+			}
+		}
+	}
+	visit(err, 0)
+	return name
+}
+
+func isGeneric(t reflect.Type) bool {
+	switch t.String() {
+	case "*errors.errorString", "*errors.joinError", "*fmt.wrapError", "*fmt.wrapErrors", "*fmt.fmtError", "*url.Error":
+		return true
+	}
+	return false
+}

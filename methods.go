@@ -1,0 +1,73 @@
+package otelhttpclient
+
+import (
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+)
+
+// WithKnownMethods replaces the list of methods that are recorded by name. Other
+// methods are recorded as _OTHER, with their name in
+// http.request.method_original. Names are case-sensitive. An empty list changes
+// nothing. The default list is that of the conventions: CONNECT, DELETE, GET,
+// HEAD, OPTIONS, PATCH, POST, PUT, QUERY, TRACE.
+//
+// The environment variable OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, a
+// comma-separated list, also replaces the default list. The option wins.
+func WithKnownMethods(methods ...string) Option {
+	return optionFunc(func(c *config) {
+		if len(methods) > 0 {
+			c.methods = newMethods(methods)
+		}
+	})
+}
+
+const (
+	otherMethod          = "_OTHER"
+	knownMethodsVariable = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
+)
+
+// methods are the known methods; nil: those of the conventions.
+type methods map[string]struct{}
+
+// conventionMethods start with the most frequent.
+var conventionMethods = []string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodHead,
+	http.MethodOptions, http.MethodConnect, http.MethodTrace, "QUERY",
+}
+
+func newMethods(list []string) methods {
+	m := methods{}
+	for _, name := range list {
+		m[name] = struct{}{}
+	}
+	return m
+}
+
+func knownMethodsFromEnvironment() methods {
+	list := os.Getenv(knownMethodsVariable)
+	if list == "" {
+		return nil
+	}
+	names := strings.Split(list, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return newMethods(names)
+}
+
+// normalize returns a known method, or _OTHER and the original.
+func (m methods) normalize(method string) (known, original string) {
+	if method == "" {
+		method = http.MethodGet
+	}
+	if m == nil {
+		if slices.Contains(conventionMethods, method) {
+			return method, ""
+		}
+	} else if _, ok := m[method]; ok {
+		return method, ""
+	}
+	return otherMethod, method
+}

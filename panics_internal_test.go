@@ -1,0 +1,46 @@
+package otelhttpclient
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+)
+
+func TestPanicReportsAreBounded(t *testing.T) {
+	h := &onlyError{}
+	withErrorHandler(t, h)
+	defaultInstrumentation().guard.report("test", strings.Repeat("x", 1<<20))
+	if len(h.text) == 0 || len(h.text) > 4<<10 {
+		t.Errorf("report: got %d bytes, want some and at most %d", len(h.text), 4<<10)
+	}
+}
+
+// onlyError keeps the last error that went to otel.Handle.
+type onlyError struct{ text string }
+
+func (o *onlyError) Handle(err error) { o.text = err.Error() }
+
+func withErrorHandler(t *testing.T, h otel.ErrorHandler) {
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(h)
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+}
+
+func TestPanicsWithCyclicValuesAreReported(t *testing.T) {
+	h := &onlyError{}
+	withErrorHandler(t, h)
+	cyclic := make([]any, 1)
+	cyclic[0] = cyclic
+	for _, c := range []struct {
+		v    any
+		want string
+	}{{cyclic, "[]interface {}"}, {http.Header{"Authorization": {"secret"}}, "http.Header"}, {42, "42"}, {"text", "text"}, {errors.New("broken"), "broken"}} {
+		defaultInstrumentation().guard.call("test", func() { panic(c.v) })
+		if !strings.Contains(h.text, c.want) || strings.Contains(h.text, "secret") {
+			t.Errorf("report: got %q, want %q in it", h.text, c.want)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package otelhttpclient
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+)
+
+// WithSpanOptions adds options to those that each span is started with, after
+// the library's own. The kind is always CLIENT. Nil options are ignored.
+// Repeated options accumulate.
+func WithSpanOptions(opts ...trace.SpanStartOption) Option {
+	return optionFunc(func(c *config) {
+		for _, o := range opts {
+			if o != nil {
+				c.spanOptions = append(c.spanOptions, o)
+			}
+		}
+	})
+}
+
+// A SpanNameFormatter returns the name of a request's span. It gets the caller's
+// request, must not change it, and may be called concurrently.
+type SpanNameFormatter = func(*http.Request) string
+
+// WithSpanNameFormatter sets the function that names spans. The default, also
+// for nil, is "{method} {url.template}" if a template is known, else "{method}",
+// as the conventions require. The default also applies if the function panics
+// or returns "".
+func WithSpanNameFormatter(format SpanNameFormatter) Option {
+	return optionFunc(func(c *config) {
+		if format != nil {
+			c.spanName = format
+		}
+	})
+}
+
+// URLPathSpanName is a [SpanNameFormatter] that returns the URL's path, such as
+// "/items/42". Use it only if a service has few distinct paths: span names of
+// high cardinality are hard to group. A path may also contain what should not be
+// recorded; it is not redacted. [WithURLTemplate] is the better choice.
+func URLPathSpanName(req *http.Request) string {
+	if req == nil || req.URL == nil {
+		return ""
+	}
+	return req.URL.Path
+}
+
+// SpanEnd determines when a span and the duration metric end.
+type SpanEnd int
+
+const (
+	// EndOnBody ends the span when the response body has been read to its
+	// end, has failed, or is closed. It is the default.
+	EndOnBody SpanEnd = iota
+	// EndOnHeaders ends the span when the response headers have been
+	// received. Use it for long-lived streams. The size of the response body
+	// and errors while reading it are not recorded then.
+	EndOnHeaders
+)
+
+// WithSpanEnd sets when spans end. The default is [EndOnBody]. The conventions
+// allow both.
+func WithSpanEnd(end SpanEnd) Option {
+	return optionFunc(func(c *config) {
+		if end != EndOnBody && end != EndOnHeaders {
+			badOption("WithSpanEnd", "%d is neither EndOnBody nor EndOnHeaders", end)
+			return
+		}
+		c.spanEnd = end
+	})
+}
+
+// startSpan starts the span of a request as a child of the span in its context.
+func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch, req *http.Request, f *facts) (context.Context, trace.Span) {
+	s.attributes = in.creationAttributes(s.attributes, f)
+	return tracer.Start(req.Context(), in.nameOfSpan(f, req), s.startOptions(in.spanOptions)...)
+}
+
+func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string) {
+	if in.spanName != nil && in.guard.call("span name formatter", func() { name = in.spanName(req) }) && name != "" {
+		return name
+	}
+	method := f.method
+	if method == otherMethod {
+		method = "HTTP"
+	}
+	if f.template == "" {
+		return method
+	}
+	return method + " " + f.template
+}
+
+// describeResponse records the response's headers on the span, and its outcome
+// for the metrics.
+func (x *exchange) describeResponse(resp *http.Response) {
+	x.outcome = x.in.outcomeOf(resp)
+	x.connection.answered(x.outcome.status, x.outcome.protocol)
+	if !x.recording {
+		return
+	}
+	s := x.tracer.scratch()
+	defer s.release()
+	a := x.in.responseAttributes(s.attributes, &x.outcome, resp, x.connection.target)
+	a = x.connection.attributes(a, x.in, x.startTime())
+	x.span.SetAttributes(a...)
+	s.attributes = a
+	if x.outcome.errorType != "" {
+		x.span.SetStatus(codes.Error, "")
+	}
+}
+
+// describeError records an error on the span, and its type for the metrics,
+// unless the caller canceled the request. It keeps the error.type of an error
+// response.
+func (x *exchange) describeError(err error) {
+	if errortype.CancelledByCaller(x.context.Context, err) {
+		return
+	}
+	if x.outcome.errorType == "" {
+		x.outcome.errorType = x.in.errorType(x.context.Context, x.facts.scheme, err)
+	}
+	if !x.recording {
+		return
+	}
+	x.span.SetAttributes(errorTypeKey.String(x.outcome.errorType))
+	if x.outcome.errorType != statusText(x.outcome.status) {
+		x.span.SetStatus(codes.Error, x.in.redaction.Error(err, x.connection.target))
+	}
+}
+
+// describeEnd records on the span what is known only at the end.
+func (x *exchange) describeEnd(e ending) {
+	if e.abandoned {
+		x.span.SetAttributes(abandonedKey.Bool(true))
+	}
+	if x.outcome.status == 0 {
+		if a := x.connection.attributes(nil, x.in, x.startTime()); len(a) > 0 {
+			x.span.SetAttributes(a...)
+		}
+	}
+	if n, known := x.sentBytes(); known && x.in.optInAttributes&optInRequestSize != 0 {
+		x.span.SetAttributes(semconv.HTTPRequestBodySize(int(n)))
+	}
+	if n, known := x.receivedBytes(); known && x.in.optInAttributes&optInResponseSize != 0 {
+		x.span.SetAttributes(semconv.HTTPResponseBodySize(int(n)))
+	}
+}
+
+func (x *exchange) endSpan(at time.Time) {
+	if at.IsZero() {
+		x.span.End()
+	} else {
+		x.span.End(trace.WithTimestamp(at))
+	}
+}
+
+// startTime returns when the span started.
+func (x *exchange) startTime() time.Time {
+	if s, ok := x.span.(interface{ StartTime() time.Time }); ok {
+		return s.StartTime()
+	}
+	return x.started
+}
+
+// duration returns the duration of the exchange: exactly the span's, if the
+// span has a method for it.
+func (x *exchange) duration(at time.Time) time.Duration {
+	if s, ok := x.span.(interface {
+		StartTime() time.Time
+		EndTime() time.Time
+	}); ok {
+		if end := s.EndTime(); !end.IsZero() {
+			return max(0, end.Sub(s.StartTime()))
+		}
+	}
+	if at.IsZero() {
+		return time.Since(x.started)
+	}
+	return max(0, at.Sub(x.started))
+}

@@ -1,0 +1,23 @@
+package otelhttpclient
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+)
+
+func BenchmarkServeMuxTemplates(b *testing.B) {
+	template, err := ServeMuxTemplates("GET /items/{sku}", "POST /items", "GET /orders/{id}/lines/{line}")
+	if err != nil {
+		b.Fatal(err)
+	}
+	u, err := url.Parse("https://inventory.example.com/items/42")
+	if err != nil {
+		b.Fatal(err)
+	}
+	req := &http.Request{Method: http.MethodGet, URL: u}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = template(req)
+	}
+}
