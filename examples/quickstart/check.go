@@ -7,8 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// strays returns a line for every SERVER span that is not in its client's trace: its parent has to
-// be a CLIENT span of the same trace.
+// strays returns a line for each SERVER span whose parent is not a CLIENT span of the same trace.
 func strays(spans []sdktrace.ReadOnlySpan) []string {
 	type id struct {
 		trace trace.TraceID
@@ -30,9 +29,9 @@ func strays(spans []sdktrace.ReadOnlySpan) []string {
 		if clients[id{traceID, parent}] {
 			continue
 		}
-		reason := "it has no parent"
+		reason := "no parent"
 		if parent.IsValid() {
-			reason = fmt.Sprintf("its parent %s is not a CLIENT span there", parent)
+			reason = fmt.Sprintf("parent %s is not a CLIENT span of this trace", parent)
 		}
 		lines = append(lines, fmt.Sprintf("%s: SERVER span %q (%s) in trace %s: %s",
 			serviceName(span), span.Name(), span.SpanContext().SpanID(), traceID, reason))

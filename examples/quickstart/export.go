@@ -18,14 +18,15 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// A wrong endpoint is to cost little time. The exporter gives up first, so that its reason is known.
+// Short, because a wrong endpoint should not delay the program. The exporter times out before the
+// shutdown does, so that its error is available.
 const (
 	sendWithin     = 2 * time.Second
 	shutdownWithin = 3 * time.Second
 )
 
-// telemetry is the OpenTelemetry set-up of all three services. A program of your own is one service
-// and has one TracerProvider; here there are three, since each service has a resource of its own.
+// telemetry is the OpenTelemetry set-up of all three services. A normal program is one service with one
+// TracerProvider. Here there are three, because each service has its own resource.
 type telemetry struct {
 	gateway, inventory, pricing *sdktrace.TracerProvider
 
@@ -34,12 +35,12 @@ type telemetry struct {
 	sender *sender                // nil without an endpoint
 
 	mu       sync.Mutex
-	reported []string // the errors of OpenTelemetry itself, each once
+	reported []string // OpenTelemetry's own errors, without duplicates
 }
 
 func newTelemetry(ctx context.Context) *telemetry {
 	t := &telemetry{ended: make(collector, 1024)}
-	// By default, errors are logged when they come, which would be amidst a waterfall.
+	// By default, errors are logged at once, in the middle of a waterfall.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
@@ -53,14 +54,14 @@ func newTelemetry(ctx context.Context) *telemetry {
 		t.batch = sdktrace.NewBatchSpanProcessor(t.sender)
 	}
 
-	// OTEL_SERVICE_NAME is this program's name, and this program is the gateway: there it wins over
-	// the name given here. The two services keep theirs.
+	// OTEL_SERVICE_NAME names this program, which is the gateway, so it overrides the gateway's name.
+	// The two services keep their names.
 	gateway, err := resource.New(ctx,
 		resource.WithTelemetrySDK(),
 		resource.WithAttributes(attribute.String("service.name", "gateway")),
 		resource.WithFromEnv())
 	if err != nil {
-		otel.Handle(err) // what could be read of the environment is in the resource all the same
+		otel.Handle(err) // the resource is partial, but usable
 	}
 	t.gateway = t.provider(gateway)
 	t.inventory = t.provider(resource.NewSchemaless(attribute.String("service.name", "inventory")))
@@ -71,7 +72,7 @@ func newTelemetry(ctx context.Context) *telemetry {
 func (t *telemetry) provider(res *resource.Resource) *sdktrace.TracerProvider {
 	options := []sdktrace.TracerProviderOption{
 		sdktrace.WithResource(res),
-		// Whatever OTEL_TRACES_SAMPLER says: without spans there would be nothing to see.
+		// Overrides OTEL_TRACES_SAMPLER: without spans there is nothing to show.
 		sdktrace.WithSampler(sdktrace.AlwaysSample()),
 		sdktrace.WithSyncer(t.ended),
 	}
@@ -81,7 +82,7 @@ func (t *telemetry) provider(res *resource.Resource) *sdktrace.TracerProvider {
 	return sdktrace.NewTracerProvider(options...)
 }
 
-// shutdown sends what has not been sent. Errors are for delivery to tell.
+// shutdown exports the remaining spans. Errors are reported by delivery.
 func (t *telemetry) shutdown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shutdownWithin)
 	defer cancel()
@@ -92,19 +93,19 @@ func (t *telemetry) shutdown(ctx context.Context) {
 	}
 }
 
-// outcome is something to tell at the end: the first line says it, the others explain.
+// outcome is a result to print at the end: the first line states it, the others explain it.
 type outcome struct {
 	ok    bool
 	lines []string
 }
 
-// delivery says where the spans went, and why they did not where that is so.
+// delivery describes where the spans were sent, and why any could not be.
 func (t *telemetry) delivery() []outcome {
 	var outcomes []outcome
-	var told error
+	var shown error
 	if t.sender == nil {
 		outcomes = append(outcomes, outcome{true, []string{
-			"The spans stayed in this process. To send them to a collector too, start one and say where:",
+			"The spans stayed in this process. To export them, start a collector and set its endpoint:",
 			"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 go run ./examples/quickstart",
 		}})
 	} else {
@@ -118,34 +119,34 @@ func (t *telemetry) delivery() []outcome {
 			outcomes = append(outcomes, outcome{false, []string{
 				fmt.Sprintf("%d spans could not be sent to %s:", unsent, t.sender.endpoint),
 				err.Error(),
-				"The quickstart speaks OTLP over gRPC; collectors usually listen for that on port 4317.",
+				"The quickstart uses OTLP over gRPC; collectors usually listen for it on port 4317.",
 			}})
 		}
-		told = err
+		shown = err
 	}
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, message := range t.reported {
-		if told == nil || message != told.Error() {
+		if shown == nil || message != shown.Error() {
 			outcomes = append(outcomes, outcome{false, []string{"OpenTelemetry reported: " + message}})
 		}
 	}
 	return outcomes
 }
 
-// otlpEndpoint returns where the environment says that traces go, or "".
+// otlpEndpoint returns the endpoint for traces from the environment, or "".
 func otlpEndpoint() string {
 	return cmp.Or(os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT"))
 }
 
-// newExporter never fails: without an exporter, the traces can be shown all the same.
+// newExporter returns an exporter that reports the error if there is one: the traces can still be shown.
 func newExporter(ctx context.Context, endpoint string) sdktrace.SpanExporter {
 	if _, err := url.Parse(endpoint); err != nil {
 		// otlptracegrpc would send to its default endpoint instead.
-		return unsendable{errors.New("that is not a URL")}
+		return unsendable{errors.New("not a valid URL")}
 	}
-	// It reads the endpoint and its certificates, headers and so on from the environment.
+	// otlptracegrpc reads the endpoint, certificates, headers and so on from the environment.
 	exporter, err := otlptracegrpc.New(ctx,
 		otlptracegrpc.WithTimeout(sendWithin),
 		otlptracegrpc.WithRetry(otlptracegrpc.RetryConfig{Enabled: false}))
@@ -155,7 +156,7 @@ func newExporter(ctx context.Context, endpoint string) sdktrace.SpanExporter {
 	return exporter
 }
 
-// redacted returns endpoint without the user and the password in it.
+// redacted returns endpoint with its user and password redacted.
 func redacted(endpoint string) string {
 	if u, err := url.Parse(endpoint); err == nil && u.User != nil {
 		u.User = url.UserPassword("REDACTED", "REDACTED")
@@ -164,15 +165,15 @@ func redacted(endpoint string) string {
 	return endpoint
 }
 
-// collector is a SpanExporter that hands ended spans to this program itself, for printing.
+// collector is a SpanExporter that passes ended spans to this program for printing.
 type collector chan sdktrace.ReadOnlySpan
 
 func (c collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) error {
 	for _, span := range spans {
 		select {
 		case c <- span:
-		default: // never block the code that is being observed
-			return errors.New("more spans ended than can be kept")
+		default: // never block the traced code
+			return errors.New("too many spans to keep")
 		}
 	}
 	return nil
@@ -180,8 +181,7 @@ func (c collector) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan)
 
 func (c collector) Shutdown(context.Context) error { return nil }
 
-// next waits for n spans to end. It returns those that came before ctx was done, with an error if
-// they are fewer.
+// next waits until n spans have ended. If ctx is done first, it returns the spans so far and an error.
 func (c collector) next(ctx context.Context, n int) ([]sdktrace.ReadOnlySpan, error) {
 	var spans []sdktrace.ReadOnlySpan
 	for len(spans) < n {
@@ -189,13 +189,13 @@ func (c collector) next(ctx context.Context, n int) ([]sdktrace.ReadOnlySpan, er
 		case span := <-c:
 			spans = append(spans, span)
 		case <-ctx.Done():
-			return spans, fmt.Errorf("%d spans were due, and only %d ended in time", n, len(spans))
+			return spans, fmt.Errorf("%d spans ended in time, want %d", len(spans), n)
 		}
 	}
 	return append(spans, c.rest()...), nil
 }
 
-// rest returns the spans that have ended and not been taken.
+// rest returns the ended spans that next has not returned.
 func (c collector) rest() []sdktrace.ReadOnlySpan {
 	var spans []sdktrace.ReadOnlySpan
 	for {
@@ -208,14 +208,14 @@ func (c collector) rest() []sdktrace.ReadOnlySpan {
 	}
 }
 
-// unsendable stands for an exporter that could not be made.
+// unsendable is an exporter that fails with the error of its construction.
 type unsendable struct{ err error }
 
 func (u unsendable) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return u.err }
 
 func (u unsendable) Shutdown(context.Context) error { return nil }
 
-// sender counts what its SpanExporter could send and what it could not.
+// sender counts the spans that its SpanExporter sent and failed to send.
 type sender struct {
 	sdktrace.SpanExporter
 	endpoint string

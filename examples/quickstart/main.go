@@ -1,12 +1,12 @@
-// Command quickstart shows what otelhttpclient records. It needs nothing but this machine:
+// Command quickstart shows what otelhttpclient records. It runs without external services:
 //
 //	go run ./examples/quickstart
 //
-// A gateway, which is the client code in this file, calls two services over real HTTP on loopback
-// (services.go). Every scene is one operation of the gateway, and is printed as the trace that it
-// left behind (waterfall.go). The set-up that a program of your own needs is in export.go.
+// The gateway is the client code in this file. It calls two services over HTTP on loopback
+// (services.go). Each scene is one operation of the gateway, printed as its trace (waterfall.go).
+// export.go has the OpenTelemetry set-up to copy into your own program.
 //
-// With OTEL_EXPORTER_OTLP_ENDPOINT set, the traces also go to a collector.
+// If OTEL_EXPORTER_OTLP_ENDPOINT is set, the traces are also exported to that collector.
 package main
 
 import (
@@ -41,22 +41,23 @@ func main() {
 	os.Exit(q.run(context.Background()))
 }
 
-// Everything is there in a fraction of a second, unless something is wrong.
+// Far above the normal fraction of a second: these end a broken run.
 const (
 	runWithin   = 30 * time.Second
-	spansWithin = 2 * time.Second // of a scene, after its calls
+	spansWithin = 2 * time.Second // per scene, after its calls
 )
 
 type quickstart struct {
 	screen screen
-	// propagator reads the trace context in the services. The gateway writes it with the global one.
+	// propagator extracts the trace context in the services. The gateway injects with the global
+	// propagator.
 	propagator propagation.TextMapPropagator
 
-	tracer             trace.Tracer // for the gateway's own spans, one around each scene
+	tracer             trace.Tracer // for the gateway's own spans, one per scene
 	inventory, pricing *service
 }
 
-// scope is the instrumentation scope of the spans that are recorded by hand.
+// scope is the instrumentation scope of manually recorded spans.
 const scope = "github.com/otelhttpclient/otelhttpclient/examples/quickstart"
 
 // run plays all scenes and returns the exit code: 0 if every SERVER span is in its client's trace.
@@ -65,7 +66,7 @@ func (q *quickstart) run(ctx context.Context) (code int) {
 	defer cancel()
 
 	tel := newTelemetry(ctx)
-	// The gateway's Transports find these two without being told.
+	// The gateway's Transports use the globals by default.
 	otel.SetTracerProvider(tel.gateway)
 	otel.SetTextMapPropagator(propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}))
 	q.tracer = otel.Tracer(scope)
@@ -90,7 +91,7 @@ func (q *quickstart) run(ctx context.Context) (code int) {
 		}
 		all = append(all, spans...)
 	}
-	// The span of scene 3 that the hooks added to has the most to show.
+	// The hooks of scene 3 make its span the most complete example.
 	if i := slices.IndexFunc(all, hasPeerService); i >= 0 {
 		q.screen.oneSpan(all[i])
 	}
@@ -109,7 +110,7 @@ func (q *quickstart) playScene(ctx context.Context, tel *telemetry, number int, 
 	q.screen.sceneTitle(number, s)
 	playErr := s.play(ctx)
 
-	// A SERVER span may end after its client has the whole answer, so that the scene waits for all.
+	// A SERVER span may end after its client has read the whole response.
 	ctx, cancel := context.WithTimeout(ctx, spansWithin)
 	defer cancel()
 	spans, err := tel.ended.next(ctx, s.spans)
@@ -128,11 +129,11 @@ type scene struct {
 	title string
 	about []string
 	play  func(context.Context) error
-	// spans is how many the scene causes, in all services together. They are waited for.
+	// spans is the number of spans to wait for, across all services.
 	spans int
-	// notes are the attributes worth a look. They are printed below the spans that have them.
+	// notes are attributes to print below the spans that have them.
 	notes []attribute.Key
-	// details are lines of label and text to print after the trace. May be nil.
+	// details returns pairs of label and text to print after the trace. May be nil.
 	details func([]sdktrace.ReadOnlySpan) [][2]string
 }
 
@@ -142,17 +143,17 @@ func (q *quickstart) scenes() []scene {
 		{
 			title: "A plain call",
 			about: []string{
-				"The gateway's client is &http.Client{Transport: otelhttpclient.NewTransport(nil)}. That is all",
-				"it takes: the request is a CLIENT span, and its headers carry the trace on to inventory.",
+				"The gateway's client is &http.Client{Transport: otelhttpclient.NewTransport(nil)}. Nothing else",
+				"is needed: the request gets a CLIENT span, and its headers carry the trace to inventory.",
 			},
 			play:  q.plainCall,
 			spans: 3,
 		},
 		{
-			title: "Success at the third attempt",
+			title: "Success on the third attempt",
 			about: []string{
-				"pricing answers 503 twice, and the gateway tries again. Every attempt is a span of its own,",
-				"with its own traceparent; otelhttpclient.ContextWithRetries has the resends counted.",
+				"pricing answers 503 twice, and the gateway retries. Each attempt has its own span and its own",
+				"traceparent. otelhttpclient.ContextWithRetries counts the resends.",
 			},
 			play:  q.retries,
 			spans: 7,
@@ -161,8 +162,8 @@ func (q *quickstart) scenes() []scene {
 		{
 			title: "Hooks",
 			about: []string{
-				"WithRequestHook adds peer.service, which the gateway knows and the library cannot;",
-				"WithResponseHook adds the size of what came back.",
+				"WithRequestHook adds peer.service, which only the gateway knows.",
+				"WithResponseHook adds the size of the response.",
 			},
 			play:  q.hooks,
 			spans: 5,
@@ -171,8 +172,8 @@ func (q *quickstart) scenes() []scene {
 		{
 			title: "A URL with secrets",
 			about: []string{
-				"The URL holds a user, a password and an API key. pricing receives them, since it needs them;",
-				"in the span, REDACTED stands in their place. No option is needed for that.",
+				"The URL contains a user, a password and an API key. pricing receives them; the span contains",
+				"REDACTED instead. No option is needed for that.",
 			},
 			play:  func(ctx context.Context) error { return q.secrets(ctx, secretURL) },
 			spans: 3,
@@ -183,8 +184,8 @@ func (q *quickstart) scenes() []scene {
 		{
 			title: "Two calls, one connection",
 			about: []string{
-				"The client may open one connection (MaxConnsPerHost: 1), so one call waits for the other. With",
-				"WithConnectionTimings that shows, as ░: inventory was not slow, the client's pool was too small.",
+				"The client may open one connection (MaxConnsPerHost: 1), so one call waits for the other.",
+				"WithConnectionTimings shows the wait as ░: the pool was too small, inventory was not slow.",
 			},
 			play:  q.queue,
 			spans: 5,
@@ -193,8 +194,8 @@ func (q *quickstart) scenes() []scene {
 		{
 			title: "A call that fails",
 			about: []string{
-				"Nobody listens on this port, so there is no SERVER span. The CLIENT span says what went wrong:",
-				"error.type is one of a few short names, to be counted and alerted on.",
+				"Nothing listens on this port, so there is no SERVER span. The CLIENT span has the cause:",
+				"error.type is one of a few short names, suitable for counting and alerting.",
 			},
 			play:  q.refused,
 			spans: 2,
@@ -207,7 +208,7 @@ func (q *quickstart) plainCall(ctx context.Context) error {
 	ctx, span := q.tracer.Start(ctx, "show item")
 	defer span.End()
 
-	// Baggage is the application's own data, carried along to every service that is called.
+	// Baggage is application data that is propagated to every called service.
 	tier, err := baggage.NewMember("customer.tier", "gold")
 	if err != nil {
 		return err
@@ -240,7 +241,7 @@ func (q *quickstart) retries(ctx context.Context) error {
 			return err
 		}
 		if status != http.StatusServiceUnavailable {
-			return fmt.Errorf("pricing answered %d where 503 was due", status)
+			return fmt.Errorf("pricing answered %d, want 503", status)
 		}
 		time.Sleep(pause)
 		pause *= 2
@@ -258,7 +259,7 @@ func (q *quickstart) hooks(ctx context.Context) error {
 			span.SetAttributes(attribute.String("peer.service", peers[req.URL.Host]))
 		}),
 		otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, resp *http.Response, _ error) {
-			// resp is nil when the request failed; the length is -1 when the service did not tell it.
+			// resp is nil if the request failed; ContentLength is -1 if the length is unknown.
 			if resp != nil && resp.ContentLength >= 0 {
 				span.SetAttributes(attribute.Int64("http.response.body.size", resp.ContentLength))
 			}
@@ -286,7 +287,7 @@ func (q *quickstart) queue(ctx context.Context) error {
 	defer pool.CloseIdleConnections()
 	client := &http.Client{Transport: otelhttpclient.NewTransport(pool, otelhttpclient.WithConnectionTimings())}
 
-	// The second call starts once the first is establishing the connection.
+	// The second call starts while the first establishes the connection.
 	var once sync.Once
 	connecting := make(chan struct{})
 	start := func() { once.Do(func() { close(connecting) }) }
@@ -320,9 +321,9 @@ func (q *quickstart) refused(ctx context.Context) error {
 
 	client := &http.Client{Transport: otelhttpclient.NewTransport(nil)}
 	if _, err := get(ctx, client, "http://"+addr+"/items/mug"); err == nil {
-		return errors.New("a port that nobody listens on gave an answer")
+		return errors.New("a request to a closed port succeeded")
 	}
-	// That the operation as a whole failed is for the gateway to say, on its own span.
+	// The library sets the status of CLIENT spans only; the gateway's own span is up to the gateway.
 	span.SetStatus(codes.Error, "the item cannot be shown")
 	return nil
 }
@@ -340,8 +341,8 @@ func do(client *http.Client, req *http.Request) (status int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// The CLIENT span ends when the body has been read or closed. Without that, it would not be
-	// complete when the scene is printed, and the connection could not be used again.
+	// The CLIENT span ends when the body is read or closed. Otherwise it would be missing when the
+	// scene is printed, and the connection could not be reused.
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode, err
@@ -350,13 +351,13 @@ func do(client *http.Client, req *http.Request) (status int, err error) {
 func expect(want int) func(status int, err error) error {
 	return func(status int, err error) error {
 		if err == nil && status != want {
-			err = fmt.Errorf("the answer was %d where %d was due", status, want)
+			err = fmt.Errorf("got status %d, want %d", status, want)
 		}
 		return err
 	}
 }
 
-// received returns the headers of the request that the SERVER span is about, or nil.
+// received returns the headers of the request of a SERVER span, or nil.
 func (q *quickstart) received(id trace.SpanID) http.Header {
 	if header := q.inventory.receivedBy(id); header != nil {
 		return header

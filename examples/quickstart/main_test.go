@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// play runs the quickstart whole, as main does, and returns what it printed and its exit code.
+// play runs the whole quickstart, as main does, and returns its output and exit code.
 func play(t *testing.T, propagator propagation.TextMapPropagator) (output string, code int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -32,7 +32,7 @@ func w3c() propagation.TextMapPropagator {
 	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 }
 
-// withoutEnvironment makes sure that the environment of whoever runs the tests does not matter.
+// withoutEnvironment clears the OpenTelemetry environment for the test.
 func withoutEnvironment(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{
@@ -51,42 +51,42 @@ func TestQuickstart(t *testing.T) {
 	}
 
 	for _, want := range []struct{ reason, pattern string }{
-		{"scene 1: the SERVER span is the CLIENT span's child", `CLIENT +└─ GET .*\n.*inventory +SERVER +└─ GET /items/\{sku\}`},
-		{"scene 1: the trace context arrived", `traceparent +00-[0-9a-f]{32}-[0-9a-f]{16}-01`},
-		{"scene 1: the baggage arrived", `baggage +customer\.tier=gold`},
-		{"scene 1: the caller's own header arrived", `x-request-id +request-1`},
+		{"scene 1: the SERVER span is a child of the CLIENT span", `CLIENT +└─ GET .*\n.*inventory +SERVER +└─ GET /items/\{sku\}`},
+		{"scene 1: trace context received", `traceparent +00-[0-9a-f]{32}-[0-9a-f]{16}-01`},
+		{"scene 1: baggage received", `baggage +customer\.tier=gold`},
+		{"scene 1: the caller's header received", `x-request-id +request-1`},
 		{"scene 2: two attempts fail, the third succeeds", `(?s)503 Error.*503 Error.*503 Error.*503 Error.*GET .* 200`},
-		{"scene 2: the resends are counted", `(?s)http\.request\.resend_count = 1\n.*http\.request\.resend_count = 2\n`},
-		{"scene 3: the request hook's attribute", `(?s)peer\.service = inventory\n.*peer\.service = pricing\n`},
-		{"scene 3: the response hook's attribute", `http\.response\.body\.size = [1-9]`},
-		{"scene 4: the secrets are not recorded", `url\.full +http://REDACTED:REDACTED@127\.0\.0\.1:\d+/prices/mug\?size=L&api_key=REDACTED\n`},
-		{"scene 4: the password is sent all the same", `authorization +Basic `},
-		{"scene 5: the wait for the connection has a bar", `CLIENT .*░{3,}█{3,}`},
-		{"scene 5: and a number", `otelhttpclient\.connection\.wait_time = 0\.(0[1-9]|[1-9])`},
-		{"scene 5: the second call took over the connection", `otelhttpclient\.connection\.reused = true`},
-		{"scene 6: the failure has a type", `error\.type = connection_error\n`},
-		{"the JSON", `\n    "kind": "CLIENT",\n`},
-		{"the JSON has the hook's attribute", `\n      "peer\.service": "inventory",\n`},
-		{"the JSON has the resource", `\n      "service\.name": "gateway",\n`},
-		{"the result", `✓ All 9 SERVER spans are in their client's trace`},
-		{"where the spans went", `The spans stayed in this process`},
+		{"scene 2: resends counted", `(?s)http\.request\.resend_count = 1\n.*http\.request\.resend_count = 2\n`},
+		{"scene 3: attribute of the request hook", `(?s)peer\.service = inventory\n.*peer\.service = pricing\n`},
+		{"scene 3: attribute of the response hook", `http\.response\.body\.size = [1-9]`},
+		{"scene 4: secrets redacted", `url\.full +http://REDACTED:REDACTED@127\.0\.0\.1:\d+/prices/mug\?size=L&api_key=REDACTED\n`},
+		{"scene 4: password still sent", `authorization +Basic `},
+		{"scene 5: bar for the connection wait", `CLIENT .*░{3,}█{3,}`},
+		{"scene 5: value of the connection wait", `otelhttpclient\.connection\.wait_time = 0\.(0[1-9]|[1-9])`},
+		{"scene 5: connection reused by the second call", `otelhttpclient\.connection\.reused = true`},
+		{"scene 6: error type", `error\.type = connection_error\n`},
+		{"JSON", `\n    "kind": "CLIENT",\n`},
+		{"JSON: attribute of the hook", `\n      "peer\.service": "inventory",\n`},
+		{"JSON: resource", `\n      "service\.name": "gateway",\n`},
+		{"result", `✓ All 9 SERVER spans are in their client's trace`},
+		{"delivery", `The spans stayed in this process`},
 	} {
 		if !regexp.MustCompile(want.pattern).MatchString(output) {
-			t.Errorf("%s: nothing matches %s", want.reason, want.pattern)
+			t.Errorf("%s: output does not match %s", want.reason, want.pattern)
 		}
 	}
 	for _, unwanted := range []string{"✗", "\x1b", "unknown", "not recorded"} {
 		if strings.Contains(output, unwanted) {
-			t.Errorf("the output contains %q", unwanted)
+			t.Errorf("output contains %q, want it absent", unwanted)
 		}
 	}
 	for line := range strings.Lines(output) {
 		line = strings.TrimSuffix(line, "\n")
 		if n := utf8.RuneCountInString(line); n > columns {
-			t.Errorf("a line has %d columns, more than %d: %s", n, columns, line)
+			t.Errorf("line width: got %d, want at most %d: %s", n, columns, line)
 		}
 		if strings.HasSuffix(line, " ") {
-			t.Errorf("a line ends in a space: %q", line)
+			t.Errorf("line ends with a space: %q", line)
 		}
 	}
 	if t.Failed() {
@@ -94,23 +94,23 @@ func TestQuickstart(t *testing.T) {
 	}
 }
 
-func TestQuickstartFailsWhereTheTraceIsBroken(t *testing.T) {
+func TestBrokenTrace(t *testing.T) {
 	withoutEnvironment(t)
-	// Services that do not read the header start traces of their own.
+	// Services that ignore the header start new traces.
 	output, code := play(t, propagation.NewCompositeTextMapPropagator())
 	if code != 1 {
 		t.Errorf("exit code: got %d, want 1", code)
 	}
 	line := regexp.MustCompile(`✗ (inventory|pricing): SERVER span "GET /`)
 	if got := len(line.FindAllString(output, -1)); got != 9 {
-		t.Errorf("SERVER spans named: got %d, want all 9\n%s", got, output)
+		t.Errorf("stray SERVER spans: got %d, want 9\n%s", got, output)
 	}
 	if strings.Contains(output, "✓") {
-		t.Error("the output says that all is well")
+		t.Error("output contains ✓, want only failures")
 	}
 }
 
-func TestQuickstartSends(t *testing.T) {
+func TestExport(t *testing.T) {
 	withoutEnvironment(t)
 	receiver := &receiver{spans: make(map[string]int)}
 	endpoint := receiver.start(t)
@@ -123,10 +123,10 @@ func TestQuickstartSends(t *testing.T) {
 		t.Errorf("exit code: got %d, want 0", code)
 	}
 	if want := "25 spans were sent to " + endpoint; !strings.Contains(output, want) {
-		t.Errorf("the output does not contain %q:\n%s", want, output)
+		t.Errorf("output does not contain %q:\n%s", want, output)
 	}
 	if !strings.Contains(output, "\n  storefront  CLIENT ") {
-		t.Errorf("the gateway is not called what OTEL_SERVICE_NAME says:\n%s", output)
+		t.Errorf("gateway is not named by OTEL_SERVICE_NAME:\n%s", output)
 	}
 	receiver.mu.Lock()
 	defer receiver.mu.Unlock()
@@ -137,8 +137,8 @@ func TestQuickstartSends(t *testing.T) {
 	}
 }
 
-// The quickstart is about the traces, and these are right whether or not a collector is there.
-func TestQuickstartCannotSend(t *testing.T) {
+// An export failure is printed, but the exit code stays 0: the traces are correct without a collector.
+func TestExportFailure(t *testing.T) {
 	addr, release, err := refusingAddr()
 	if err != nil {
 		t.Fatal(err)
@@ -147,9 +147,9 @@ func TestQuickstartCannotSend(t *testing.T) {
 	refused := "http://" + addr
 
 	for _, test := range []struct{ name, variable, endpoint, want string }{
-		{"nobody listens", "OTEL_EXPORTER_OTLP_ENDPOINT", refused, "connection refused"},
-		{"the endpoint for traces", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", refused, "connection refused"},
-		{"not a URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "://", "that is not a URL"},
+		{"connection refused", "OTEL_EXPORTER_OTLP_ENDPOINT", refused, "connection refused"},
+		{"traces endpoint", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", refused, "connection refused"},
+		{"not a URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "://", "not a valid URL"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			withoutEnvironment(t)
@@ -159,12 +159,12 @@ func TestQuickstartCannotSend(t *testing.T) {
 				t.Errorf("exit code: got %d, want 0", code)
 			}
 			_, result, _ := strings.Cut(output, "── Result ")
-			result = strings.Join(strings.Fields(result), " ") // lines are broken where they are full
+			result = strings.Join(strings.Fields(result), " ") // undo the wrapping
 			for _, want := range []string{
 				"✓ All 9 SERVER spans", "✗ 25 spans could not be sent to " + test.endpoint + ":", test.want,
 			} {
 				if !strings.Contains(result, want) {
-					t.Errorf("the result does not contain %q: %s", want, result)
+					t.Errorf("result does not contain %q: %s", want, result)
 				}
 			}
 		})
@@ -183,16 +183,16 @@ func TestRedactedEndpoint(t *testing.T) {
 	}
 }
 
-func TestNextSaysWhatIsMissing(t *testing.T) {
+func TestNextTimeout(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := make(collector, 1).next(ctx, 2)
-	if want := "2 spans were due, and only 0 ended in time"; err == nil || err.Error() != want {
+	if want := "0 spans ended in time, want 2"; err == nil || err.Error() != want {
 		t.Errorf("error: got %v, want %s", err, want)
 	}
 }
 
-func TestFailSaysWhy(t *testing.T) {
+func TestFail(t *testing.T) {
 	var out bytes.Buffer
 	if code := (screen{out: &out}).fail(io.ErrUnexpectedEOF); code != 1 {
 		t.Errorf("exit code: got %d, want 1", code)
@@ -202,7 +202,7 @@ func TestFailSaysWhy(t *testing.T) {
 	}
 }
 
-// receiver is a collector that counts the spans of each service.
+// receiver is an OTLP receiver that counts the spans of each service.
 type receiver struct {
 	coltrace.UnimplementedTraceServiceServer
 	mu    sync.Mutex

@@ -22,13 +22,13 @@ const (
 	headerWidth = 15
 )
 
-// screen prints for a person at a terminal, within 100 columns.
+// screen prints to a terminal, within 100 columns.
 type screen struct {
 	out     io.Writer
 	colored bool
 }
 
-// isColorTerminal says whether f is a terminal whose user has not asked for plain text.
+// isColorTerminal reports whether f is a terminal and colors are not disabled.
 func isColorTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 &&
@@ -40,11 +40,11 @@ func (s screen) introduction() {
 	s.line("A gateway calls two services, inventory and pricing, over HTTP. Six scenes show the traces.")
 	s.line("")
 	for _, term := range [][2]string{
-		{"trace", "all that one operation caused, in every service"},
-		{"span", "one piece of that work: which service did it, what it was, when, and how it ended"},
+		{"trace", "all work of one operation, across services"},
+		{"span", "one piece of that work: service, name, time and outcome"},
 		{"CLIENT", "the gateway's side of a request, recorded by otelhttpclient"},
-		{"SERVER", "the service's side of it: the CLIENT span's child, through the traceparent header"},
-		{"headers", "what the service received, less net/http's own User-Agent and Accept-Encoding"},
+		{"SERVER", "the service's side: a child of the CLIENT span, linked by the traceparent header"},
+		{"headers", "the headers received, without net/http's own User-Agent and Accept-Encoding"},
 	} {
 		s.line(s.bold(pad(term[0], labelWidth)) + term[1])
 	}
@@ -58,8 +58,8 @@ func (s screen) sceneTitle(number int, scene scene) {
 	s.line("")
 }
 
-// headers prints what each SERVER span's request brought along, in the order of the waterfall. With
-// explain, it says what the parts of the first traceparent are.
+// headers prints the request headers of each SERVER span, in the order of the waterfall. With explain,
+// it labels the parts of the first traceparent.
 func (s screen) headers(spans []sdktrace.ReadOnlySpan, received func(trace.SpanID) http.Header, explain bool) {
 	title := "headers"
 	for _, w := range newWaterfalls(spans) {
@@ -90,7 +90,7 @@ func (s screen) headers(spans []sdktrace.ReadOnlySpan, received func(trace.SpanI
 	}
 }
 
-// headerNames puts the headers that carry the trace first, and leaves out what net/http adds itself.
+// headerNames returns the propagation headers first, and omits those that net/http adds.
 func headerNames(header http.Header) []string {
 	names := []string{"Traceparent", "Tracestate", "Baggage"}
 	for _, name := range slices.Sorted(maps.Keys(header)) {
@@ -108,10 +108,10 @@ func (s screen) details(lines [][2]string) {
 	}
 }
 
-// oneSpan prints a span whole, as JSON.
+// oneSpan prints a complete span as JSON.
 func (s screen) oneSpan(span sdktrace.ReadOnlySpan) {
-	s.heading("One span, whole")
-	s.line("This is the first CLIENT span of scene 3, with all that a collector would be told about it.")
+	s.heading("One complete span")
+	s.line("This is the first CLIENT span of scene 3, as a collector would receive it.")
 	s.line("")
 	text, err := spanJSON(span)
 	if err != nil {
@@ -205,7 +205,7 @@ func (s screen) result(spans []sdktrace.ReadOnlySpan, problems []string, deliver
 	}
 }
 
-// marked prints text after a mark of two columns, on as many lines as it takes.
+// marked prints text after a two-column mark, wrapped at the width of the screen.
 func (s screen) marked(mark, text string) {
 	var line string
 	for word := range strings.FieldsSeq(text) {
@@ -218,7 +218,7 @@ func (s screen) marked(mark, text string) {
 	s.line(mark + line)
 }
 
-// fail says why the quickstart could not run, and returns the exit code for that.
+// fail prints err and returns the exit code.
 func (s screen) fail(err error) (code int) {
 	s.line(s.red("✗ The quickstart could not run: " + err.Error()))
 	return 1
@@ -243,8 +243,8 @@ func (s screen) dim(text string) string   { return s.paint("2", text) }
 func (s screen) red(text string) string   { return s.paint("31", text) }
 func (s screen) green(text string) string { return s.paint("32", text) }
 
-// service paints text in the colour of the service. The gateway's is for all other names, since
-// OTEL_SERVICE_NAME can be anything.
+// service paints text in the color of the service. All other names get the gateway's color, because
+// OTEL_SERVICE_NAME is arbitrary.
 func (s screen) service(name, text string) string {
 	switch name {
 	case "inventory":

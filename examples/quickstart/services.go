@@ -16,8 +16,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// service is an HTTP server that records a SERVER span per request. It does by hand what
-// instrumentation for servers does, so that the other end of the header can be seen.
+// service is an HTTP server that records a SERVER span per request. It does so by hand, in place of
+// server instrumentation, to show how the header is received.
 type service struct {
 	url        string // http://127.0.0.1:port
 	server     *http.Server
@@ -32,11 +32,11 @@ type service struct {
 func startInventory(provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*service, error) {
 	return startService(provider, propagator, map[string]http.HandlerFunc{
 		"GET /items/{sku}": func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(12 * time.Millisecond) // stands for the work of looking the item up
+			time.Sleep(12 * time.Millisecond) // simulates looking up the item
 			answer(w, `{"sku":%q,"name":"Enamel mug"}`, r.PathValue("sku"))
 		},
 		"GET /stock/{sku}": func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(30 * time.Millisecond) // stands for the work of counting
+			time.Sleep(30 * time.Millisecond) // simulates counting
 			answer(w, `{"sku":%q,"stock":7}`, r.PathValue("sku"))
 		},
 	})
@@ -46,7 +46,7 @@ func startPricing(provider trace.TracerProvider, propagator propagation.TextMapP
 	var offers atomic.Int64
 	return startService(provider, propagator, map[string]http.HandlerFunc{
 		"GET /prices/{sku}": func(w http.ResponseWriter, r *http.Request) {
-			time.Sleep(8 * time.Millisecond) // stands for the work of working out a price
+			time.Sleep(8 * time.Millisecond) // simulates calculating a price
 			answer(w, `{"sku":%q,"price":"12.50","currency":"EUR"}`, r.PathValue("sku"))
 		},
 		"GET /offers/{sku}": func(w http.ResponseWriter, r *http.Request) {
@@ -84,7 +84,7 @@ func startService(provider trace.TracerProvider, propagator propagation.TextMapP
 	s.server = &http.Server{Handler: mux}
 	go func() {
 		defer close(s.served)
-		_ = s.server.Serve(listener) // always returns an error: that the server was closed
+		_ = s.server.Serve(listener) // always returns http.ErrServerClosed after Shutdown
 	}()
 	return s, nil
 }
@@ -95,14 +95,14 @@ func (s *service) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if s.server.Shutdown(ctx) != nil {
-		_ = s.server.Close() // what is still open after a second is not waited for
+		_ = s.server.Close() // a connection is still open after a second
 	}
 	<-s.served
 }
 
-// refusingAddr returns an address that refuses connections until release is called. It is the near
-// end of a connection: nobody listens there, and nobody else can begin to, which the address of a
-// closed listener could not promise.
+// refusingAddr returns an address that refuses connections until release is called. It is the local
+// address of an open connection, so no other process can listen there. The address of a closed listener
+// could be reused.
 func refusingAddr() (addr string, release func(), err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,8 +120,8 @@ func refusingAddr() (addr string, release func(), err error) {
 	return conn.LocalAddr().String(), release, nil
 }
 
-// traced records a SERVER span around next. The span's parent is the CLIENT span that the
-// request's traceparent header names; that is all that ties the two processes together.
+// traced records a SERVER span around next. Its parent is the CLIENT span in the request's traceparent
+// header; nothing else links the two processes.
 func (s *service) traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := s.propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
@@ -132,7 +132,7 @@ func (s *service) traced(next http.Handler) http.Handler {
 				attribute.String("http.request.method", r.Method),
 				attribute.String("http.route", route),
 				attribute.String("url.scheme", "http"),
-				attribute.String("url.path", r.URL.Path), // without the query, which may hold secrets
+				attribute.String("url.path", r.URL.Path), // not the query, which may contain secrets
 			))
 		defer span.End()
 		s.remember(span.SpanContext().SpanID(), r.Header)
@@ -153,7 +153,7 @@ func (s *service) remember(id trace.SpanID, header http.Header) {
 	s.received[id] = header.Clone()
 }
 
-// receivedBy returns the headers of the request that the SERVER span was recorded for, or nil.
+// receivedBy returns the headers of the request of a SERVER span, or nil.
 func (s *service) receivedBy(id trace.SpanID) http.Header {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The columns of a waterfall. What is left of the width goes to the bars.
+// The columns of a waterfall. Bars use the remaining width.
 const (
 	columns     = 100
 	margin      = 2
@@ -25,25 +25,25 @@ const (
 	nameMin     = 22
 	nameMax     = 34
 	tookWidth   = 10
-	statusWidth = 11 // and the two spaces before it
+	statusWidth = 11 // includes the two spaces before it
 )
 
-// row is a line of a waterfall: a span and its place in the tree.
+// row is a line of a waterfall: a span and its position in the tree.
 type row struct {
 	span   sdktrace.ReadOnlySpan
-	branch string // the lines of the tree that lead to the span's name
-	below  string // the same for the lines below it
+	branch string // the tree's lines before the span's name
+	below  string // the tree's lines on the rows below
 }
 
-// waterfall is a trace, ready to be drawn.
+// waterfall is a trace prepared for drawing.
 type waterfall struct {
 	rows  []row
 	start time.Time
 	total time.Duration
 }
 
-// newWaterfalls sorts spans into traces, and every trace into a tree. A span whose parent is not
-// among them is a root: better to be seen out of place than not at all.
+// newWaterfalls groups spans into traces and builds a tree for each. A span with an unknown parent
+// becomes a root, so that it is still shown.
 func newWaterfalls(spans []sdktrace.ReadOnlySpan) []waterfall {
 	spans = slices.SortedStableFunc(slices.Values(spans), func(a, b sdktrace.ReadOnlySpan) int {
 		return a.StartTime().Compare(b.StartTime())
@@ -65,13 +65,13 @@ func newWaterfalls(spans []sdktrace.ReadOnlySpan) []waterfall {
 	return all
 }
 
-// newWaterfall wants the spans of one trace, sorted by their start.
+// newWaterfall requires spans of one trace, sorted by start time.
 func newWaterfall(spans []sdktrace.ReadOnlySpan) waterfall {
 	known := make(map[trace.SpanID]bool)
 	for _, span := range spans {
 		known[span.SpanContext().SpanID()] = true
 	}
-	var root trace.SpanID // the zero ID stands for the parent of the roots
+	var root trace.SpanID // the zero ID is the parent of all roots
 	children := make(map[trace.SpanID][]sdktrace.ReadOnlySpan)
 	end := spans[0].EndTime()
 	for _, span := range spans {
@@ -111,7 +111,7 @@ func newWaterfall(spans []sdktrace.ReadOnlySpan) waterfall {
 	return w
 }
 
-// waterfalls draws the traces that spans belong to, with those of their attributes that notes names.
+// waterfalls draws the traces of spans, with the attributes in notes.
 func (s screen) waterfalls(spans []sdktrace.ReadOnlySpan, notes []attribute.Key) {
 	for i, w := range newWaterfalls(spans) {
 		if i > 0 {
@@ -150,8 +150,8 @@ func (s screen) waterfall(w waterfall, notes []attribute.Key) {
 	}
 }
 
-// bar draws a span to the scale of its trace: █, with ░ for the time that it waited for a
-// connection, and ▏ for what is too short to fill a cell.
+// bar draws a span at the scale of its trace: █ for the span, ░ for the wait for a connection, and ▏ for a
+// span shorter than one cell.
 func bar(w waterfall, span sdktrace.ReadOnlySpan, width int) string {
 	cells := func(d time.Duration) int {
 		if w.total <= 0 {
@@ -172,7 +172,7 @@ func bar(w waterfall, span sdktrace.ReadOnlySpan, width int) string {
 	return pad(strings.Repeat(" ", from)+strings.Repeat("░", waited)+strings.Repeat("█", to-from-waited), width)
 }
 
-// notesOf returns the attributes of span that notes names, and what its status says in words.
+// notesOf returns the span's attributes in notes, and its status description.
 func notesOf(span sdktrace.ReadOnlySpan, notes []attribute.Key) []string {
 	var lines []string
 	for _, key := range notes {
@@ -186,7 +186,7 @@ func notesOf(span sdktrace.ReadOnlySpan, notes []attribute.Key) []string {
 	return lines
 }
 
-// status is the HTTP status code, if there is one, and whether the span says that it failed.
+// status returns the HTTP status code, if there is one, and "Error" if the span's status is Error.
 func (s screen) status(span sdktrace.ReadOnlySpan) string {
 	var parts []string
 	if code, ok := attributeOf(span, "http.response.status_code"); ok {
@@ -214,7 +214,7 @@ func attributeOf(span sdktrace.ReadOnlySpan, key attribute.Key) (attribute.Value
 
 func text(value attribute.Value) string {
 	if value.Type() == attribute.FLOAT64 {
-		return fmt.Sprintf("%.4f s", value.AsFloat64()) // durations all of them, and always in seconds
+		return fmt.Sprintf("%.4f s", value.AsFloat64()) // all float attributes here are durations in seconds
 	}
 	return value.String()
 }
@@ -230,7 +230,7 @@ func duration(d time.Duration) string {
 	}
 }
 
-// pad fills text up to width with spaces, and cuts what does not fit with a space after it.
+// pad pads text with spaces to width, or truncates it to leave one space.
 func pad(text string, width int) string {
 	n := utf8.RuneCountInString(text)
 	if n <= width {

@@ -18,7 +18,7 @@ import (
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-// fake is a span in a few words: times are milliseconds, IDs a digit.
+// fake is a short description of a span: times are in milliseconds, IDs are one byte.
 type fake struct {
 	trace, id, parent byte
 	service, name     string
@@ -74,7 +74,7 @@ func TestWaterfall(t *testing.T) {
 	}{
 		{
 			name:   "tree",
-			reason: "children come below their parent in the order of their start, whatever order they ended in",
+			reason: "children follow their parent in order of start time, not end time",
 			spans: spansOf(
 				fake{id: 5, parent: 4, service: "pricing", name: "GET /b", kind: server, from: 60, to: 90, attributes: status(200)},
 				fake{id: 4, parent: 1, service: "gateway", name: "GET", kind: client, from: 50, to: 100, attributes: status(200)},
@@ -94,7 +94,7 @@ func TestWaterfall(t *testing.T) {
 		},
 		{
 			name:   "notes",
-			reason: "only what is asked for, and the words of the status; the tree's lines go on",
+			reason: "only the requested attributes and the status description; the tree's lines continue",
 			spans: spansOf(
 				fake{id: 1, service: "gateway", name: "work", kind: internal, from: 0, to: 1},
 				fake{id: 2, parent: 1, service: "gateway", name: "GET", kind: client, from: 0, to: 1,
@@ -132,7 +132,7 @@ func TestWaterfall(t *testing.T) {
 		},
 		{
 			name:   "two traces",
-			reason: "a span in a trace of its own, or with a parent that nobody knows, is shown as a root",
+			reason: "a span in a separate trace, or with an unknown parent, is shown as a root",
 			spans: spansOf(
 				fake{trace: 0, id: 1, service: "gateway", name: "work", kind: internal, from: 0, to: 10},
 				fake{trace: 1, id: 2, service: "inventory", name: "GET /a", kind: server, from: 2, to: 9, attributes: status(200)},
@@ -151,7 +151,7 @@ func TestWaterfall(t *testing.T) {
 		},
 		{
 			name:   "long names",
-			reason: "they are cut, so that the columns stay",
+			reason: "long names are truncated to keep the columns aligned",
 			spans: spansOf(
 				fake{id: 1, service: "a-service-with-a-long-name", kind: client, from: 0, to: 2500,
 					name: "GET /a/path/that/has/no/end/whatsoever/{id}"},
@@ -163,8 +163,8 @@ func TestWaterfall(t *testing.T) {
 `,
 		},
 		{
-			name:   "no time at all",
-			reason: "a coarse clock may give a trace that took no time",
+			name:   "zero duration",
+			reason: "a coarse clock may give a trace of zero duration",
 			spans:  spansOf(fake{id: 1, service: "gateway", name: "GET", kind: client}),
 			want: `
   trace 00000000000000000000000000000001
@@ -172,7 +172,7 @@ func TestWaterfall(t *testing.T) {
   gateway    CLIENT    GET                   ▏                                       0 µs
 `,
 		},
-		{name: "nothing", reason: "there may be no spans when a scene has failed", want: "\n"},
+		{name: "no spans", reason: "a failed scene may have no spans", want: "\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -190,7 +190,7 @@ func TestColors(t *testing.T) {
 	screen{out: &plain}.waterfalls(spans, nil)
 	screen{out: &colored, colored: true}.waterfalls(spans, nil)
 	if strings.Contains(plain.String(), "\x1b") {
-		t.Errorf("colours where none are wanted: %q", plain.String())
+		t.Errorf("plain output contains colors: %q", plain.String())
 	}
 	if want := "\x1b[31mError\x1b[0m"; !strings.Contains(colored.String(), want) {
 		t.Errorf("got %q, want the error in red: %q", colored.String(), want)
@@ -273,13 +273,13 @@ func TestStrays(t *testing.T) {
 		spans []sdktrace.ReadOnlySpan
 		want  string
 	}{
-		{"child of its client", spansOf(serverOf(0, 1), client), ""},
-		{"no server at all", spansOf(client), ""},
-		{"root", spansOf(client, serverOf(0, 0)), prefix + "00000000000000000000000000000001: it has no parent"},
+		{"child of client span", spansOf(serverOf(0, 1), client), ""},
+		{"no server span", spansOf(client), ""},
+		{"root", spansOf(client, serverOf(0, 0)), prefix + "00000000000000000000000000000001: no parent"},
 		{"client of another trace", spansOf(client, serverOf(1, 1)),
-			prefix + "00000000000000000000000000000002: its parent 0000000000000001 is not a CLIENT span there"},
-		{"child of something else", spansOf(client, fake{id: 2, parent: 1, kind: trace.SpanKindInternal}, serverOf(0, 2)),
-			prefix + "00000000000000000000000000000001: its parent 0000000000000002 is not a CLIENT span there"},
+			prefix + "00000000000000000000000000000002: parent 0000000000000001 is not a CLIENT span of this trace"},
+		{"child of another span", spansOf(client, fake{id: 2, parent: 1, kind: trace.SpanKindInternal}, serverOf(0, 2)),
+			prefix + "00000000000000000000000000000001: parent 0000000000000002 is not a CLIENT span of this trace"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := strings.Join(strays(test.spans), "\n"); got != test.want {
