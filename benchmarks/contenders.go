@@ -16,7 +16,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// The contenders' names, as the table shows them.
+// The contenders' names in the table.
 const (
 	nameBare    = "bare"
 	nameOurs    = "otelhttpclient"
@@ -25,30 +25,29 @@ const (
 	nameLimit   = "limit"
 )
 
-// exchange sends one request, reads the response body to its end, and closes it. buf is scratch
-// space for reading.
+// exchange sends one request, then reads and closes the response body. buf is a read buffer.
 type exchange func(req *http.Request, buf []byte) error
 
-// conditions are what a row runs under: the same values for every contender. What is nil is not
-// given to it, which leaves it with the OpenTelemetry globals, where no row ever installs anything.
+// conditions are a row's settings, the same for every contender. A nil field is not passed on, so the
+// contender uses the OpenTelemetry global, which no row ever sets.
 type conditions struct {
 	tracers    trace.TracerProvider
 	meters     metric.MeterProvider
 	propagator propagation.TextMapPropagator
-	// extras asks for two hooks, a URL filter and captured headers.
+	// extras enables two hooks, a URL filter and captured headers.
 	extras bool
 }
 
 // contender is one way to send a request.
 type contender struct {
 	name string
-	// build returns nil where the contender has nothing to show under these conditions.
+	// build returns nil if the contender does not apply under these conditions.
 	build func(conditions, http.RoundTripper) exchange
-	// settle is as in lane.
+	// settle is described at lane.
 	settle func()
 }
 
-// contenders are in the order of the table's columns.
+// contenders is ordered like the table's columns.
 var contenders = []contender{
 	{name: nameBare, build: func(_ conditions, base http.RoundTripper) exchange {
 		return through(base)
@@ -61,15 +60,15 @@ var contenders = []contender{
 	}},
 	{name: nameDatadog, settle: tracer.Flush, build: func(c conditions, base http.RoundTripper) exchange {
 		if c.meters != nil {
-			return nil // it records no metrics of its own
+			return nil // records no metrics
 		}
 		return through(wrapDatadog(c, base))
 	}},
 	{name: nameLimit, build: newLimit},
 }
 
-// through is the exchange over a RoundTripper. There is no http.Client around it: it would cost
-// everyone the same.
+// through returns the exchange over a RoundTripper. It uses no http.Client, whose cost would be the
+// same for all.
 func through(rt http.RoundTripper) exchange {
 	return func(req *http.Request, buf []byte) error {
 		resp, err := rt.RoundTrip(req)
@@ -80,7 +79,7 @@ func through(rt http.RoundTripper) exchange {
 	}
 }
 
-// drain reads the body to its end and closes it, as a client that wants its connection back does.
+// drain reads the body to its end and closes it, so that the connection can be reused.
 func drain(resp *http.Response, buf []byte) error {
 	for {
 		if _, err := resp.Body.Read(buf); err == io.EOF {
@@ -96,7 +95,7 @@ func drain(resp *http.Response, buf []byte) error {
 	return resp.Body.Close()
 }
 
-// What the extras record, in every contender's own way.
+// Attributes and header of the extras.
 const (
 	keyTenant      = "app.tenant"
 	keyContentType = "app.content_type"
@@ -127,9 +126,9 @@ func wrapOurs(c conditions, base http.RoundTripper) http.RoundTripper {
 	return otelhttpclient.NewTransport(base, opts...)
 }
 
-// wrapOTel gives otelhttp the same providers and propagator. It has no hooks, no URL filter and no
-// captured headers; what its users do instead is a RoundTripper of their own below it, which finds
-// the span in the request's context. That is what it gets for the extras.
+// wrapOTel configures otelhttp with the same providers and propagator. otelhttp has no hooks, URL
+// filters or captured headers. Its users write a RoundTripper below it that obtains the span from the
+// request's context, so the extras do the same.
 func wrapOTel(c conditions, base http.RoundTripper) http.RoundTripper {
 	var opts []otelhttp.Option
 	if c.tracers != nil {
@@ -147,7 +146,7 @@ func wrapOTel(c conditions, base http.RoundTripper) http.RoundTripper {
 	return otelhttp.NewTransport(base, opts...)
 }
 
-// annotator records on the span in the request's context what the extras ask for.
+// annotator records the extras on the span in the request's context.
 type annotator struct{ base http.RoundTripper }
 
 func (a annotator) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -172,9 +171,9 @@ func (a annotator) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// wrapDatadog wraps base for the Datadog tracer that is running, see startDatadog. For the extras
-// it has hooks before and after; they set the captured headers too. Its URLs are left as they are:
-// whether they have a query is a setting of the process.
+// wrapDatadog wraps base for the running Datadog tracer, see startDatadog. For the extras, hooks before
+// and after the request also set the captured headers. URLs are unchanged: recording the query is a
+// process-wide setting.
 func wrapDatadog(c conditions, base http.RoundTripper) http.RoundTripper {
 	if !c.extras {
 		return httptrace.WrapRoundTripper(base)

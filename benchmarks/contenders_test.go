@@ -14,12 +14,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
-// roundTripFunc is a RoundTripper made of a function.
+// roundTripFunc adapts a function to an http.RoundTripper.
 type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// Every contender succeeds in every row, and is there in every row that it has something to show in.
+// Each contender runs, without errors, in each row that applies to it.
 func TestRows(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestRows(t *testing.T) {
 					t.Error(err)
 				}
 				if s.ns <= 0 {
-					t.Errorf("%s: %v ns per request, want more than none", ln.name, s.ns)
+					t.Errorf("%s: %v ns per request, want more than 0", ln.name, s.ns)
 				}
 			}
 			want := map[string]bool{
@@ -54,7 +54,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-func TestHTTP2IsSpoken(t *testing.T) {
+func TestHTTP2(t *testing.T) {
 	target, stop, err := row{sdk: noSDK, open: loopbackHTTP2}.start()
 	if err != nil {
 		t.Fatal(err)
@@ -70,11 +70,11 @@ func TestHTTP2IsSpoken(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if resp.ProtoMajor != 2 {
-		t.Errorf("protocol is %s, want HTTP/2.0", resp.Proto)
+		t.Errorf("protocol = %s, want HTTP/2.0", resp.Proto)
 	}
 }
 
-// What is compared is one span per request, ended when the body was read, for everyone.
+// The comparison is fair only if each contender ends one span per request once the body is read.
 func TestOneSpanPerRequest(t *testing.T) {
 	const requests = 3
 	for _, sdk := range []sdk{unsampled, sampled, sampledMetrics} {
@@ -108,8 +108,8 @@ func TestOneDatadogSpanPerRequest(t *testing.T) {
 	}
 }
 
-// Nobody is cheaper for leaving the context out of the request.
-func TestContextIsInjected(t *testing.T) {
+// No contender saves time by not injecting the context.
+func TestInjection(t *testing.T) {
 	stop, err := startDatadog(true)
 	if err != nil {
 		t.Fatal(err)
@@ -125,14 +125,14 @@ func TestContextIsInjected(t *testing.T) {
 			conditions, _ := row{sdk: sdk}.conditions()
 			send(t, c.build(conditions, base), 1)
 			if got, want := header != "", c.name != nameBare; got != want {
-				t.Errorf("%s, SDK %v: traceparent is %q, want one: %v", c.name, sdk, header, want)
+				t.Errorf("%s, SDK %v: traceparent = %q, want it present: %v", c.name, sdk, header, want)
 			}
 		}
 	}
 }
 
-// The row with hooks compares what records the same, but for the names.
-func TestExtrasAreRecorded(t *testing.T) {
+// With extras, both contenders record the same attributes.
+func TestExtras(t *testing.T) {
 	for name, wrap := range map[string]func(conditions, http.RoundTripper) http.RoundTripper{
 		nameOurs: wrapOurs,
 		nameOTel: wrapOTel,
@@ -166,8 +166,8 @@ func TestExtrasAreRecorded(t *testing.T) {
 	}
 }
 
-// net/http has the kernel send a file only where the body is the file itself.
-func TestFileIsNotWrapped(t *testing.T) {
+// net/http uses sendfile only if the body is the *os.File itself.
+func TestFileNotWrapped(t *testing.T) {
 	for _, c := range contenders {
 		if c.name != nameBare && c.name != nameOurs {
 			continue
@@ -193,13 +193,13 @@ func TestFileIsNotWrapped(t *testing.T) {
 				t.Fatal(err)
 			}
 			if body != file {
-				t.Errorf("%s, SDK %v: base got a body of type %T, want the *os.File that was sent", c.name, sdk, body)
+				t.Errorf("%s, SDK %v: base got body %T, want the original *os.File", c.name, sdk, body)
 			}
 		}
 	}
 }
 
-// send makes n requests, and checks that they are as they were afterwards.
+// send makes n requests and checks that their headers are not modified.
 func send(t *testing.T, exchange exchange, n int) {
 	t.Helper()
 	for range n {
@@ -212,7 +212,7 @@ func send(t *testing.T, exchange exchange, n int) {
 			t.Fatal(err)
 		}
 		if len(req.Header) != headers {
-			t.Errorf("the caller's request has the headers %v after it was sent, want those before", req.Header)
+			t.Errorf("request headers after sending: got %v, want the original %d", req.Header, headers)
 		}
 	}
 	tracer.Flush()

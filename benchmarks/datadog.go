@@ -10,13 +10,12 @@ import (
 	"github.com/DataDog/dd-trace-go/v2/ddtrace/tracer"
 )
 
-// startDatadog starts dd-trace-go's tracer, which is one for the process and has no provider to be
-// passed around, with a sampler that keeps all or nothing. It sends nowhere: an http.RoundTripper
-// answers in the agent's place, with the features that an agent has by default. The tracer's worker
-// does encode the spans that are kept, in the background, as far as its queue does not overflow; that
-// cannot be switched off, and on a machine with few cores a part of it shows in the time.
+// startDatadog starts dd-trace-go's process-wide tracer with a sampler that keeps all spans or none. It
+// sends nothing: an http.RoundTripper answers in place of the agent, with an agent's default features.
+// The tracer's worker encodes kept spans in the background, unless its queue overflows. That cannot be
+// disabled, and with few cores it affects the measured time.
 func startDatadog(sampled bool) (stop func(), err error) {
-	// What is not tracing stays off. These have no option.
+	// Disable everything but tracing. These have no option.
 	for _, name := range []string{
 		"DD_INSTRUMENTATION_TELEMETRY_ENABLED",
 		"DD_REMOTE_CONFIGURATION_ENABLED",
@@ -40,12 +39,12 @@ func startDatadog(sampled bool) (stop func(), err error) {
 	return tracer.Stop, err
 }
 
-// noLog keeps the tracer's warnings, of an overflowing queue above all, out of the table.
+// noLog discards the tracer's warnings, mostly about an overflowing queue.
 type noLog struct{}
 
 func (noLog) Log(string) {}
 
-// agent answers as a Datadog agent that takes everything.
+// agent answers like a Datadog agent that accepts everything.
 type agent struct{}
 
 func (agent) RoundTrip(req *http.Request) (*http.Response, error) {

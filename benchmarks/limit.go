@@ -11,20 +11,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// newLimit is the least that a client span can cost with this SDK: the calls into OpenTelemetry that
-// no instrumentation can do without, written by hand around the transport, and nothing else. It has:
+// newLimit returns the minimal exchange with a client span: only the OpenTelemetry calls that every
+// instrumentation needs, written by hand around the transport. It includes:
 //
-//   - Tracer.Start, with kind CLIENT and the attributes that samplers have to see: method, server
-//     address and port, and the URL, which is put together for each request;
-//   - the copy of the request and of its headers that a RoundTripper has to make before it sets one,
-//     and Inject into it;
-//   - SetAttributes for the response: status code and protocol version, if the span is recording;
-//   - End, after the body was read. As it does the reading itself, it has no need to wrap the body.
+//   - Tracer.Start, with kind CLIENT and the attributes for samplers: method, server address and port,
+//     and the URL, built for each request;
+//   - a copy of the request and its headers, as a RoundTripper must not modify the original, and Inject
+//     into the copy;
+//   - SetAttributes for the response, if the span is recording: status code and protocol version;
+//   - End after the body is read. It reads the body itself, so it does not wrap it.
 //
-// It does not have what an instrumentation for everybody needs on top: redaction of the URL, unknown
-// methods, the peer's address, errors and their classification, cancellation, panics, the span's end
-// by a body that is read, closed or abandoned elsewhere, hooks, filters, and metrics. It has no
-// number without an SDK, where the least is to do nothing.
+// It omits what a general instrumentation also needs: redaction of the URL, unknown methods, the peer's
+// address, errors and their classification, cancellation, panics, ending the span when the caller reads,
+// closes or abandons the body, hooks, filters, and metrics. It has no value without an SDK, where the
+// minimum is no work.
 func newLimit(c conditions, base http.RoundTripper) exchange {
 	if c.tracers == nil || c.meters != nil || c.extras {
 		return nil

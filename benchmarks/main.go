@@ -1,18 +1,18 @@
-// Command benchmarks prints what a request costs with each of several HTTP client
-// instrumentations, above what it costs with the bare transport, as one Markdown table:
+// Command benchmarks measures the cost of a request with several HTTP client instrumentations, above the
+// cost with the bare transport, and prints one Markdown table:
 //
 //	go run . [-quick] [-rounds n] [-benchtime d] [-row regexp]
 //
-// A cell reads "+2.10 µs ± 20 ns, +12": the time above bare, half the distance between the quartiles
-// of the rounds, and the allocations above bare. Each is the median over the rounds; in every round
-// each contender of a row runs once, see [load.measure]. The ratios are those of this library to
-// otelhttp. Spans are root spans, sampled by all or none, and end in a processor that only counts.
+// A cell such as "+2.10 µs ± 20 ns, +12" has the time above bare, half the interquartile range of the
+// rounds, and the allocations above bare. Time and allocations are medians over the rounds. Each
+// contender of a row runs once per round, see [load.measure]. Ratios compare this library with otelhttp.
+// Spans are root spans, all sampled or none, and go to a processor that only counts them.
 //
 // With -profile, it writes profiles of one contender instead:
 //
 //	go run . -profile /tmp -contender otelhttpclient -row '^sampled$'
 //
-// It is a module of its own, so that what is compared here never reaches those who use the library.
+// This is a separate module, so that the other libraries never become dependencies of the library.
 package main
 
 import (
@@ -34,12 +34,12 @@ func main() {
 
 func run() error {
 	var (
-		rounds    = flag.Int("rounds", 5, "rounds, at least five for a median that means something")
-		benchtime = flag.Duration("benchtime", 500*time.Millisecond, "how long one contender runs in one round")
-		quick     = flag.Bool("quick", false, "cells of 20 ms: shows that everything runs; its times are rough")
-		match     = flag.String("row", "", "only the rows whose names match this regular expression")
-		profile   = flag.String("profile", "", "write CPU and allocation profiles into this directory, and no table")
-		contender = flag.String("contender", nameOurs, "with -profile: of which contender")
+		rounds    = flag.Int("rounds", 5, "number of rounds; a meaningful median needs at least five")
+		benchtime = flag.Duration("benchtime", 500*time.Millisecond, "duration of one contender's run in one round")
+		quick     = flag.Bool("quick", false, "20 ms per cell: checks that everything runs; times are inaccurate")
+		match     = flag.String("row", "", "run only rows whose names match this regular expression")
+		profile   = flag.String("profile", "", "write CPU and allocation profiles to this directory instead of a table")
+		contender = flag.String("contender", nameOurs, "with -profile: the contender to profile")
 	)
 	flag.Parse()
 	if flag.NArg() != 0 {
@@ -83,7 +83,7 @@ func run() error {
 	return writeTable(os.Stdout, results)
 }
 
-// cpuModel is the processor's name where Linux tells it.
+// cpuModel returns the processor's name on Linux, else "unknown CPU".
 func cpuModel() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

@@ -10,34 +10,34 @@ import (
 	"time"
 )
 
-// sample is what one cell cost: one contender of one row in one round, per request.
+// sample is the cost per request of one contender in one row and one round.
 type sample struct {
 	ns     float64
 	allocs float64
 }
 
-// lane is one contender made ready for one row.
+// lane is one contender prepared for one row.
 type lane struct {
 	name     string
 	exchange exchange
-	// settle waits for work that the contender has left to the background, so that it is not
-	// charged to whoever runs next. It is nil where there is none.
+	// settle waits for the contender's background work, which would otherwise slow the next lane. It
+	// is nil if there is none.
 	settle func()
-	// requests is how many a cell of this lane makes, the same in every round.
+	// requests is the number of requests per round.
 	requests int
 }
 
-// load is what the lanes of a row are put under.
+// load is the load on the lanes of a row.
 type load struct {
 	newRequest func() (*http.Request, error)
 	workers    int
 }
 
-// run makes n requests, spread over the load's workers, and returns what one cost.
+// run makes n requests, distributed over the load's workers, and returns the cost of one.
 //
-// Time is the wall clock's, so that with more than one worker it is the inverse of the throughput.
-// Allocations are counted over the whole process: what a contender allocates on other goroutines
-// is its cost too, and what the harness and a server on loopback allocate is in bare as well.
+// Time is wall time, so with several workers it is the inverse of the throughput. Allocations are those
+// of the whole process, including the contender's other goroutines. Those of the harness and of a
+// loopback server are part of bare, too.
 func (l load) run(ln *lane, n int) (sample, error) {
 	errs := make([]error, l.workers)
 	var wg sync.WaitGroup
@@ -63,7 +63,7 @@ func (l load) run(ln *lane, n int) (sample, error) {
 		})
 	}
 
-	// A collection that was due from the cell before would be paid by this one.
+	// Otherwise this run would include a collection caused by the run before.
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -87,8 +87,8 @@ func (l load) run(ln *lane, n int) (sample, error) {
 	}, nil
 }
 
-// calibrate finds the number of requests that take about benchtime. It warms up what is to be warm:
-// connections, caches, the branch predictor.
+// calibrate finds the number of requests that take about benchtime. It also warms up connections, caches
+// and the branch predictor.
 func (l load) calibrate(ln *lane, benchtime time.Duration) error {
 	n := l.workers
 	for {
@@ -106,11 +106,10 @@ func (l load) calibrate(ln *lane, benchtime time.Duration) error {
 	}
 }
 
-// measure runs the lanes against each other and returns, for each, a sample per round.
+// measure runs all lanes and returns, for each, one sample per round.
 //
-// The lanes take turns in every round, and each round begins with another one: a machine that slows
-// down or speeds up in the meantime does so for all of them, and nobody always runs after the one
-// that leaves the most garbage.
+// Lanes alternate within a round, so that a change in the machine's speed affects all of them. Each round
+// starts with a different lane, so that the order does not favor any.
 func (l load) measure(lanes []*lane, rounds int, benchtime time.Duration) (map[string][]sample, error) {
 	for _, ln := range lanes {
 		if err := l.calibrate(ln, benchtime); err != nil {
@@ -131,14 +130,14 @@ func (l load) measure(lanes []*lane, rounds int, benchtime time.Duration) (map[s
 	return samples, nil
 }
 
-// cost is what a contender adds to the bare transport, per request.
+// cost is a contender's cost per request, above the bare transport.
 type cost struct {
 	ns     float64
-	spread float64 // of ns: half the distance between the quartiles of the rounds
+	spread float64 // half the interquartile range of ns over the rounds
 	allocs float64
 }
 
-// above returns the medians of what samples cost more than bare in the same round.
+// above returns the median differences between samples and bare in the same round.
 func above(samples, bare []sample) cost {
 	ns := make([]float64, len(samples))
 	allocs := make([]float64, len(samples))
@@ -153,7 +152,7 @@ func above(samples, bare []sample) cost {
 	}
 }
 
-// quantile returns the q-quantile of values, interpolated between neighbours.
+// quantile returns the q-quantile of values, with linear interpolation.
 func quantile(values []float64, q float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	at := q * float64(len(sorted)-1)

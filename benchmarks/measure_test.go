@@ -16,12 +16,12 @@ func TestQuantile(t *testing.T) {
 		q      float64
 		want   float64
 	}{
-		{"one value is all its quantiles", []float64{7}, 0.75, 7},
-		{"the middle of an odd number, unsorted", []float64{9, 1, 5}, 0.5, 5},
-		{"between the two middles", []float64{4, 2}, 0.5, 3},
-		{"the first", []float64{3, 2, 1}, 0, 1},
-		{"the last", []float64{3, 2, 1}, 1, 3},
-		{"a quartile that is a value", []float64{50, 40, 30, 20, 10}, 0.25, 20},
+		{"single value", []float64{7}, 0.75, 7},
+		{"median of an odd number, unsorted", []float64{9, 1, 5}, 0.5, 5},
+		{"median of an even number", []float64{4, 2}, 0.5, 3},
+		{"minimum", []float64{3, 2, 1}, 0, 1},
+		{"maximum", []float64{3, 2, 1}, 1, 3},
+		{"quartile without interpolation", []float64{50, 40, 30, 20, 10}, 0.25, 20},
 	} {
 		if got := quantile(tt.values, tt.q); got != tt.want {
 			t.Errorf("%s: quantile(%v, %v) = %v, want %v", tt.why, tt.values, tt.q, got, tt.want)
@@ -29,9 +29,8 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// A cost is the median of differences within a round: a machine that is slow in one round must not
-// make a difference between contenders that there is not.
-func TestAboveComparesWithinRounds(t *testing.T) {
+// A cost is the median of differences within a round, so that one slow round does not change it.
+func TestAbove(t *testing.T) {
 	bare := []sample{{ns: 100, allocs: 5}, {ns: 900, allocs: 5}, {ns: 200, allocs: 5}}
 	got := above([]sample{{ns: 110, allocs: 7}, {ns: 910, allocs: 7}, {ns: 210, allocs: 7}}, bare)
 	if want := (cost{ns: 10, spread: 0, allocs: 2}); got != want {
@@ -39,7 +38,7 @@ func TestAboveComparesWithinRounds(t *testing.T) {
 	}
 }
 
-func TestMeasureTakesTurns(t *testing.T) {
+func TestMeasureOrder(t *testing.T) {
 	const rounds = 4
 	var (
 		mu    sync.Mutex
@@ -62,16 +61,16 @@ func TestMeasureTakesTurns(t *testing.T) {
 	}
 	for name, s := range samples {
 		if len(s) != rounds {
-			t.Errorf("%s has %d samples, want one per round: %d", name, len(s), rounds)
+			t.Errorf("%s: %d samples, want one per round: %d", name, len(s), rounds)
 		}
 	}
-	// The first three are calibration; what follows itself shows once.
+	// The first three are calibration. Consecutive runs of one lane are recorded once.
 	if got, want := strings.Join(order, ""), "abc"+"abc"+"bca"+"cab"+"abc"; got != want {
-		t.Errorf("order is %s, want %s", got, want)
+		t.Errorf("order = %s, want %s", got, want)
 	}
 }
 
-func TestRunSharesRequests(t *testing.T) {
+func TestRunRequestCount(t *testing.T) {
 	var (
 		mu    sync.Mutex
 		count int
@@ -91,11 +90,11 @@ func TestRunSharesRequests(t *testing.T) {
 	}
 }
 
-func TestRunTellsErrors(t *testing.T) {
+func TestRunError(t *testing.T) {
 	failure := errors.New("no route")
 	ln := &lane{name: "failing", exchange: func(*http.Request, []byte) error { return failure }}
 	l := load{newRequest: func() (*http.Request, error) { return nil, nil }, workers: 2}
 	if _, err := l.run(ln, 2); !errors.Is(err, failure) || !strings.Contains(err.Error(), "failing") {
-		t.Errorf("error is %v, want %v with the contender's name", err, failure)
+		t.Errorf("error = %v, want %v with the contender's name", err, failure)
 	}
 }

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// writeProfiles runs one contender alone in each of the rows and writes, for each, a CPU profile and
-// a profile of every single allocation. Their numbers are not those of the table: profiling costs.
+// writeProfiles runs one contender in one row and writes a CPU profile and a profile of every
+// allocation. Profiling is slow, so the numbers differ from the table's.
 func writeProfiles(dir, contender string, rows []row, benchtime time.Duration) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	// Allocations are recorded in the second part of each row only.
+	// Allocations are recorded only after the CPU profile.
 	runtime.MemProfileRate = 0
 	if len(rows) != 1 {
-		// The runtime's profile of allocations is never reset.
-		return fmt.Errorf("profiles are of one row at a time, -row matches %d", len(rows))
+		// The runtime cannot reset its allocation profile.
+		return fmt.Errorf("-profile needs exactly one row, -row matches %d", len(rows))
 	}
 	r := rows[0]
 	t, stop, err := r.start()
@@ -31,7 +31,7 @@ func writeProfiles(dir, contender string, rows []row, benchtime time.Duration) e
 	defer stop()
 	lanes := r.lanes(t, func(name string) bool { return name == contender })
 	if len(lanes) == 0 {
-		return fmt.Errorf("no contender %q in the row %q", contender, r.name)
+		return fmt.Errorf("no contender %q in row %q", contender, r.name)
 	}
 	ln, load := lanes[0], r.load(t)
 	if err := load.calibrate(ln, 10*benchtime); err != nil {
@@ -54,7 +54,7 @@ func writeProfiles(dir, contender string, rows []row, benchtime time.Duration) e
 	}
 	fmt.Printf("%s: %d requests, %s, %.1f allocations each\n", cpu.Name(), ln.requests, formatTime(s.ns), s.allocs)
 
-	// A round number, so that the profile's counts read as per request.
+	// A round number, so that the profile's counts are easy to read per request.
 	const requests = 10_000
 	runtime.MemProfileRate = 1
 	if _, err := load.run(ln, requests); err != nil {
@@ -66,7 +66,7 @@ func writeProfiles(dir, contender string, rows []row, benchtime time.Duration) e
 		return err
 	}
 	defer allocs.Close()
-	// What the last two cycles of the collector have not seen is not in the profile yet.
+	// The profile omits allocations of the last two GC cycles.
 	runtime.GC()
 	runtime.GC()
 	if err := pprof.Lookup("allocs").WriteTo(allocs, 0); err != nil {

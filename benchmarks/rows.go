@@ -12,7 +12,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
-// sdk is how much of the OpenTelemetry SDK a row has.
+// sdk is a row's configuration of the OpenTelemetry SDK.
 type sdk int
 
 const (
@@ -22,26 +22,26 @@ const (
 	sampledMetrics
 )
 
-// goal is what this library is to reach in a row; zero values are no goal.
+// goal is this library's target in a row; a zero field is no target.
 type goal struct {
-	time   float64 // its cost in time, as a part of otelhttp's
-	allocs float64 // its allocations above bare
-	limit  float64 // its cost in time, as a multiple of the limit's
+	time   float64 // time, as a fraction of otelhttp's
+	allocs float64 // allocations above bare
+	limit  float64 // time, as a multiple of the limit's
 }
 
-// row is one line of the table.
+// row is one row of the table.
 type row struct {
 	name   string
 	sdk    sdk
 	extras bool
 	open   func() (*target, error)
-	// workers is how many goroutines send requests at the same time, per processor; 0 is one in all.
+	// workers is the number of concurrent senders per processor; 0 means one sender in total.
 	workers int
 	goal    goal
 }
 
-// rows are in the order of the table. No row changes anything global but the Datadog tracer, which
-// the row without an SDK runs without too.
+// rows is in the order of the table. The only global state that a row changes is the Datadog tracer, and
+// the row without an SDK does not start it.
 var rows = []row{
 	{name: "no SDK", sdk: noSDK, open: stubTarget, goal: goal{time: 0.08, allocs: 2}},
 	{name: "unsampled", sdk: unsampled, open: stubTarget, goal: goal{time: 0.33, allocs: 9}},
@@ -57,7 +57,7 @@ var rows = []row{
 	{name: "loopback PUT of a 64 MiB file", sdk: sampled, open: loopbackUpload},
 }
 
-// spanCounter is a span processor that only counts: what an exporter costs is nobody's here.
+// spanCounter is a span processor that only counts, so that no export is measured.
 type spanCounter struct{ ended atomic.Int64 }
 
 func (*spanCounter) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
@@ -65,7 +65,7 @@ func (c *spanCounter) OnEnd(sdktrace.ReadOnlySpan)                   { c.ended.A
 func (*spanCounter) Shutdown(context.Context) error                  { return nil }
 func (*spanCounter) ForceFlush(context.Context) error                { return nil }
 
-// conditions makes what the row runs under, and the counter that sees its spans.
+// conditions returns the row's conditions and the counter of its spans.
 func (r row) conditions() (conditions, *spanCounter) {
 	c := conditions{extras: r.extras}
 	counter := new(spanCounter)
@@ -84,12 +84,12 @@ func (r row) conditions() (conditions, *spanCounter) {
 	return c, counter
 }
 
-// load is what the row puts the lanes under.
+// load returns the row's load.
 func (r row) load(t *target) load {
 	return load{newRequest: t.newRequest, workers: max(1, r.workers*runtime.GOMAXPROCS(0))}
 }
 
-// lanes makes the contenders ready that keep lets through.
+// lanes prepares the contenders for which keep returns true.
 func (r row) lanes(t *target, keep func(name string) bool) []*lane {
 	var lanes []*lane
 	for _, c := range contenders {
@@ -104,7 +104,7 @@ func (r row) lanes(t *target, keep func(name string) bool) []*lane {
 	return lanes
 }
 
-// start makes ready what the row needs: its target, and the Datadog tracer.
+// start starts the row's target and the Datadog tracer.
 func (r row) start() (t *target, stop func(), err error) {
 	stopDatadog := func() {}
 	if r.sdk != noSDK {
@@ -123,7 +123,7 @@ func (r row) start() (t *target, stop func(), err error) {
 	}, nil
 }
 
-// result is what was measured for a row.
+// result is the measured result of a row.
 type result struct {
 	row    row
 	bare   sample
@@ -148,7 +148,7 @@ func (r row) measure(rounds int, benchtime time.Duration) (result, error) {
 
 func newResult(r row, upload int64, samples map[string][]sample) result {
 	bare := samples[nameBare]
-	// Above nothing: the medians of bare itself.
+	// Above zero: the medians of bare itself.
 	itself := above(bare, make([]sample, len(bare)))
 	res := result{
 		row:    r,

@@ -8,10 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// columns are the contenders that the table has a column for, beside bare.
+// columns are the contenders with a column in the table, besides bare.
 var columns = []string{nameOurs, nameOTel, nameDatadog, nameLimit}
 
-// writeTable writes the results as one Markdown table, padded so that it can be read as it is.
+// writeTable writes the results as one Markdown table, padded to be readable as plain text.
 func writeTable(w io.Writer, results []result) error {
 	header := append([]string{"per request", nameBare}, columns...)
 	header = append(header, "time ÷ otelhttp", "allocs ÷ otelhttp", "goal", "met")
@@ -29,28 +29,28 @@ func writeTable(w io.Writer, results []result) error {
 	return err
 }
 
-// notes tell what a reader of the table has to know to read it right.
+// notes explain how to read the table.
 const notes = `
-- bare: its own time and allocations. The others: what they add to it, as time ± half the distance
-  between the quartiles of the rounds, and allocations. All are medians over the rounds, in each of
-  which everyone runs once, in turn.
-- The ratios are otelhttpclient's cost divided by otelhttp's; there is none where otelhttp's
-  is "below bare", or not clearly different from bare's ("in the noise").
+- bare: the time and allocations of a request. The others: the cost above bare, as time ± half the
+  interquartile range, and allocations. All values are medians over the rounds. In each round every
+  contender runs once, in turn.
+- Ratios are otelhttpclient's cost divided by otelhttp's. There is no ratio if otelhttp's cost is
+  "below bare", or not clearly different from bare's ("in the noise").
 - limit: Tracer.Start with the attributes that samplers need, Inject into copied headers,
   SetAttributes and End, written by hand. Nothing is redacted, classified, wrapped or guarded.
-- All spans are root spans and end in a processor that only counts. Every request and response is
-  fresh, with three request headers and a body that is read to its end. The servers are in the same
-  process: what the headers that were injected cost them is counted too.
-- dd-trace-go has its own tracer, which computes statistics and encodes spans in the background; it
-  sends nowhere. It has no metrics.
-- hooks, URL filter, headers: otelhttp has none of them. It gets a RoundTripper of one's own below it
-  that records the same; dd-trace-go gets hooks, and keeps its URLs.
-- The file: the bare transport and otelhttpclient have the kernel send it (sendfile), otelhttp copies
-  it through the process. Whether that is faster on loopback, where the receiver copies anyway, is
-  up to the kernel; the throughput tells.
+- All spans are root spans and go to a processor that only counts them. Every request and response is
+  new, with three request headers and a body that is read to its end. The servers run in the same
+  process, so their cost for the injected headers is included.
+- dd-trace-go has its own tracer, which computes statistics and encodes spans in the background. It
+  sends nothing and has no metrics.
+- hooks, URL filter, headers: otelhttp has none of these; a custom RoundTripper below it records the
+  same. dd-trace-go uses hooks; its URLs are not filtered.
+- file: with the bare transport and otelhttpclient the kernel sends the file (sendfile); otelhttp copies
+  it through the process. Which is faster on loopback, where the receiver copies anyway, depends on the
+  kernel; see the throughput.
 `
 
-// line is the table's line for a result.
+// line returns the table's line for a result.
 func (r result) line() []string {
 	line := []string{r.row.name, r.bareCell()}
 	for _, name := range columns {
@@ -76,7 +76,7 @@ func (r result) line() []string {
 	}
 	if g := r.row.goal.allocs; g != 0 {
 		goals = append(goals, fmt.Sprintf("≤ %.0f allocs", g))
-		// Half an allocation is what the runtime's own goroutines may add to a mean.
+		// The runtime's goroutines may add up to half an allocation to the mean.
 		ok = ok && ours.allocs < g+0.5
 	}
 	if len(goals) != 0 {
@@ -85,9 +85,9 @@ func (r result) line() []string {
 	return append(line, timeRatio, allocRatio, orDash(strings.Join(goals, ", ")), met)
 }
 
-// limitLine is the line that holds a result against the limit.
+// limitLine returns the line that compares a result with the limit.
 func (r result) limitLine() []string {
-	line := []string{r.row.name + ", against the limit", ""}
+	line := []string{r.row.name + ", versus limit", ""}
 	for range columns {
 		line = append(line, "")
 	}
@@ -100,7 +100,7 @@ func (r result) limitLine() []string {
 	)
 }
 
-// timeRatioOf divides two costs. It knows no answer where the divisor is not above its own noise.
+// timeRatioOf divides two costs. The ratio is unknown if the divisor is not above its own noise.
 func timeRatioOf(a, b cost) (ratio float64, known bool) {
 	if b.ns <= 0 || b.ns <= 2*b.spread {
 		return 0, false
@@ -128,7 +128,7 @@ func (r result) cell(name string) string {
 	return cell
 }
 
-// noNegativeZero keeps what rounds to zero from being written as -0.
+// noNegativeZero returns 0 for values that would be printed as -0.
 func noNegativeZero(v float64) float64 {
 	if v > -0.5 && v < 0.5 {
 		return 0
@@ -147,7 +147,7 @@ func signed(ns float64) string {
 	return "+" + formatTime(ns)
 }
 
-// formatTime writes nanoseconds with three digits that mean something.
+// formatTime formats nanoseconds with about three significant digits.
 func formatTime(ns float64) string {
 	switch d := time.Duration(ns); {
 	case d < time.Microsecond:
@@ -175,7 +175,7 @@ func orDash(s string) string {
 	return s
 }
 
-// writeMarkdown writes lines, the first of which is the header, with every column as wide as its
+// writeMarkdown writes lines as a table. The first line is the header. Each column is as wide as its
 // widest cell.
 func writeMarkdown(w io.Writer, lines [][]string) error {
 	widths := make([]int, len(lines[0]))

@@ -44,20 +44,20 @@ func TestWriteTable(t *testing.T) {
 		},
 	}
 	const want = `
-| per request                | bare                    | otelhttpclient                   | otelhttp                          | dd-trace-go            | limit                 | time ÷ otelhttp | allocs ÷ otelhttp | goal                     | met    |
-|----------------------------|-------------------------|----------------------------------|-----------------------------------|------------------------|-----------------------|-----------------|-------------------|--------------------------|--------|
-| reached                    | 612 ns, 7               | +3.00 µs ± 20 ns, +13            | +7.50 µs ± 100 ns, +25            | +12.4 µs ± 300 ns, +40 | +2.00 µs ± 10 ns, +10 | 0.40            | 0.52              | time ≤ 0.50, ≤ 13 allocs | yes    |
-| reached, against the limit |                         |                                  |                                   |                        |                       | 1.50 × limit    | 1.31 × limit      | time ≤ 1.35 × limit      | **no** |
-| time missed                | 612 ns, 7               | +1.00 µs ± 20 ns, +2             | +5.00 µs ± 100 ns, +18            | –                      | –                     | 0.20            | 0.11              | time ≤ 0.08, ≤ 2 allocs  | **no** |
-| allocs missed              | 612 ns, 7               | +100 ns ± 20 ns, +3              | +5.00 µs ± 100 ns, +18            | –                      | –                     | 0.02            | 0.17              | ≤ 2 allocs               | **no** |
-| file                       | 40.00 ms, 100, 1.7 GB/s | -2.00 ms ± 3.00 ms, +0, 1.8 GB/s | +1.00 ms ± 2.00 ms, +30, 1.6 GB/s | –                      | –                     | in the noise    | 0.00              | –                        | –      |
+| per request           | bare                    | otelhttpclient                   | otelhttp                          | dd-trace-go            | limit                 | time ÷ otelhttp | allocs ÷ otelhttp | goal                     | met    |
+|-----------------------|-------------------------|----------------------------------|-----------------------------------|------------------------|-----------------------|-----------------|-------------------|--------------------------|--------|
+| reached               | 612 ns, 7               | +3.00 µs ± 20 ns, +13            | +7.50 µs ± 100 ns, +25            | +12.4 µs ± 300 ns, +40 | +2.00 µs ± 10 ns, +10 | 0.40            | 0.52              | time ≤ 0.50, ≤ 13 allocs | yes    |
+| reached, versus limit |                         |                                  |                                   |                        |                       | 1.50 × limit    | 1.31 × limit      | time ≤ 1.35 × limit      | **no** |
+| time missed           | 612 ns, 7               | +1.00 µs ± 20 ns, +2             | +5.00 µs ± 100 ns, +18            | –                      | –                     | 0.20            | 0.11              | time ≤ 0.08, ≤ 2 allocs  | **no** |
+| allocs missed         | 612 ns, 7               | +100 ns ± 20 ns, +3              | +5.00 µs ± 100 ns, +18            | –                      | –                     | 0.02            | 0.17              | ≤ 2 allocs               | **no** |
+| file                  | 40.00 ms, 100, 1.7 GB/s | -2.00 ms ± 3.00 ms, +0, 1.8 GB/s | +1.00 ms ± 2.00 ms, +30, 1.6 GB/s | –                      | –                     | in the noise    | 0.00              | –                        | –      |
 `
 	var b strings.Builder
 	if err := writeTable(&b, results); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := b.String(), strings.TrimPrefix(want, "\n")+notes; got != want {
-		t.Errorf("table is\n%s\nwant\n%s", got, want)
+		t.Errorf("table:\n%s\nwant:\n%s", got, want)
 	}
 }
 

@@ -10,11 +10,11 @@ import (
 	"os"
 )
 
-// target is where a row's requests go.
+// target is the destination of a row's requests.
 type target struct {
 	base       http.RoundTripper
 	newRequest func() (*http.Request, error)
-	// upload is how many bytes a request sends, where throughput is of interest.
+	// upload is the number of bytes that a request sends; 0 means the table shows no throughput.
 	upload int64
 	close  func()
 }
@@ -22,12 +22,12 @@ type target struct {
 const (
 	stubURL  = "https://inventory.example.com/items/42?limit=10"
 	itemPath = "/items/42?limit=10"
-	// answer is what every server sends, and the stub too.
+	// answer is the response body of every server and of the stub.
 	answer = `{"id":42,"name":"bolt, hexagonal, M8","stock":1280}`
 )
 
-// newRequest makes a request as an application does: a fresh one for each call. It costs the same
-// in front of every contender.
+// newRequest returns a new request for each call, as in an application. Its cost is the same for every
+// contender.
 func newRequest(method, url string, body io.Reader) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
 	if err != nil {
@@ -43,7 +43,7 @@ func get(url string) func() (*http.Request, error) {
 	return func() (*http.Request, error) { return newRequest(http.MethodGet, url, nil) }
 }
 
-// stub answers without a network. Everything in its answers is fresh, as from net/http.
+// stub answers without a network. Each response is newly allocated, as in net/http.
 type stub struct {
 	// withoutBody makes the body http.NoBody.
 	withoutBody bool
@@ -68,8 +68,8 @@ func (s stub) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// stubBody gives its last bytes together with io.EOF, as net/http does where it knows the length,
-// and has no other methods, such as WriteTo, that would be a way around a wrapper.
+// stubBody returns its last bytes together with io.EOF, as net/http does for a known length. It has no
+// methods that could bypass a wrapper, such as WriteTo.
 type stubBody struct{ rest string }
 
 func (b *stubBody) Read(p []byte) (int, error) {
@@ -91,11 +91,11 @@ func stubTargetWithoutBody() (*target, error) {
 	return &target{base: stub{withoutBody: true}, newRequest: get(stubURL), close: func() {}}, nil
 }
 
-// handler reads the request body and answers. It stands for a server that costs little, so that
-// what the client costs is a visible part of the whole.
+// handler reads the request body and answers. It is cheap, so that the client's cost is a visible part
+// of the total.
 func handler(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody {
-		// A buffer of its own keeps a large upload from being bound by the server.
+		// A large buffer, so that the server does not limit large uploads.
 		buf := make([]byte, min(max(r.ContentLength, 512), 256<<10))
 		for {
 			if _, err := r.Body.Read(buf); err != nil {
@@ -107,8 +107,8 @@ func handler(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, answer)
 }
 
-// loopback starts a server on loopback. The target's base is one http.Transport for all contenders:
-// they share its connections, which is one thing less in which they could differ by chance.
+// loopback starts a server on loopback. All contenders share one http.Transport and its connections, to
+// avoid random differences between connections.
 func loopback(http2 bool) (t *target, url string) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(handler))
 	if http2 {
@@ -142,11 +142,11 @@ func loopbackPost() (*target, error) {
 	return t, nil
 }
 
-// uploadSize is that of the file in the row of that name.
+// uploadSize is the size of the uploaded file in bytes.
 const uploadSize = 64 << 20
 
-// loopbackUpload sends a file, opened for each request as net/http closes it. Where nothing has
-// wrapped it, net/http hands it to the kernel, which sends it without a copy through the process.
+// loopbackUpload sends a file. It opens the file for each request because net/http closes it. net/http
+// uses sendfile if the body is not wrapped.
 func loopbackUpload() (*target, error) {
 	file, err := os.CreateTemp("", "upload")
 	if err != nil {
