@@ -18,30 +18,28 @@ import (
 	"go.opentelemetry.io/collector/service/telemetry/otelconftelemetry"
 )
 
-// patience bounds every wait for something that ought to happen at once. It is far above what any of
-// them takes, so that a busy machine does not fail a test, and far below go test's own timeout, so
-// that a failure says what it waited for.
+// patience bounds each wait. It is long enough for a busy machine, and shorter than go test's timeout so
+// that a failure shows which wait failed.
 const patience = 20 * time.Second
 
-// collector is an OpenTelemetry Collector that can be stopped and started again on the same port:
-// OTLP over gRPC in, OTLP over HTTP out to a sink.
+// collector is an OpenTelemetry Collector that can be stopped and restarted on the same port. It receives
+// OTLP over gRPC and exports OTLP over HTTP to a sink.
 type collector struct {
-	// endpoint is where the Collector listens for OTLP over gRPC, as host:port.
+	// endpoint is the Collector's OTLP over gRPC address, as host:port.
 	endpoint string
 	sinkURL  string
 
 	mu      sync.Mutex
 	running *otelcol.Collector
-	// done carries what Run returned.
+	// done receives the result of Run.
 	done chan error
 }
 
-// startCollector starts a Collector in front of s; the test's end stops it.
+// startCollector starts a Collector that exports to s. It stops at the end of the test.
 func startCollector(t testing.TB, s *sink) *collector {
 	t.Helper()
 	c := &collector{sinkURL: s.URL}
-	// The port is free when it is looked up and may be gone when the Collector wants it; what else
-	// runs on the machine must not fail the test, so another one is tried.
+	// Another process may take the free port before the Collector listens, so try several.
 	var err error
 	for range 5 {
 		c.endpoint = freePort(t)
@@ -50,22 +48,22 @@ func startCollector(t testing.TB, s *sink) *collector {
 		}
 	}
 	if err != nil {
-		t.Fatalf("the Collector did not start: %v", err)
+		t.Fatalf("Collector did not start: %v", err)
 	}
 	t.Cleanup(func() { c.stop(t) })
 	return c
 }
 
-// start starts a stopped Collector, on the port it had.
+// start restarts a stopped Collector on the same port.
 func (c *collector) start(t testing.TB) {
 	t.Helper()
 	if err := c.run(); err != nil {
-		t.Fatalf("the Collector did not start again on %s: %v", c.endpoint, err)
+		t.Fatalf("Collector did not restart on %s: %v", c.endpoint, err)
 	}
 }
 
-// stop stops the Collector and returns when it has handed everything it accepted to the sink: after
-// it, what has not come is not coming. It does nothing when the Collector does not run.
+// stop stops the Collector. When it returns, everything that the Collector accepted is at the sink. It
+// does nothing if the Collector is not running.
 func (c *collector) stop(t testing.TB) {
 	t.Helper()
 	c.mu.Lock()
@@ -78,10 +76,10 @@ func (c *collector) stop(t testing.TB) {
 	select {
 	case err := <-c.done:
 		if err != nil {
-			t.Errorf("the Collector stopped with %v, want no error", err)
+			t.Errorf("Collector stopped with %v, want no error", err)
 		}
 	case <-time.After(patience):
-		t.Errorf("the Collector did not stop within %v", patience)
+		t.Errorf("Collector did not stop within %v", patience)
 	}
 }
 
@@ -101,7 +99,7 @@ func (c *collector) run() error {
 				},
 			},
 		},
-		// The process is the test's, and so are its signals and its gRPC logger.
+		// Signals and the gRPC logger belong to the test process.
 		DisableGracefulShutdown: true,
 		SkipSettingGRPCLogger:   true,
 	})
@@ -112,16 +110,16 @@ func (c *collector) run() error {
 	go func() { done <- col.Run(context.Background()) }()
 
 	deadline := time.After(patience)
-	// The Collector tells its state only to those who ask.
+	// The Collector has no notification of its state.
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for col.GetState() != otelcol.StateRunning {
 		select {
 		case err := <-done:
-			return fmt.Errorf("it ended while it was starting: %w", err)
+			return fmt.Errorf("stopped during start-up: %w", err)
 		case <-deadline:
 			col.Shutdown()
-			return fmt.Errorf("it was not running after %v: state %v", patience, col.GetState())
+			return fmt.Errorf("not running after %v: state %v", patience, col.GetState())
 		case <-tick.C:
 		}
 	}
@@ -129,7 +127,7 @@ func (c *collector) run() error {
 	return nil
 }
 
-// config keeps the exporter's defaults (queue, retry, gzip), because they are what people run.
+// config keeps the exporter's defaults (queue, retry, gzip), as most deployments do.
 func (c *collector) config() map[string]any {
 	return map[string]any{
 		"receivers": map[string]any{"otlp": map[string]any{
@@ -165,7 +163,7 @@ func collectorFactories() (otelcol.Factories, error) {
 	}, nil
 }
 
-// memoryConfig is a configuration that needs no file.
+// memoryConfig is a configuration in memory.
 type memoryConfig map[string]any
 
 func (memoryConfig) Scheme() string { return "memory" }
@@ -176,12 +174,12 @@ func (m memoryConfig) Retrieve(context.Context, string, confmap.WatcherFunc) (*c
 
 func (memoryConfig) Shutdown(context.Context) error { return nil }
 
-// freePort returns a loopback address on which nothing listens.
+// freePort returns an unused loopback address.
 func freePort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatalf("no loopback port to be had: %v", err)
+		t.Fatalf("no free loopback port: %v", err)
 	}
 	defer l.Close()
 	return l.Addr().String()

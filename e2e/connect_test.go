@@ -20,8 +20,8 @@ const (
 	failProcedure = "/e2e.v1.Chat/Fail"
 )
 
-// talk answers each message when it comes, so that a client that waits for one answer before it
-// sends the next message gets nowhere unless both directions flow at once.
+// talk answers each message at once. A client that waits for each answer before it sends the next message
+// completes only if the stream is full-duplex.
 func talk(_ context.Context, stream *connect.BidiStream[wrapperspb.StringValue, wrapperspb.StringValue]) error {
 	stream.ResponseTrailer().Set("Chat-Verdict", "polite")
 	for {
@@ -42,8 +42,8 @@ func fail(context.Context, *connect.Request[emptypb.Empty]) (*connect.Response[e
 	return nil, connect.NewError(connect.CodeNotFound, errors.New("no such chat"))
 }
 
-// chatServer serves both procedures over HTTP/2, with TLS or without, and returns a transport that
-// reaches it.
+// chatServer serves both procedures over HTTP/2, with or without TLS. It returns the server's URL and a
+// transport for it.
 func chatServer(t *testing.T, tls bool) (string, *http.Transport) {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -74,13 +74,12 @@ var chatWire = []struct {
 }{
 	{"Connect over TLS", true, nil, "the protocol's own framing"},
 	{"Connect over h2c", false, nil, "HTTP/2 without TLS, as inside a cluster"},
-	{"gRPC over TLS", true, []connect.ClientOption{connect.WithGRPC()}, "the outcome is in HTTP trailers"},
+	{"gRPC over TLS", true, []connect.ClientOption{connect.WithGRPC()}, "the status is in HTTP trailers"},
 	{"gRPC over h2c", false, []connect.ClientOption{connect.WithGRPC()}, "the same without TLS"},
-	{"gRPC-Web over TLS", true, []connect.ClientOption{connect.WithGRPCWeb()}, "the outcome is in the body"},
+	{"gRPC-Web over TLS", true, []connect.ClientOption{connect.WithGRPCWeb()}, "the status is in the body"},
 }
 
-// TestConnectBidiStream: a stream goes both ways at once, its trailers arrive, and one span covers it
-// from the first message to the end.
+// TestConnectBidiStream: a stream is full-duplex, its trailers arrive, and one span covers all of it.
 func TestConnectBidiStream(t *testing.T) {
 	for _, tt := range chatWire {
 		t.Run(tt.name, func(t *testing.T) {
@@ -102,7 +101,7 @@ func TestConnectBidiStream(t *testing.T) {
 				if err != nil || got.GetValue() != "re: "+msg {
 					t.Fatalf("answer %q, %v; want %q (%s)", got.GetValue(), err, "re: "+msg, tt.why)
 				}
-				rec.checkOpen(t, "in the middle of the stream", 2) // the parent and the CLIENT span
+				rec.checkOpen(t, "during the stream", 2) // the parent and the CLIENT span
 			}
 			if err := stream.CloseRequest(); err != nil {
 				t.Errorf("close request: %v, want no error", err)
@@ -131,8 +130,8 @@ func TestConnectBidiStream(t *testing.T) {
 	}
 }
 
-// TestConnectError: what the procedure's error is on the wire differs by protocol, and the span tells
-// of HTTP.
+// TestConnectError: the span records the HTTP status. How a procedure's error maps to HTTP depends on the
+// protocol.
 func TestConnectError(t *testing.T) {
 	for _, tt := range chatWire {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,7 +147,7 @@ func TestConnectError(t *testing.T) {
 				t.Errorf("error %v with code %v, want %v (%s)", err, got, connect.CodeNotFound, tt.why)
 			}
 			s := rec.wait(t, 1)[0]
-			// Connect answers 404, gRPC answers 200 and has the code in trailers.
+			// Connect answers 404; gRPC answers 200 with the code in trailers.
 			want, wantType := codes.Error, any("404")
 			if tt.opts != nil {
 				want, wantType = codes.Unset, nil
@@ -161,7 +160,7 @@ func TestConnectError(t *testing.T) {
 	}
 }
 
-// TestConnectCanceled: a stream that its caller gives up ends its span, and is no error.
+// TestConnectCanceled: canceling a stream ends its span without an error.
 func TestConnectCanceled(t *testing.T) {
 	t.Parallel()
 	u, base := chatServer(t, true)
@@ -185,7 +184,7 @@ func TestConnectCanceled(t *testing.T) {
 
 	s := rec.wait(t, 1)[0]
 	if s.Status().Code != codes.Unset || attributeOf(s, semconv.ErrorTypeKey) != nil {
-		t.Errorf("status %v, error.type %v; want neither: the caller cancelled on purpose",
+		t.Errorf("status %v, error.type %v; want neither: the caller canceled the stream",
 			s.Status().Code, attributeOf(s, semconv.ErrorTypeKey))
 	}
 }

@@ -1,7 +1,7 @@
-// Package e2e tests otelhttpclient together with what it meets in production: the OpenTelemetry
-// Collector, services on the other side of the wire, and the HTTP libraries that applications put
-// above, below and around a transport. It holds tests only, and is a module of its own so that none
-// of what they need becomes a dependency of the library.
+// Package e2e tests otelhttpclient with the OpenTelemetry Collector, with services that continue the
+// trace, and with the HTTP libraries that applications use above, below and around a Transport. It
+// contains only tests. It is a separate module, so that its dependencies never become dependencies of the
+// library.
 //
-// Everything runs inside the test process and on the loopback interface; nothing has to be installed.
+// Everything runs locally, on the loopback interface. The tests need no installation.
 package e2e

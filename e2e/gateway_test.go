@@ -20,13 +20,12 @@ import (
 
 const scopeName = "github.com/otelhttpclient/otelhttpclient"
 
-// topology is a gateway that answers /checkout by asking two services: orders, which itself asks
-// stock, and then stock directly, which has nothing.
+// topology is a gateway with two services. For /checkout the gateway calls orders, which calls stock, and
+// then calls stock directly, which answers 404.
 type topology struct {
-	gateway, orders, stock *service
-	// The addresses of the three.
+	gateway, orders, stock          *service
 	gatewayURL, ordersURL, stockURL string
-	// seen has the headers and baggage of each request that orders and stock got, by path.
+	// seen and baggage have the headers and baggage received by orders and stock, by path.
 	mu      sync.Mutex
 	seen    map[string]http.Header
 	baggage map[string]string
@@ -78,7 +77,7 @@ func (top *topology) saw(r *http.Request) {
 	top.baggage[r.URL.Path] = baggage.FromContext(r.Context()).Member("tenant").Value()
 }
 
-// withBaggage returns a context with baggage of one member.
+// withBaggage returns a context with one baggage member.
 func withBaggage(ctx context.Context, key, value string) (context.Context, error) {
 	member, err := baggage.NewMember(key, value)
 	if err != nil {
@@ -91,7 +90,7 @@ func withBaggage(ctx context.Context, key, value string) (context.Context, error
 	return baggage.ContextWithBaggage(ctx, bag), nil
 }
 
-// fetch reads a whole response: its span has ended when fetch returns.
+// fetch reads the whole response, so the span has ended when fetch returns.
 func fetch(ctx context.Context, c *http.Client, u string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
@@ -110,20 +109,20 @@ func TestTraceAcrossServices(t *testing.T) {
 	tests := []struct {
 		name string
 		p    propagation.TextMapPropagator
-		// header is the one of the propagator's that has the trace ID in it.
+		// header is the propagator's header with the trace ID.
 		header string
-		// wantBaggage is what the services find of the member that the first client set.
+		// wantBaggage is the value of the first client's baggage member at the services.
 		wantBaggage string
 		why         string
 	}{
 		{"W3C with baggage", w3c, "Traceparent", "acme",
-			"what the SDKs install; baggage goes through every hop"},
-		{"W3C alone", propagation.TraceContext{}, "Traceparent", "",
-			"no propagator for baggage: none is sent"},
-		{"B3 in one header", b3.New(b3.WithInjectEncoding(b3.B3SingleHeader)), "B3", "",
-			"Zipkin's compact form"},
-		{"B3 in many headers", b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)), "X-B3-Traceid", "",
-			"Zipkin's first form, that meshes speak"},
+			"the usual set-up; baggage passes every hop"},
+		{"W3C only", propagation.TraceContext{}, "Traceparent", "",
+			"without a baggage propagator, no baggage is sent"},
+		{"B3 single header", b3.New(b3.WithInjectEncoding(b3.B3SingleHeader)), "B3", "",
+			"Zipkin's compact format"},
+		{"B3 multiple headers", b3.New(b3.WithInjectEncoding(b3.B3MultipleHeader)), "X-B3-Traceid", "",
+			"Zipkin's original format, used by service meshes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,7 +130,7 @@ func TestTraceAcrossServices(t *testing.T) {
 			s := newSink(t)
 			c := startCollector(t, s)
 			top := newTopology(t, c, tt.p)
-			// The caller is a client alone: its CLIENT span is the root of the trace.
+			// The caller is only a client: its CLIENT span is the root of the trace.
 			caller := newService(t, c, "caller", tt.p)
 
 			ctx, err := withBaggage(t.Context(), "tenant", "acme")
@@ -143,7 +142,7 @@ func TestTraceAcrossServices(t *testing.T) {
 				t.Fatalf("checkout: %v, %v; want 200", resp, err)
 			}
 
-			// Without a flush: batches go out on their own.
+			// No flush: batches are exported after their timeout.
 			s.wait(t, "8 spans", func(spans []span) bool { return len(spans) >= 8 })
 			c.stop(t)
 			tr := traceOf(t, s.all())
@@ -171,7 +170,7 @@ caller/Client GET
 	}
 }
 
-// checkClientSpans checks what the Collector handed on of each CLIENT span beside its place.
+// checkClientSpans checks the fields of each CLIENT span, except its place in the tree.
 func checkClientSpans(t *testing.T, spans []span, top *topology) {
 	t.Helper()
 	want := map[string]struct {
@@ -184,7 +183,7 @@ func checkClientSpans(t *testing.T, spans []span, top *topology) {
 		top.ordersURL + "/order":     {service: "gateway", code: 201},
 		top.stockURL + "/none": {service: "gateway", code: 404, status: ptrace.StatusCodeError,
 			more: map[string]any{string(semconv.ErrorTypeKey): "404"}},
-		// The query as it was written, but for the signature's value.
+		// The query is unchanged except for the signature's value.
 		top.stockURL + "/item?sku=a%20b&sig=REDACTED": {service: "orders", code: 200},
 	}
 	clients := pick(spans, func(s span) bool { return s.Kind == ptrace.SpanKindClient })
@@ -192,7 +191,7 @@ func checkClientSpans(t *testing.T, spans []span, top *topology) {
 		full, _ := s.Attributes[string(semconv.URLFullKey)].(string)
 		w, ok := want[full]
 		if !ok {
-			t.Errorf("%s span has url.full = %q, want one of the four that were asked for, once each", s.Resource["service.name"], full)
+			t.Errorf("%s span: url.full = %q, want each of the four requested URLs once", s.Resource["service.name"], full)
 			continue
 		}
 		delete(want, full)
@@ -219,13 +218,13 @@ func checkClientSpans(t *testing.T, spans []span, top *topology) {
 		checkAttributes(t, full, s.Attributes, attrs)
 
 		if s.Status != w.status || s.StatusMessage != "" {
-			t.Errorf("%s: status = %v %q, want %v without a message", full, s.Status, s.StatusMessage, w.status)
+			t.Errorf("%s: status = %v %q, want %v without a description", full, s.Status, s.StatusMessage, w.status)
 		}
 		if s.Events != 0 {
 			t.Errorf("%s: %d events, want none", full, s.Events)
 		}
 		if !s.End.After(s.Start) {
-			t.Errorf("%s: from %v to %v, want a duration above zero", full, s.Start, s.End)
+			t.Errorf("%s: from %v to %v, want a positive duration", full, s.Start, s.End)
 		}
 		if s.ScopeName != scopeName || s.ScopeVersion == "" || s.ScopeSchema != semconv.SchemaURL {
 			t.Errorf("%s: scope = %q, version %q, schema %q; want %q, any version, %q",
@@ -240,7 +239,7 @@ func checkClientSpans(t *testing.T, spans []span, top *topology) {
 	}
 }
 
-// checkAttributes compares two sets of attributes one by one, so that a failure names the attribute.
+// checkAttributes compares attributes one by one, so that a failure names the attribute.
 func checkAttributes(t *testing.T, what string, got, want map[string]any) {
 	t.Helper()
 	for k, w := range want {
@@ -250,14 +249,13 @@ func checkAttributes(t *testing.T, what string, got, want map[string]any) {
 	}
 	for k, g := range got {
 		if _, ok := want[k]; !ok {
-			t.Errorf("%s: has %s = %v, want no such attribute", what, k, g)
+			t.Errorf("%s: %s = %v, want no such attribute", what, k, g)
 		}
 	}
 }
 
-// TestFailuresThroughCollector checks the spans of requests that get no response, or one that says
-// no: what says so has to survive the way to the backend.
-func TestFailuresThroughCollector(t *testing.T) {
+// TestFailures checks the exported status and error.type of failed and canceled requests.
+func TestFailures(t *testing.T) {
 	t.Parallel()
 	s := newSink(t)
 	c := startCollector(t, s)
@@ -267,9 +265,9 @@ func TestFailuresThroughCollector(t *testing.T) {
 	})
 	client := app.client(t)
 
-	refused := "http://" + freePort(t) + "/nobody"
+	refused := "http://" + freePort(t) + "/refused"
 	if _, err := fetch(t.Context(), client, refused); err == nil {
-		t.Errorf("a request to a closed port succeeded, want an error")
+		t.Errorf("request to a closed port succeeded, want an error")
 	}
 	if resp, err := fetch(t.Context(), client, broken.URL+"/down"); err != nil || resp.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("down: %v, %v; want 503", resp, err)
@@ -277,7 +275,7 @@ func TestFailuresThroughCollector(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := fetch(canceled, client, broken.URL+"/canceled"); err == nil {
-		t.Errorf("a cancelled request succeeded, want an error")
+		t.Errorf("canceled request succeeded, want an error")
 	}
 	flush(t, app)
 	c.stop(t)
@@ -288,9 +286,9 @@ func TestFailuresThroughCollector(t *testing.T) {
 		errorType any
 		why       string
 	}{
-		{refused, ptrace.StatusCodeError, "connection_error", "no connection could be had"},
-		{broken.URL + "/down", ptrace.StatusCodeError, "503", "the server's own failure"},
-		{broken.URL + "/canceled", ptrace.StatusCodeUnset, nil, "the caller did not want it any more"},
+		{refused, ptrace.StatusCodeError, "connection_error", "no connection"},
+		{broken.URL + "/down", ptrace.StatusCodeError, "503", "the server failed"},
+		{broken.URL + "/canceled", ptrace.StatusCodeUnset, nil, "the caller canceled the request"},
 	}
 	for _, tt := range tests {
 		got := pick(s.all(), func(s span) bool { return s.Attributes["url.full"] == tt.url })

@@ -20,7 +20,7 @@ import (
 // own request, which refers to both.
 func awsV1(retries int, do func(context.Context, *s3.S3) (string, error)) func(*testing.T, http.RoundTripper, string) call {
 	return func(t *testing.T, rt http.RoundTripper, url string) call {
-		t.Setenv("AWS_CA_BUNDLE", "") // a session with one accepts no transport but http.Transport
+		t.Setenv("AWS_CA_BUNDLE", "") // with it, a session accepts only an *http.Transport
 		s, err := session.NewSessionWithOptions(session.Options{
 			SharedConfigState: session.SharedConfigDisable,
 			Config: aws.Config{

@@ -36,11 +36,11 @@ import (
 const (
 	memoryWarmUp   = 30
 	memoryRequests = 180
-	// memoryEvery is the number of responses per garbage collection. It is odd: of a first attempt
-	// and its retry, collections hit both in turn.
+	// memoryEvery is the number of responses per garbage collection. It is odd, so that collections
+	// alternate between first attempts and retries.
 	memoryEvery = 9
-	// memoryBound is how many more bytes per request the heap may grow by with the Transport. If it
-	// leaks the responses that were open during a collection, that is 500 or more.
+	// memoryBound is the limit for additional heap growth with the Transport, in bytes per request. A
+	// leak of the responses that are open during a collection adds 500 or more.
 	memoryBound = 200
 )
 
@@ -49,15 +49,15 @@ const (
 	download = "what the server has"
 )
 
-// call makes one request, with its retries. It reads and closes the response, and returns what the
-// client reveals of it.
+// call makes one request, with its retries. It reads and closes the response, and returns the result that
+// the client exposes.
 type call func(ctx context.Context) (string, error)
 
-// TestMemoryPerClosedRequest checks that a response is freed after it was closed, even if a garbage
-// collection ran while it was open. A client may make the response reachable from its request or its
-// context, so nothing that outlives the response may refer to those.
+// TestMemoryPerClosedRequest checks that a closed response is freed, even if a garbage collection ran while
+// it was open. The response may be reachable from its request or context, so nothing that outlives it may
+// refer to those.
 //
-// It is not parallel: it measures the heap.
+// It is not parallel because it measures the heap.
 func TestMemoryPerClosedRequest(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -115,13 +115,13 @@ func TestMemoryPerClosedRequest(t *testing.T) {
 			t.Logf("bytes per request: %d bare, %d traced; freed: %d of %d bare, %d of %d traced",
 				bare.growth, traced.growth, bare.freed, bare.seen, traced.freed, traced.seen)
 			if min := bare.seen - 2; bare.freed < min {
-				t.Fatalf("bare: %d of %d responses freed, want at least %d: there is nothing to compare with", bare.freed, bare.seen, min)
+				t.Fatalf("bare: %d of %d responses freed, want at least %d for a comparison", bare.freed, bare.seen, min)
 			}
 			if traced.freed < bare.freed {
-				t.Errorf("%d of %d closed responses freed, want %d as without the Transport", traced.freed, traced.seen, bare.freed)
+				t.Errorf("%d of %d closed responses freed, want at least %d, as without the Transport", traced.freed, traced.seen, bare.freed)
 			}
 			if more := traced.growth - max(bare.growth, 0); more > memoryBound {
-				t.Errorf("the heap grows by %d bytes per request, without the Transport by %d; want at most %d more", traced.growth, bare.growth, memoryBound)
+				t.Errorf("heap growth: %d bytes per request, %d without the Transport; want at most %d more", traced.growth, bare.growth, memoryBound)
 			}
 
 			checkCounts(t, "results", traced.results, bare.results)
@@ -129,7 +129,7 @@ func TestMemoryPerClosedRequest(t *testing.T) {
 			checkCounts(t, "requests at the server", traced.served, bare.served)
 			spans := map[string]int{}
 			for status, n := range traced.statuses {
-				spans[fmt.Sprintf("client span, status %s, below the caller's span: true", status)] = n
+				spans[fmt.Sprintf("client span, status %s, child of the caller's span: true", status)] = n
 			}
 			checkCounts(t, "spans", counter.counts(), spans)
 		})
@@ -143,8 +143,7 @@ func checkCounts(t *testing.T, what string, got, want map[string]int) {
 	}
 }
 
-// memoryResult is what measureMemory found. The counts include those of the warm-up, except for seen
-// and freed.
+// memoryResult is the result of measureMemory. All counts but seen and freed include the warm-up.
 type memoryResult struct {
 	growth      int64 // bytes per request
 	seen, freed int64 // responses
@@ -173,7 +172,7 @@ func measureMemory(t *testing.T, rt http.RoundTripper, client func(*testing.T, h
 		return w.count
 	}
 	settle := func(c *responseCount) int64 {
-		// The goroutines of a connection keep its last response until they end.
+		// A connection's goroutines hold its last response until they exit.
 		rt.(interface{ CloseIdleConnections() }).CloseIdleConnections()
 		store.CloseClientConnections()
 		for range 10 {
@@ -202,8 +201,8 @@ func measureMemory(t *testing.T, rt http.RoundTripper, client func(*testing.T, h
 	}
 }
 
-// collectGarbage runs a garbage collection and waits for finalizers. The second round gives time to
-// the goroutines that finalizers of the first one start.
+// collectGarbage runs garbage collections and waits for finalizers. The second round gives goroutines
+// started by the first round's finalizers time to run.
 func collectGarbage() {
 	for range 2 {
 		done := make(chan struct{})
@@ -213,8 +212,8 @@ func collectGarbage() {
 	}
 }
 
-// responseWatcher collects garbage while some of the responses are open. It counts the responses,
-// and those that are freed.
+// responseWatcher collects garbage while some of the responses are open. It counts all responses and the
+// freed ones.
 type responseWatcher struct {
 	base     http.RoundTripper
 	count    *responseCount
@@ -237,7 +236,7 @@ func (w *responseWatcher) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// store is a server for uploads and downloads. It fails all but the last of so many attempts.
+// store is a server for uploads and downloads. It fails all but the last of the attempts at a call.
 type store struct {
 	*httptest.Server
 
@@ -263,7 +262,7 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests++
 	fail := s.requests%s.attempts != 0
-	// Not the body as it is: a multipart body has a random boundary.
+	// Not the body itself: a multipart body has a random boundary.
 	s.byKind[fmt.Sprintf("%s %s, %d bytes, whole: %t, error %v",
 		r.Method, r.URL, len(body), strings.Contains(string(body), upload), err)]++
 	s.mu.Unlock()
@@ -274,7 +273,7 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		io.WriteString(w, "<Error><Code>ServiceUnavailable</Code></Error>")
 	case r.URL.Path == "/stored":
-		w.Header().Del("ETag") // without one there is no revalidation
+		w.Header().Del("ETag") // prevents revalidation
 		w.Header().Set("Cache-Control", "max-age=0")
 		io.WriteString(w, download)
 	case r.Header.Get("If-None-Match") != "":
@@ -285,7 +284,7 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		io.WriteString(w, `{"name": "stored"}`)
 	default:
-		// S3 sends no body here. With one there is a body to collect.
+		// Unlike S3, answer with a body, so that there is one to collect.
 		io.WriteString(w, "<Stored/>")
 	}
 }
@@ -296,12 +295,12 @@ func (s *store) served() map[string]int {
 	return maps.Clone(s.byKind)
 }
 
-// callerSpan is the parent that all spans must have.
+// callerSpan is the required parent of all spans.
 var callerSpan = trace.NewSpanContext(trace.SpanContextConfig{
 	TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: trace.FlagsSampled,
 })
 
-// spanCounter counts the spans that end and keeps none.
+// spanCounter counts ended spans without keeping them.
 type spanCounter struct {
 	mu    sync.Mutex
 	ended map[string]int
@@ -310,7 +309,7 @@ type spanCounter struct {
 func (c *spanCounter) OnEnd(s sdktrace.ReadOnlySpan) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended[fmt.Sprintf("%s span, status %v, below the caller's span: %t", s.SpanKind(),
+	c.ended[fmt.Sprintf("%s span, status %v, child of the caller's span: %t", s.SpanKind(),
 		attributeOf(s, semconv.HTTPResponseStatusCodeKey), s.Parent().Equal(callerSpan))]++
 }
 
@@ -408,8 +407,8 @@ func awsV2Put(ctx context.Context, client *s3.Client) (string, error) {
 	return *out.ETag, nil
 }
 
-// azure makes requests through a pipeline. By default that reads the whole body itself. With stream
-// the caller reads it, and the captured response is reachable from the request's context.
+// azure makes requests through a pipeline. By default the pipeline reads the whole body. With stream, the
+// caller reads it, and the captured response is reachable from the request's context.
 func azure(retries int32, stream bool) func(*testing.T, http.RoundTripper, string) call {
 	return func(_ *testing.T, rt http.RoundTripper, url string) call {
 		pipeline := azruntime.NewPipeline("e2e", "v0.0.0", azruntime.PipelineOptions{}, &policy.ClientOptions{

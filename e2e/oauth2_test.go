@@ -19,19 +19,18 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// What must not be in any exported span.
+// No exported span may contain these.
 const (
 	accessToken  = "at-5f0c1a7e9b"
 	clientSecret = "cs-83bd02e4d1"
 )
 
-// guarded is a server behind a token, and the server that gives the token out. It keeps what each
-// request showed.
+// guarded is a server that requires a token, and a token server. It keeps the headers of the requests.
 type guarded struct {
 	url, tokenURL string
 
 	mu sync.Mutex
-	// authorization has the headers of that name that the guarded server got.
+	// authorization has the Authorization headers at the guarded server.
 	authorization []string
 	tokenRequests int
 	traceparents  []string
@@ -56,33 +55,33 @@ func newGuarded(t *testing.T) *guarded {
 	return g
 }
 
-// TestOAuth2: in both orders the token arrives at the server, and is in no exported span, not even
-// where the header is captured or the token is in the URL as well.
+// TestOAuth2: in either order of the transports, the token arrives at the server and is in no exported
+// span, even if the header is captured or the token is also in the URL.
 func TestOAuth2(t *testing.T) {
 	static := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: accessToken})
 	// The riskiest set of options: all headers.
 	capture := otelhttpclient.WithRequestHeaders("*")
 	tests := []struct {
 		name string
-		// client returns the application's client; ctx is what it is made with.
+		// client returns the application's client; ctx is the context for its construction.
 		client        func(t *testing.T, ctx context.Context, app *service, g *guarded) *http.Client
 		wantSpans     int
 		wantTokenHops int
-		// captured is whether the transport gets to see the header.
+		// captured is whether the Transport sees the header.
 		captured bool
 		why      string
 	}{
 		{"oauth2 above", func(t *testing.T, ctx context.Context, app *service, g *guarded) *http.Client {
 			return &http.Client{Transport: &oauth2.Transport{Source: static, Base: app.client(t, capture).Transport}}
-		}, 1, 0, true, "the transport sees the header that oauth2 has set"},
+		}, 1, 0, true, "oauth2 sets the header above the Transport"},
 		{"oauth2 below", func(t *testing.T, ctx context.Context, app *service, g *guarded) *http.Client {
 			return &http.Client{Transport: otelhttpclient.NewTransport(&oauth2.Transport{Source: static, Base: newBase(t)},
 				otelhttpclient.WithTracerProvider(app.tp), otelhttpclient.WithPropagators(app.propagators), capture)}
-		}, 1, 0, false, "the header is set below the transport"},
+		}, 1, 0, false, "oauth2 sets the header below the Transport"},
 		{"client credentials", func(t *testing.T, ctx context.Context, app *service, g *guarded) *http.Client {
 			cfg := clientcredentials.Config{ClientID: "app", ClientSecret: clientSecret, TokenURL: g.tokenURL + "/token"}
 			return cfg.Client(context.WithValue(ctx, oauth2.HTTPClient, app.client(t, capture)))
-		}, 2, 1, true, "the context's client fetches the token too, secret in hand"},
+		}, 2, 1, true, "the context's client also fetches the token, with the client secret"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,10 +100,10 @@ func TestOAuth2(t *testing.T) {
 			c.stop(t)
 
 			if len(g.authorization) != 1 || g.authorization[0] != "Bearer "+accessToken {
-				t.Errorf("the server got Authorization %q, want one with the token (%s)", g.authorization, tt.why)
+				t.Errorf("Authorization at the server = %q, want one with the token (%s)", g.authorization, tt.why)
 			}
 			if g.tokenRequests != tt.wantTokenHops {
-				t.Errorf("%d requests for a token, want %d", g.tokenRequests, tt.wantTokenHops)
+				t.Errorf("token requests = %d, want %d", g.tokenRequests, tt.wantTokenHops)
 			}
 			clients := pick(s.all(), func(s span) bool { return s.Kind == ptrace.SpanKindClient })
 			if len(clients) != tt.wantSpans {
@@ -115,18 +114,18 @@ func TestOAuth2(t *testing.T) {
 				t.Errorf("url.full = %v, want %v", last.Attributes["url.full"], want)
 			}
 			if len(g.traceparents) != 1 || !strings.Contains(g.traceparents[0], last.SpanID) {
-				t.Errorf("the server got traceparent %q, want span %s in it", g.traceparents, last.SpanID)
+				t.Errorf("traceparent at the server = %q, want one with span %s", g.traceparents, last.SpanID)
 			}
 			header, ok := last.Attributes["http.request.header.authorization"]
 			if ok != tt.captured {
-				t.Errorf("http.request.header.authorization = %v, want it there: %t (%s)", header, tt.captured, tt.why)
+				t.Errorf("http.request.header.authorization = %v, want it recorded: %t (%s)", header, tt.captured, tt.why)
 			}
 			checkNoSecrets(t, s)
 		})
 	}
 }
 
-// TestOAuth2NoToken: when no token can be had, the caller gets oauth2's own error.
+// TestOAuth2NoToken: if no token is obtained, the caller gets oauth2's error unchanged.
 func TestOAuth2NoToken(t *testing.T) {
 	t.Parallel()
 	s := newSink(t)
@@ -158,7 +157,7 @@ func TestOAuth2NoToken(t *testing.T) {
 	checkNoSecrets(t, s)
 }
 
-// checkNoSecrets looks for the secrets, plain and as they are in a Basic header, in all that came.
+// checkNoSecrets searches all exported payloads for the secrets, both plain and as in a Basic header.
 func checkNoSecrets(t *testing.T, s *sink) {
 	t.Helper()
 	for _, secret := range []string{
@@ -168,7 +167,7 @@ func checkNoSecrets(t *testing.T, s *sink) {
 	} {
 		for _, p := range s.payloads() {
 			if bytes.Contains(p, []byte(secret)) {
-				t.Errorf("%q is in what was exported, want it nowhere: %q", secret, p)
+				t.Errorf("exported payload contains %q, want it absent: %q", secret, p)
 			}
 		}
 	}

@@ -11,9 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// TestOtelhttpHandlerJoins: a server that otelhttp instruments continues the trace and finds the
-// baggage.
-func TestOtelhttpHandlerJoins(t *testing.T) {
+// TestOtelhttpHandler: a server instrumented with otelhttp continues the trace and receives the baggage.
+func TestOtelhttpHandler(t *testing.T) {
 	t.Parallel()
 	s := newSink(t)
 	c := startCollector(t, s)

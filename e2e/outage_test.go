@@ -20,26 +20,25 @@ import (
 	"google.golang.org/grpc/backoff"
 )
 
-// An outage of the Collector costs spans and nothing else. The numbers make each way to lose a span
-// happen within a few seconds.
+// A Collector outage costs only spans. With these values, each kind of loss occurs within a few seconds.
 const (
-	// A queue this small is full after a moment of outage.
+	// Small, so that the queue fills quickly during an outage.
 	outageQueue = 64
 	outageBatch = 16
-	// A batch that cannot be delivered is given up after this long. A request that waited for an
-	// export would wait about as long.
+	// The exporter gives up on a batch after this time. A request that waited for an export would
+	// take about as long.
 	outageGiveUp = 3 * time.Second
-	// No request may take longer. It is far above what one takes on loopback, and well under
+	// The limit for the duration of a request: far above the duration on loopback, and well below
 	// outageGiveUp.
 	outageSlowest = outageGiveUp / 2
 )
 
-// TestCollectorOutage stops the Collector and starts it again while requests go on. Requests are
-// neither delayed nor failed; spans come again afterwards; each span is delivered, or counted by the
-// SDK as dropped for a full queue, or in a batch whose failure the error handler was told of.
+// TestCollectorOutage stops and restarts the Collector during requests. No request is delayed or fails, and
+// spans arrive again afterwards. Each span is delivered, or counted by the SDK as dropped at a full queue,
+// or part of a batch whose failure was reported to the error handler.
 func TestCollectorOutage(t *testing.T) {
-	// Not parallel: the SDK counts into the global MeterProvider and reports to the global error
-	// handler. Its own metrics are behind this variable.
+	// Not parallel: the SDK uses the global MeterProvider and error handler. This variable enables its
+	// metrics.
 	t.Setenv("OTEL_GO_X_OBSERVABILITY", "true")
 	reader := metric.NewManualReader()
 	mp := metric.NewMeterProvider(metric.WithReader(reader))
@@ -73,7 +72,7 @@ func TestCollectorOutage(t *testing.T) {
 	c.stop(t)
 	down := time.Now()
 	atStop := l.done.Load()
-	// The outage lasts until both kinds of loss have happened.
+	// The outage lasts until both kinds of loss have occurred.
 	waitFor(t, "a batch given up and the queue full", func() bool {
 		return counted.failed.Load() > 0 && queueFull(t, reader) > 0
 	})
@@ -92,13 +91,13 @@ func TestCollectorOutage(t *testing.T) {
 		t.Errorf("%d of %d requests failed, want none", l.failed.Load(), l.done.Load())
 	}
 	if during < 100 {
-		t.Errorf("%d requests in %v of outage, want them to go on as before", during, outage)
+		t.Errorf("%d requests during an outage of %v, want at least 100", during, outage)
 	}
 	if slowest := l.slowest(); slowest > outageSlowest {
-		t.Errorf("the slowest request took %v, want at most %v: none waits for an export", slowest, outageSlowest)
+		t.Errorf("slowest request took %v, want at most %v: no request waits for an export", slowest, outageSlowest)
 	}
 	if errs := handled.all(); len(errs) == 0 {
-		t.Errorf("the error handler was given %v, want an error for each batch given up", errs)
+		t.Errorf("errors at the handler = %v, want an error for each lost batch", errs)
 	}
 
 	unique := map[string]bool{}
@@ -108,24 +107,24 @@ func TestCollectorOutage(t *testing.T) {
 		}
 	}
 	arrived, failed, full := int64(len(unique)), counted.failed.Load(), queueFull(t, reader)
-	t.Logf("%d spans ended: %d arrived, %d dropped at a full queue, %d in batches given up; outage %v, %d requests in it, slowest %v",
+	t.Logf("%d spans ended: %d arrived, %d dropped at a full queue, %d in lost batches; outage %v, %d requests during it, slowest %v",
 		ended.n.Load(), arrived, full, failed, outage, during, l.slowest())
 	if got, want := ended.n.Load(), l.done.Load(); got != want {
-		t.Errorf("%d spans ended, want %d: one a request, outage or not", got, want)
+		t.Errorf("%d spans ended, want %d: one per request", got, want)
 	}
-	// A batch whose answer was lost is both delivered and given up, so that the sum can be above
-	// what ended, and never under it.
+	// If the response to an export is lost, its batch counts as both arrived and failed. So the sum may
+	// exceed the number of ended spans, but never falls below it.
 	if sum := arrived + full + failed; sum < ended.n.Load() {
-		t.Errorf("%d arrived + %d dropped + %d given up = %d, want at least the %d that ended: none is lost unaccounted",
+		t.Errorf("%d arrived + %d dropped + %d in lost batches = %d, want at least %d, the number of ended spans",
 			arrived, full, failed, sum, ended.n.Load())
 	}
 	if arrived+full > ended.n.Load() {
-		t.Errorf("%d arrived + %d dropped, want at most the %d that ended", arrived, full, ended.n.Load())
+		t.Errorf("%d arrived + %d dropped, want at most %d, the number of ended spans", arrived, full, ended.n.Load())
 	}
 }
 
-// TestCollectorShortOutage: an outage that is shorter than the exporter's patience, with no more spans
-// than the queue has room for, costs nothing. Nor does a Collector that starts after the application.
+// TestCollectorShortOutage: no span is lost if the outage is shorter than the exporter's timeout and the
+// queue has room. The same holds if the Collector starts after the application.
 func TestCollectorShortOutage(t *testing.T) {
 	t.Parallel()
 	const requests = 20
@@ -148,15 +147,15 @@ func TestCollectorShortOutage(t *testing.T) {
 			}
 		}
 	}
-	for _, when := range []string{"before the Collector is there", "in an outage"} {
+	for _, when := range []string{"before the Collector starts", "during an outage"} {
 		ask(when)
-		// The export is under way before there is anything to take it.
+		// The export starts before the Collector does.
 		flushed := make(chan error, 1)
 		go func() { flushed <- tp.ForceFlush(t.Context()) }()
 		ask(when)
 		c.start(t)
 		if err := <-flushed; err != nil {
-			t.Errorf("%s: flush: %v, want no error once the Collector is there", when, err)
+			t.Errorf("%s: flush: %v, want no error once the Collector runs", when, err)
 		}
 		flush(t, app)
 		c.stop(t)
@@ -167,11 +166,11 @@ func TestCollectorShortOutage(t *testing.T) {
 		traces[sp.TraceID] = true
 	}
 	if want := 4 * requests; len(traces) != want {
-		t.Errorf("%d traces came, want %d: one a request", len(traces), want)
+		t.Errorf("%d traces arrived, want %d: one per request", len(traces), want)
 	}
 }
 
-// newPatientExporter returns an exporter to c that tries again for giveUp.
+// newPatientExporter returns an exporter to c that retries for giveUp.
 func newPatientExporter(t *testing.T, c *collector, giveUp time.Duration) sdktrace.SpanExporter {
 	t.Helper()
 	exporter, err := otlptracegrpc.New(t.Context(),
@@ -181,7 +180,7 @@ func newPatientExporter(t *testing.T, c *collector, giveUp time.Duration) sdktra
 			Enabled: true, InitialInterval: 50 * time.Millisecond, MaxInterval: 200 * time.Millisecond, MaxElapsedTime: giveUp,
 		}),
 		otlptracegrpc.WithTimeout(giveUp),
-		// gRPC's default waits longer and longer for a server that is away, up to two minutes.
+		// gRPC's default backoff for an unavailable server grows to two minutes.
 		otlptracegrpc.WithDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.5, MaxDelay: 200 * time.Millisecond},
 			MinConnectTimeout: time.Second,
@@ -193,7 +192,7 @@ func newPatientExporter(t *testing.T, c *collector, giveUp time.Duration) sdktra
 	return exporter
 }
 
-// load is requests that go on and on, from several goroutines.
+// load makes continuous requests from several goroutines.
 type load struct {
 	done, failed atomic.Int64
 	worst        atomic.Int64
@@ -206,7 +205,7 @@ func startLoad(t *testing.T, client *http.Client, u string) *load {
 	l := &load{cancel: cancel}
 	for range 4 {
 		l.workers.Go(func() {
-			// A steady pace: the test wants to know whether requests wait, not how many there can be.
+			// A steady pace, because the test measures delays, not throughput.
 			pace := time.NewTicker(5 * time.Millisecond)
 			defer pace.Stop()
 			for {
@@ -216,7 +215,7 @@ func startLoad(t *testing.T, client *http.Client, u string) *load {
 				case <-pace.C:
 				}
 				began := time.Now()
-				// Not under ctx: the last request is to end well too.
+				// Not ctx, so that the last request is not canceled.
 				resp, err := fetch(context.Background(), client, u)
 				took := time.Since(began)
 				for old := l.worst.Load(); int64(took) > old && !l.worst.CompareAndSwap(old, int64(took)); old = l.worst.Load() {
@@ -239,7 +238,7 @@ func (l *load) stop() {
 
 func (l *load) slowest() time.Duration { return time.Duration(l.worst.Load()) }
 
-// countingExporter counts the spans of batches that could not be delivered.
+// countingExporter counts the spans in batches that fail to export.
 type countingExporter struct {
 	sdktrace.SpanExporter
 	failed atomic.Int64
@@ -253,7 +252,7 @@ func (e *countingExporter) ExportSpans(ctx context.Context, spans []sdktrace.Rea
 	return err
 }
 
-// endCounter counts the spans that end.
+// endCounter counts ended spans.
 type endCounter struct{ n atomic.Int64 }
 
 func (*endCounter) OnStart(context.Context, sdktrace.ReadWriteSpan) {}
@@ -261,7 +260,7 @@ func (c *endCounter) OnEnd(sdktrace.ReadOnlySpan)                   { c.n.Add(1)
 func (*endCounter) Shutdown(context.Context) error                  { return nil }
 func (*endCounter) ForceFlush(context.Context) error                { return nil }
 
-// queueFull returns how many spans the BatchSpanProcessor says it has dropped at a full queue.
+// queueFull returns the number of spans that the BatchSpanProcessor reports as dropped at a full queue.
 func queueFull(t *testing.T, reader *metric.ManualReader) int64 {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -285,7 +284,7 @@ func queueFull(t *testing.T, reader *metric.ManualReader) int64 {
 	return n
 }
 
-// handledErrors is what the global error handler was given.
+// handledErrors collects errors reported to the global error handler.
 type handledErrors struct {
 	mu   sync.Mutex
 	errs []error
@@ -297,8 +296,8 @@ func (h *handledErrors) all() []error {
 	return slices.Clone(h.errs)
 }
 
-// handleErrors has the global error handler report to what it returns. A Collector that starts in
-// the process installs a handler of its own, so it is called after that.
+// handleErrors installs a global error handler that collects errors. Call it after the Collector starts,
+// because the Collector installs its own handler.
 func handleErrors(t *testing.T) *handledErrors {
 	h := &handledErrors{}
 	before := otel.GetErrorHandler()

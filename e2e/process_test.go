@@ -22,12 +22,11 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// The test binary is also each of the services of TestTraceAcrossProcesses: these variables make it
-// one.
+// With these variables set, the test binary runs as a service of TestTraceAcrossProcesses.
 const (
 	envService   = "E2E_SERVICE"   // the service's name
-	envCollector = "E2E_COLLECTOR" // where it exports to
-	envUpstream  = "E2E_UPSTREAM"  // what it asks; empty for the last in the chain
+	envCollector = "E2E_COLLECTOR" // the Collector's endpoint
+	envUpstream  = "E2E_UPSTREAM"  // the URL of the next service; empty for the last in the chain
 	envClient    = "E2E_CLIENT"    // how its client is traced: "transport" or "default"
 )
 
@@ -42,10 +41,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveProcess is a service as applications are: providers are global, and options are defaults. It
-// tells its address on standard output, and ends when standard input does.
+// serveProcess runs a service with a typical set-up: global providers and default options. It prints its
+// address to standard output, and returns when standard input is closed.
 func serveProcess(name string) error {
-	// The client comes before the provider, as it does in packages with an http.Client in a variable.
+	// The client is created before the provider, like an http.Client in a package variable.
 	client := &http.Client{Transport: otelhttpclient.NewTransport(nil)}
 	if os.Getenv(envClient) == "default" {
 		uninstrument, err := otelhttpclient.InstrumentDefault()
@@ -86,7 +85,7 @@ func serveProcess(name string) error {
 	go func() { served <- srv.Serve(l) }()
 	fmt.Printf("http://%s\n", l.Addr())
 
-	// Whoever started the process holds the other end, so that it ends with the test in any case.
+	// The test holds the other end, so this process never outlives it.
 	io.Copy(io.Discard, os.Stdin)
 	err = srv.Shutdown(ctx)
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
@@ -95,8 +94,8 @@ func serveProcess(name string) error {
 	return errors.Join(err, tp.Shutdown(ctx))
 }
 
-// startProcess starts a service in a process of its own. It returns its address, and what ends it
-// when all its spans are delivered.
+// startProcess starts a service in a separate process. It returns its address and a function that stops it
+// once all its spans are delivered.
 func startProcess(t *testing.T, c *collector, name, upstream, client string) (address string, end func()) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -106,7 +105,7 @@ func startProcess(t *testing.T, c *collector, name, upstream, client string) (ad
 	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), envService+"="+name, envCollector+"="+c.endpoint, envUpstream+"="+upstream, envClient+"="+client)
 	cmd.Stderr = t.Output()
-	// A process that hangs is killed rather than waited for.
+	// Kill a process that hangs.
 	cmd.WaitDelay = time.Second
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -135,14 +134,14 @@ func startProcess(t *testing.T, c *collector, name, upstream, client string) (ad
 	t.Cleanup(end)
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		t.Fatalf("process %s told no address: %v", name, err)
+		t.Fatalf("process %s printed no address: %v", name, err)
 	}
 	return strings.TrimSpace(line), end
 }
 
-// TestTraceAcrossProcesses is the trace of three processes, each set up the way applications are:
-// global providers, defaults, and a client that is older than the provider. One of them has not a
-// line of tracing at its client: InstrumentDefault does it.
+// TestTraceAcrossProcesses checks a trace across three processes with a typical set-up: global providers,
+// default options, and a client created before the provider. The client of one process is traced by
+// InstrumentDefault.
 func TestTraceAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	s := newSink(t)

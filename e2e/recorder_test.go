@@ -17,7 +17,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// recorder is a TracerProvider for the tests that need no Collector. It says when a span ends.
+// recorder is a TracerProvider for tests without a Collector. It signals each ended span.
 type recorder struct {
 	*sdktrace.TracerProvider
 
@@ -34,7 +34,7 @@ func newRecorder(t testing.TB) *recorder {
 	return r
 }
 
-// transport returns base traced into r.
+// transport returns a Transport around base that records into r.
 func (r *recorder) transport(base http.RoundTripper, opts ...otelhttpclient.Option) *otelhttpclient.Transport {
 	return otelhttpclient.NewTransport(base, append([]otelhttpclient.Option{
 		otelhttpclient.WithTracerProvider(r),
@@ -42,14 +42,13 @@ func (r *recorder) transport(base http.RoundTripper, opts ...otelhttpclient.Opti
 	}, opts...)...)
 }
 
-// parent starts a span for what is under test to be below; it never ends, so that it is not among
-// those that did.
+// parent starts a parent span. It never ends, so it is not among the ended spans.
 func (r *recorder) parent(ctx context.Context) (context.Context, trace.SpanContext) {
 	ctx, span := r.Tracer("e2e").Start(ctx, "parent")
 	return ctx, span.SpanContext()
 }
 
-// wait returns the spans that have ended once there are n.
+// wait waits until n spans have ended and returns them.
 func (r *recorder) wait(t testing.TB, n int) []sdktrace.ReadOnlySpan {
 	t.Helper()
 	deadline := time.After(patience)
@@ -71,7 +70,7 @@ func (r *recorder) wait(t testing.TB, n int) []sdktrace.ReadOnlySpan {
 	}
 }
 
-// checkOpen checks how many spans have begun and have not ended.
+// checkOpen checks the number of started spans that have not ended.
 func (r *recorder) checkOpen(t testing.TB, when string, want int) {
 	t.Helper()
 	r.mu.Lock()

@@ -16,7 +16,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// flaky is a server that fails the first requests and keeps what it got.
+// flaky is a server that fails the first requests and keeps all of them.
 type flaky struct {
 	url string
 
@@ -43,7 +43,7 @@ func newFlaky(t *testing.T, failures int) *flaky {
 	return f
 }
 
-// retrying returns a client that tries twice more, and at once.
+// retrying returns a client that retries up to twice, without delay.
 func retrying(rt http.RoundTripper) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	c.HTTPClient = &http.Client{Transport: rt, Timeout: patience}
@@ -53,25 +53,26 @@ func retrying(rt http.RoundTripper) *retryablehttp.Client {
 	return c
 }
 
-// TestRetryablehttpAbove: under a retrying client there is a span for each attempt, siblings all.
+// TestRetryablehttpAbove: with a retrying client above the Transport, each attempt is a span. The spans are
+// siblings.
 func TestRetryablehttpAbove(t *testing.T) {
 	const attempts = 3
 	tests := []struct {
 		name     string
 		failures int
-		// retries is whether the context says that its round trips are attempts of one operation.
+		// retries is whether ContextWithRetries is used.
 		retries bool
 		// wantResends is http.request.resend_count of each attempt.
 		wantResends [attempts]any
 		wantStatus  int
 		why         string
 	}{
-		{"told of retries", 2, true, [attempts]any{nil, int64(1), int64(2)}, 200,
+		{"with retry context", 2, true, [attempts]any{nil, int64(1), int64(2)}, 200,
 			"the count is an ordinal, and the first attempt has none"},
-		{"not told", 2, false, [attempts]any{nil, nil, nil}, 200,
-			"two requests of one context need not be one operation"},
+		{"without retry context", 2, false, [attempts]any{nil, nil, nil}, 200,
+			"two requests with one context may be separate operations"},
 		{"giving up", 3, true, [attempts]any{nil, int64(1), int64(2)}, 0,
-			"an attempt whose response nobody gets has ended too"},
+			"the span of a discarded response ends too"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,17 +117,18 @@ func TestRetryablehttpAbove(t *testing.T) {
 						what, s.Status().Code, attributeOf(s, semconv.HTTPResponseStatusCodeKey), wantCode, wantStatus)
 				}
 				if want := s.SpanContext().SpanID().String(); !strings.Contains(f.traceparents[i], want) {
-					t.Errorf("%s: traceparent %q, want its own span %s in it", what, f.traceparents[i], want)
+					t.Errorf("%s: traceparent %q, want its own span %s", what, f.traceparents[i], want)
 				}
 				if f.bodies[i] != "job" {
-					t.Errorf("%s: the server got %q, want the whole body", what, f.bodies[i])
+					t.Errorf("%s: body at the server = %q, want %q", what, f.bodies[i], "job")
 				}
 			}
 		})
 	}
 }
 
-// TestRetryablehttpBelow: around a retrying RoundTripper there is one span, and all attempts carry it.
+// TestRetryablehttpBelow: with a retrying RoundTripper below the Transport, there is one span, and all
+// attempts carry it.
 func TestRetryablehttpBelow(t *testing.T) {
 	tests := []struct {
 		name      string
@@ -134,8 +136,8 @@ func TestRetryablehttpBelow(t *testing.T) {
 		wantCode  codes.Code
 		wantError bool
 	}{
-		{"in the end it works", 2, codes.Unset, false},
-		{"giving up is an error of the RoundTripper", 3, codes.Error, true},
+		{"success after retries", 2, codes.Unset, false},
+		{"giving up", 3, codes.Error, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,14 +168,14 @@ func TestRetryablehttpBelow(t *testing.T) {
 				t.Errorf("status %v, want %v", s.Status().Code, tt.wantCode)
 			}
 			if got := attributeOf(s, semconv.HTTPRequestResendCountKey); got != nil {
-				t.Errorf("resend_count = %v, want none: from outside there is one request", got)
+				t.Errorf("resend_count = %v, want none: the Transport sees one request", got)
 			}
 			if got := len(f.traceparents); got != 3 {
-				t.Errorf("the server got %d attempts, want 3", got)
+				t.Errorf("attempts at the server = %d, want 3", got)
 			}
 			for i, tp := range f.traceparents {
 				if want := s.SpanContext().SpanID().String(); !strings.Contains(tp, want) {
-					t.Errorf("attempt %d: traceparent %q, want the one span %s in it", i+1, tp, want)
+					t.Errorf("attempt %d: traceparent %q, want span %s", i+1, tp, want)
 				}
 			}
 		})

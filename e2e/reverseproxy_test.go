@@ -20,8 +20,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// newProxy serves a reverse proxy to backend on loopback. Its own requests go through rec; incoming
-// ones continue the caller's trace, as a proxy that is traced on both sides does.
+// newProxy serves a reverse proxy to backend on loopback. It is traced on both sides: it continues the
+// caller's trace, and its own requests are recorded in rec.
 func newProxy(t *testing.T, rec *recorder, backend string) *httptest.Server {
 	t.Helper()
 	target, err := url.Parse(backend)
@@ -49,11 +49,11 @@ func byKind(spans []sdktrace.ReadOnlySpan, kind trace.SpanKind) []sdktrace.ReadO
 	return out
 }
 
-// TestReverseProxy: what a proxy passes on is what it passes on without the transport, headers,
-// trailers, body and pace; and the backend's trace goes on from the proxy's CLIENT span.
+// TestReverseProxy: the Transport does not change the headers, trailers, body and streaming of a proxy, and
+// the backend is called under the proxy's CLIENT span.
 func TestReverseProxy(t *testing.T) {
 	t.Parallel()
-	// more tells the backend to go on: the first half has to come through before there is a second.
+	// more releases the backend's second half, after the first has passed through the proxy.
 	more := make(chan struct{})
 	seen := make(chan http.Header, 1)
 	backend := httptestServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -86,12 +86,12 @@ func TestReverseProxy(t *testing.T) {
 	}
 	body := bufio.NewReader(resp.Body)
 	if line, err := body.ReadString('\n'); err != nil || line != "first half\n" {
-		t.Fatalf("first half: %q, %v; want it before the second is written", line, err)
+		t.Fatalf("first half: %q, %v; want %q before the second half is written", line, err, "first half\n")
 	}
-	inside.checkOpen(t, "in the middle of the body", 2) // the SERVER span and the CLIENT span
+	inside.checkOpen(t, "during the body", 2) // the SERVER span and the CLIENT span
 	close(more)
 	if rest, err := io.ReadAll(body); err != nil || string(rest) != "second half\n" {
-		t.Errorf("second half: %q, %v; want it", rest, err)
+		t.Errorf("second half: %q, %v; want %q", rest, err, "second half\n")
 	}
 	if got := resp.Trailer.Get("Checksum"); got != "42" {
 		t.Errorf("trailer Checksum = %q, want 42", got)
@@ -101,24 +101,24 @@ func TestReverseProxy(t *testing.T) {
 	spans := inside.wait(t, 2)
 	server, out := byKind(spans, trace.SpanKindServer), byKind(spans, trace.SpanKindClient)
 	if len(server) != 1 || len(out) != 1 {
-		t.Fatalf("the proxy's spans are%s\nwant one SERVER and one CLIENT", list(spans))
+		t.Fatalf("spans of the proxy:%s\nwant one SERVER and one CLIENT", list(spans))
 	}
 	if server[0].Parent().SpanID() != first.SpanContext().SpanID() || out[0].Parent().SpanID() != server[0].SpanContext().SpanID() {
 		t.Errorf("parents %s and %s, want %s (the caller) and %s (the proxy's SERVER span)",
 			server[0].Parent().SpanID(), out[0].Parent().SpanID(), first.SpanContext().SpanID(), server[0].SpanContext().SpanID())
 	}
 	if got, want := attributeOf(out[0], semconv.URLFullKey), backend.URL+"/stream?x=1"; got != want {
-		t.Errorf("url.full = %v, want %v: where the proxy sent it", got, want)
+		t.Errorf("url.full = %v, want the backend's %v", got, want)
 	}
-	// The caller's header came in too, and was replaced.
+	// The proxy forwards the caller's header; the Transport replaces it.
 	got := trace.SpanContextFromContext(w3c.Extract(context.Background(), propagation.HeaderCarrier(<-seen)))
 	if got.SpanID() != out[0].SpanContext().SpanID() || got.TraceID() != first.SpanContext().TraceID() {
-		t.Errorf("the backend was told trace %s, parent %s; want %s, %s",
+		t.Errorf("at the backend: trace %s, parent %s; want %s, %s",
 			got.TraceID(), got.SpanID(), first.SpanContext().TraceID(), out[0].SpanContext().SpanID())
 	}
 }
 
-// TestReverseProxyUpgrade: a websocket goes through a traced client and a traced proxy, both ways.
+// TestReverseProxyUpgrade: a WebSocket works in both directions through a traced client and a traced proxy.
 func TestReverseProxyUpgrade(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -142,14 +142,14 @@ func TestReverseProxyUpgrade(t *testing.T) {
 	first := outside.wait(t, 1)[0]
 	out := byKind(inside.wait(t, 2), trace.SpanKindClient)
 	if len(out) != 1 {
-		t.Fatalf("the proxy's CLIENT spans are%s\nwant one", list(out))
+		t.Fatalf("CLIENT spans of the proxy:%s\nwant one", list(out))
 	}
 	for _, s := range []sdktrace.ReadOnlySpan{first, out[0]} {
 		if got := attributeOf(s, semconv.HTTPResponseStatusCodeKey); got != int64(101) {
 			t.Errorf("%s: http.response.status_code = %v, want 101", attributeOf(s, semconv.URLFullKey), got)
 		}
 		if s.Status().Code != codes.Unset {
-			t.Errorf("%s: status %v, want Unset: the connection was closed in order", attributeOf(s, semconv.URLFullKey), s.Status())
+			t.Errorf("%s: status %v, want Unset: the connection was closed normally", attributeOf(s, semconv.URLFullKey), s.Status())
 		}
 		if s.SpanContext().TraceID() != first.SpanContext().TraceID() {
 			t.Errorf("%s: trace %s, want %s", attributeOf(s, semconv.URLFullKey), s.SpanContext().TraceID(), first.SpanContext().TraceID())
@@ -157,9 +157,9 @@ func TestReverseProxyUpgrade(t *testing.T) {
 	}
 }
 
-// TestReverseProxyCallerGone: when the caller goes away in the middle of the body, the proxy's span
-// ends, and is no error of the backend's.
-func TestReverseProxyCallerGone(t *testing.T) {
+// TestReverseProxyCanceled: if the caller disconnects during the body, the proxy's span ends without an
+// error.
+func TestReverseProxyCanceled(t *testing.T) {
 	t.Parallel()
 	backend := httptestServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -172,8 +172,7 @@ func TestReverseProxyCallerGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// No handler's instrumentation here: the proxy panics with ErrAbortHandler, which is not what
-	// this test is about.
+	// No server instrumentation: the proxy's panic with ErrAbortHandler is not under test.
 	proxy := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: rec.transport(newBase(t)),
@@ -193,14 +192,14 @@ func TestReverseProxyCallerGone(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || line != "first\n" {
-		t.Fatalf("first line: %q, %v; want it", line, err)
+		t.Fatalf("first line: %q, %v; want %q", line, err, "first\n")
 	}
-	rec.checkOpen(t, "in the middle of the body", 1)
+	rec.checkOpen(t, "during the body", 1)
 	cancel()
 
 	s := rec.wait(t, 1)[0]
 	if s.Status().Code != codes.Unset || attributeOf(s, semconv.ErrorTypeKey) != nil {
-		t.Errorf("status %v, error.type %v; want neither: the caller's context was cancelled",
+		t.Errorf("status %v, error.type %v; want neither: the caller's context was canceled",
 			s.Status(), attributeOf(s, semconv.ErrorTypeKey))
 	}
 }

@@ -18,16 +18,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// backend is a service whose sampler follows the caller's decision and would take everything
-// otherwise. It keeps what the traceparent headers said.
+// backend is a service whose sampler follows the caller's decision, and samples everything without one. It
+// keeps the sampled flags of the traceparent headers.
 type backend struct {
 	*service
 	url string
 
 	mu sync.Mutex
-	// sampled has the flag of each trace that came, by trace ID.
+	// sampled has the flag of each received trace, by trace ID.
 	sampled map[string]bool
-	// malformed has the headers that are no traceparent.
+	// malformed has the invalid traceparent headers.
 	malformed []string
 }
 
@@ -60,17 +60,17 @@ func (b *backend) saw(traceparent string) {
 	b.sampled[parts[1]] = flags&uint64(trace.FlagsSampled) != 0
 }
 
-// check compares the header's flags with what came out of the Collector: sampled traces came from
-// both sides, others from neither.
+// check compares the headers' flags with the exported spans: a sampled trace has spans of both services, an
+// unsampled one has none.
 func (b *backend) check(t *testing.T, requests int, spans []span) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.malformed) != 0 {
-		t.Errorf("traceparent headers %q, want well-formed ones; an unsampled context is injected too", b.malformed)
+		t.Errorf("malformed traceparent headers %q, want none: an unsampled context is also injected", b.malformed)
 	}
 	if len(b.sampled) != requests {
-		t.Errorf("the backend saw %d traces, want %d: one a request", len(b.sampled), requests)
+		t.Errorf("traces at the backend = %d, want %d: one per request", len(b.sampled), requests)
 	}
 	came := map[string][]span{}
 	for _, s := range spans {
@@ -87,21 +87,21 @@ func (b *backend) check(t *testing.T, requests int, spans []span) {
 		delete(came, id)
 	}
 	for id, got := range came {
-		t.Errorf("trace %s: %s, want none: the backend never saw it", id, describe(got))
+		t.Errorf("trace %s: %s, want none: the backend did not receive it", id, describe(got))
 	}
 }
 
-func TestHeadSamplerByRatio(t *testing.T) {
+func TestRatioSampler(t *testing.T) {
 	tests := []struct {
 		ratio    float64
 		requests int
-		// whether some traces have to be sampled, and some not
+		// some: at least one trace is sampled; others: at least one is not
 		some, others bool
 		why          string
 	}{
-		{0, 8, false, true, "nothing is sampled, and the flag tells the backend"},
-		{0.5, 64, true, true, "half of them: that all 64 fall on one side does not happen"},
-		{1, 8, true, false, "everything is"},
+		{0, 8, false, true, "none is sampled"},
+		{0.5, 64, true, true, "about half are sampled"},
+		{1, 8, true, false, "all are sampled"},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.ratio), func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestHeadSamplerByRatio(t *testing.T) {
 	}
 }
 
-// byURL drops the CLIENT spans whose url.full ends as given. It keeps what it was told.
+// byURL drops CLIENT spans whose url.full has the suffix drop. It keeps the attributes of all spans.
 type byURL struct {
 	drop string
 
@@ -157,9 +157,8 @@ func (s *byURL) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingRes
 
 func (*byURL) Description() string { return "byURL" }
 
-// TestHeadSamplerSeesAttributes: the attributes that the conventions want at span creation are there
-// for a sampler to decide by.
-func TestHeadSamplerSeesAttributes(t *testing.T) {
+// TestSamplerAttributes: samplers receive the attributes that the conventions require at span creation.
+func TestSamplerAttributes(t *testing.T) {
 	t.Parallel()
 	s := newSink(t)
 	c := startCollector(t, s)
@@ -187,14 +186,14 @@ func TestHeadSamplerSeesAttributes(t *testing.T) {
 		}
 	}
 	if len(sampler.seen) != len(paths) {
-		t.Errorf("the sampler was asked %d times, want %d", len(sampler.seen), len(paths))
+		t.Errorf("sampler calls = %d, want %d", len(sampler.seen), len(paths))
 	}
 	for i, attrs := range sampler.seen {
 		for _, key := range []attribute.Key{
 			semconv.HTTPRequestMethodKey, semconv.ServerAddressKey, semconv.ServerPortKey, semconv.URLFullKey,
 		} {
 			if v, ok := attrs[key]; !ok {
-				t.Errorf("request %d: the sampler was told %s = %v, want it at span creation", i, key, v)
+				t.Errorf("request %d: %s = %v at the sampler, want it set at span creation", i, key, v)
 			}
 		}
 	}

@@ -17,18 +17,18 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// w3c is what most applications install.
+// w3c is the propagator of most applications.
 var w3c = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
 
-// service is an application in a trace. It shares nothing with the others, the global providers
-// least of all: its spans carry its own resource, and what it knows of a trace came in a header.
+// service is an application in a trace. Services share nothing, in particular no global providers. Each has
+// its own resource and receives the trace context only in headers.
 type service struct {
 	name        string
 	tp          *sdktrace.TracerProvider
 	propagators propagation.TextMapPropagator
 }
 
-// newService makes a service that exports to c; opts come after the exporter.
+// newService returns a service that exports to c; opts are applied after the exporter.
 func newService(t testing.TB, c *collector, name string, p propagation.TextMapPropagator, opts ...sdktrace.TracerProviderOption) *service {
 	t.Helper()
 	exporter, err := otlptracegrpc.New(t.Context(),
@@ -37,7 +37,7 @@ func newService(t testing.TB, c *collector, name string, p propagation.TextMapPr
 		otlptracegrpc.WithTimeout(patience),
 	)
 	if err != nil {
-		t.Fatalf("service %s has no exporter: %v", name, err)
+		t.Fatalf("exporter of service %s: %v", name, err)
 	}
 	tp := sdktrace.NewTracerProvider(append([]sdktrace.TracerProviderOption{
 		sdktrace.WithBatcher(exporter, sdktrace.WithBatchTimeout(50*time.Millisecond)),
@@ -54,7 +54,7 @@ func serviceResource(name string) *resource.Resource {
 	)
 }
 
-// client returns an HTTP client with connections of its own, traced into the service's provider.
+// client returns an HTTP client with its own connections, traced with the service's provider.
 func (s *service) client(t testing.TB, opts ...otelhttpclient.Option) *http.Client {
 	t.Helper()
 	return &http.Client{
@@ -66,7 +66,7 @@ func (s *service) client(t testing.TB, opts ...otelhttpclient.Option) *http.Clie
 	}
 }
 
-// listen serves h on loopback, each request under a SERVER span that continues the caller's trace.
+// listen serves h on loopback. Each request has a SERVER span that continues the caller's trace.
 func (s *service) listen(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	tracer := s.tp.Tracer("e2e/" + s.name)
@@ -80,7 +80,7 @@ func (s *service) listen(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	return srv
 }
 
-// flush returns when what the services have recorded has been taken by the Collector.
+// flush returns when the Collector has accepted all ended spans of the services.
 func flush(t testing.TB, services ...*service) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -92,8 +92,8 @@ func flush(t testing.TB, services ...*service) {
 	}
 }
 
-// shutdownLater shuts tp down at the end of the test. Its error is not looked at: tests that care
-// about delivery flush, and others end with the Collector gone.
+// shutdownLater shuts tp down at the end of the test. It ignores the error, because the Collector may be
+// stopped by then; tests that check delivery call flush.
 func shutdownLater(t testing.TB, tp *sdktrace.TracerProvider) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -102,10 +102,10 @@ func shutdownLater(t testing.TB, tp *sdktrace.TracerProvider) {
 	})
 }
 
-// newBase returns a transport whose connections no other test shares.
+// newBase returns a transport with its own connections.
 func newBase(t testing.TB) *http.Transport {
 	base := http.DefaultTransport.(*http.Transport).Clone()
-	base.Proxy = nil // The environment's proxy is no part of these tests.
+	base.Proxy = nil // ignore the environment
 	t.Cleanup(base.CloseIdleConnections)
 	return base
 }
@@ -118,8 +118,8 @@ func httptestServer(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	return srv
 }
 
-// closeLater closes srv at the end of the test. A request that is still under way, because the test
-// failed in the middle of it, loses its connection; Close alone would wait for it without end.
+// closeLater closes srv at the end of the test. It closes connections first, because Close would wait
+// forever for the open request of a failed test.
 func closeLater(t testing.TB, srv *httptest.Server) {
 	t.Cleanup(func() {
 		srv.CloseClientConnections()
@@ -127,7 +127,7 @@ func closeLater(t testing.TB, srv *httptest.Server) {
 	})
 }
 
-// waitFor polls what nothing announces.
+// waitFor polls until ok returns true, for conditions without a notification.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(patience)

@@ -16,20 +16,20 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
-// sink is the end of the pipeline: it takes OTLP over HTTP, as a backend does, and keeps what came.
+// sink is the end of the pipeline: it receives OTLP over HTTP, like a backend, and keeps the spans.
 type sink struct {
 	*httptest.Server
 
 	mu    sync.Mutex
 	spans []span
-	// raw is the payloads as they came, decompressed. What must not leave the application is looked
-	// for here, where no decoder can have dropped it.
+	// raw has the decompressed payloads. Secrets are searched for here, because a decoder might drop
+	// some data.
 	raw [][]byte
-	// changed is closed, and replaced, whenever something comes.
+	// changed is closed and replaced whenever spans arrive.
 	changed chan struct{}
 }
 
-// span is one exported span with what it shares with others: the resource and the scope.
+// span is one exported span with its resource and scope.
 type span struct {
 	TraceID, SpanID, ParentID string
 	Name                      string
@@ -94,21 +94,21 @@ func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 	w.Write(reply)
 }
 
-// all returns what has come so far.
+// all returns the spans received so far.
 func (s *sink) all() []span {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.spans)
 }
 
-// payloads returns what has come so far as it came.
+// payloads returns the payloads received so far.
 func (s *sink) payloads() [][]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.raw)
 }
 
-// wait returns when the spans that have come satisfy enough; what says what was waited for.
+// wait returns when the received spans satisfy enough. what describes the condition in a failure.
 func (s *sink) wait(t testing.TB, what string, enough func([]span) bool) {
 	t.Helper()
 	deadline := time.After(patience)
@@ -122,7 +122,7 @@ func (s *sink) wait(t testing.TB, what string, enough func([]span) bool) {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("after %v the sink has %s, want %s", patience, describe(s.all()), what)
+			t.Fatalf("sink after %v: %s, want %s", patience, describe(s.all()), what)
 		}
 	}
 }
@@ -155,7 +155,7 @@ func flatten(td ptrace.Traces) []span {
 	return out
 }
 
-// describe names spans in a failure message: service, kind and name.
+// describe formats spans for a failure message: service, kind and name.
 func describe(spans []span) string {
 	if len(spans) == 0 {
 		return "no spans"
@@ -170,7 +170,7 @@ func describe(spans []span) string {
 	return fmt.Sprintf("%d spans [%s]", len(spans), strings.Join(names, ", "))
 }
 
-// pick returns the spans that satisfy keep, in the order in which they started.
+// pick returns the spans that satisfy keep, in order of start time.
 func pick(spans []span, keep func(span) bool) []span {
 	var out []span
 	for _, s := range spans {

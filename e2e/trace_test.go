@@ -8,29 +8,29 @@ import (
 
 const noParent = ""
 
-// traceTree is the spans of one trace by parent.
+// traceTree has the spans of one trace by parent.
 type traceTree struct {
 	id       string
 	spans    []span
 	children map[string][]span
 }
 
-// traceOf builds the tree of spans, which have to be of one trace.
+// traceOf builds the tree of spans, which must belong to one trace.
 func traceOf(t testing.TB, spans []span) *traceTree {
 	t.Helper()
 	if len(spans) == 0 {
-		t.Fatalf("the sink has no spans, want a trace")
+		t.Fatalf("no spans at the sink, want a trace")
 	}
 	tr := &traceTree{id: spans[0].TraceID, children: map[string][]span{}}
-	// In the order of their start, so that siblings stand in the order of the calls.
+	// In order of start time, so that siblings are in the order of the calls.
 	tr.spans = pick(spans, func(s span) bool { return true })
 	ids := map[string]bool{}
 	for _, s := range tr.spans {
 		if s.TraceID != tr.id {
-			t.Fatalf("span %q is of trace %s, want all in %s", s.Name, s.TraceID, tr.id)
+			t.Fatalf("span %q has trace %s, want %s", s.Name, s.TraceID, tr.id)
 		}
 		if ids[s.SpanID] {
-			t.Fatalf("span ID %s came twice, want each once", s.SpanID)
+			t.Fatalf("span ID %s arrived twice, want it once", s.SpanID)
 		}
 		ids[s.SpanID] = true
 		tr.children[s.ParentID] = append(tr.children[s.ParentID], s)
@@ -38,8 +38,8 @@ func traceOf(t testing.TB, spans []span) *traceTree {
 	return tr
 }
 
-// checkTree compares the tree with want, which has one span a line, as service/Kind and name, each
-// indented by two spaces under its parent.
+// checkTree compares the tree with want. Each line of want is a span as service/Kind and name, indented by two
+// spaces under its parent.
 func (tr *traceTree) checkTree(t testing.TB, want string) {
 	t.Helper()
 	var b strings.Builder
@@ -54,9 +54,9 @@ func (tr *traceTree) checkTree(t testing.TB, want string) {
 	}
 	walk(noParent, 0)
 	if seen != len(tr.spans) {
-		t.Errorf("%d of %d spans hang under the root, want all: %s", seen, len(tr.spans), describe(tr.spans))
+		t.Errorf("%d of %d spans are below the root, want all: %s", seen, len(tr.spans), describe(tr.spans))
 	}
 	if got, want := strings.TrimSpace(b.String()), strings.TrimSpace(want); got != want {
-		t.Errorf("the trace is\n%s\nwant\n%s", got, want)
+		t.Errorf("trace:\n%s\nwant:\n%s", got, want)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// echo accepts a websocket and sends back what it gets, until the client has enough.
+// echo accepts a WebSocket and echoes messages until the client closes it.
 func echo(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
@@ -29,7 +29,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// converse sends messages over conn and checks what comes back.
+// converse sends messages over conn and checks the echoes.
 func converse(t *testing.T, ctx context.Context, conn *websocket.Conn) {
 	t.Helper()
 	for _, want := range []string{"one", "two", strings.Repeat("three", 5_000)} {
@@ -38,20 +38,19 @@ func converse(t *testing.T, ctx context.Context, conn *websocket.Conn) {
 		}
 		_, got, err := conn.Read(ctx)
 		if err != nil || string(got) != want {
-			t.Fatalf("the echo is %.20q, %v; want %.20q", got, err, want)
+			t.Fatalf("echo = %.20q, %v; want %.20q", got, err, want)
 		}
 	}
 }
 
-// TestWebsocket: a connection that was upgraded goes both ways through the transport, and the span
-// lasts as long as it does.
+// TestWebsocket: an upgraded connection works in both directions, and the span lasts until it is closed.
 func TestWebsocket(t *testing.T) {
 	tests := []struct {
 		name string
 		end  func(*websocket.Conn) error
 	}{
-		{"closed with a handshake", func(c *websocket.Conn) error { return c.Close(websocket.StatusNormalClosure, "") }},
-		{"closed at once", (*websocket.Conn).CloseNow},
+		{"closing handshake", func(c *websocket.Conn) error { return c.Close(websocket.StatusNormalClosure, "") }},
+		{"immediate close", (*websocket.Conn).CloseNow},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -89,17 +88,17 @@ func TestWebsocket(t *testing.T) {
 				t.Errorf("http.response.status_code = %v, want 101", got)
 			}
 			if s.Status().Code != codes.Unset || attributeOf(s, semconv.ErrorTypeKey) != nil {
-				t.Errorf("status %v, error.type %v; want neither: the client closed what it had opened",
+				t.Errorf("status %v, error.type %v; want neither: the client closed the connection",
 					s.Status().Code, attributeOf(s, semconv.ErrorTypeKey))
 			}
 			if got, want := <-traceparent, s.SpanContext().SpanID().String(); !strings.Contains(got, want) {
-				t.Errorf("traceparent %q, want span %s in it", got, want)
+				t.Errorf("traceparent %q, want span %s", got, want)
 			}
 		})
 	}
 }
 
-// TestWebsocketRefused: an upgrade that the server does not want is a response like any other.
+// TestWebsocketRefused: a refused upgrade is an ordinary error response.
 func TestWebsocketRefused(t *testing.T) {
 	t.Parallel()
 	srv := httptestServer(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,4 +1,4 @@
-// Package moving shows what it takes to move from otelhttp to otelhttpclient, and what changes.
+// Package moving tests the migration from otelhttp to otelhttpclient, and lists all differences.
 package moving
 
 import (
@@ -34,8 +34,8 @@ const (
 	otelhttpclientImport = `	otelhttp "github.com/otelhttpclient/otelhttpclient"`
 )
 
-// TestOneLine: the program that uses otelhttp is the one that uses otelhttpclient, but for the import.
-func TestOneLine(t *testing.T) {
+// TestOnlyImportDiffers: the two programs differ only in the import.
+func TestOnlyImportDiffers(t *testing.T) {
 	lines := func(file string) []string {
 		src, err := os.ReadFile(file)
 		if err != nil {
@@ -49,64 +49,64 @@ func TestOneLine(t *testing.T) {
 	}
 	for i := range was {
 		if was[i] != is[i] && (was[i] != otelhttpImport || is[i] != otelhttpclientImport) {
-			t.Errorf("line %d = %q before, %q after; want no difference but the import's", i+1, was[i], is[i])
+			t.Errorf("line %d = %q before, %q after; want a difference only in the import", i+1, was[i], is[i])
 		}
 	}
 }
 
-// change is one thing that is not the same after the move.
+// change is one difference between the libraries.
 type change struct {
-	// where is a request's path, or a metric's name. In a table, several have a comma between them.
+	// where is a request's path or a metric's name, or in the table a comma-separated list of them.
 	where, what string
-	// "" where there is no such thing.
+	// "" means that it is not recorded.
 	before, after string
 	why           string
 }
 
-// there is the value of what has no value, and is recorded or not.
+// there is the value of something that is recorded, but whose value is not compared.
 const there = "there"
 
-// changes is all that is different in the telemetry. PORT stands for the server's.
+// changes lists all differences in the telemetry. PORT is the server's port.
 var changes = []change{
 	{"/ok, /missing, /moved, /moved to /ok, /refused", "name", "HTTP GET", "GET",
-		"the conventions name a span for the method alone where no template is known"},
+		"the conventions name a span by its method if no template is known"},
 	{"/echo", "name", "HTTP POST", "POST",
 		"the same for another method"},
 	{"/ok, /echo, /missing, /moved, /moved to /ok", "network.peer.address", "", "127.0.0.1",
-		"the conventions recommend the address of the connection that was used"},
+		"the conventions recommend the address of the connection"},
 	{"/ok, /echo, /missing, /moved, /moved to /ok", "network.peer.port", "", "PORT",
-		"the same for its port"},
+		"the same for the port"},
 	{"/ok", "url.full", "http://127.0.0.1:PORT/ok?page=2&sig=hunter2", "http://127.0.0.1:PORT/ok?page=2&sig=REDACTED",
-		"the values of query parameters that are credentials are redacted"},
+		"credentials in query parameters are redacted"},
 	{"/moved to /ok", "http.request.resend_count", "", "1",
 		"a redirect is a resend"},
 	{"/refused", "error.type", "*net.OpError", "connection_error",
-		"error.type is one of a documented few, and says what happened"},
+		"error.type is one of a few documented values"},
 	{"/refused", "network.protocol.version", "1.1", "",
-		"the version is what was negotiated, and nothing was"},
+		"the version is the negotiated one, and no version was negotiated"},
 	{"http.client.request.duration", "url.scheme", there, "",
-		"an Opt-In attribute is left out until it is asked for"},
+		"an Opt-In attribute is not recorded by default"},
 	{"http.client.request.duration", "network.protocol.name", there, "",
-		"it is recorded where it is not http"},
+		"it is recorded only if it is not http"},
 	{"http.client.request.body.size", "", there, "",
-		"an Opt-In metric is left out until it is asked for"},
+		"an Opt-In metric is not recorded by default"},
 }
 
-// TestSameProgramWithBoth runs the program with both libraries. It sees the same, the server sees
-// the same, and the telemetry differs where the table says, and nowhere else.
-func TestSameProgramWithBoth(t *testing.T) {
+// TestTelemetryChanges runs the program with both libraries. The results and the requests at the server are
+// equal, and the telemetry differs only as listed in changes.
+func TestTelemetryChanges(t *testing.T) {
 	srv := newServer(t)
-	nobody := "http://" + closedPort(t)
-	was := run(t, "otelhttp", srv, nobody, before.NewClient, before.Run)
-	is := run(t, "otelhttpclient", srv, nobody, after.NewClient, after.Run)
+	closed := "http://" + closedPort(t)
+	was := run(t, "otelhttp", srv, closed, before.NewClient, before.Run)
+	is := run(t, "otelhttpclient", srv, closed, after.NewClient, after.Run)
 
 	if !slices.Equal(was.saw, is.saw) {
-		t.Errorf("the program saw %q before, %q after; want the same", was.saw, is.saw)
+		t.Errorf("results = %q before, %q after; want them equal", was.saw, is.saw)
 	}
 	for _, o := range []*outcome{was, is} {
 		want := []string{"/ok", "/echo", "/missing", "/moved", "/ok", "/health"}
 		if !slices.Equal(o.paths, want) {
-			t.Errorf("%s: the server got %q, want %q", o.name, o.paths, want)
+			t.Errorf("%s: requests at the server = %q, want %q", o.name, o.paths, want)
 		}
 	}
 	_, port, err := net.SplitHostPort(srv.Listener.Addr().String())
@@ -116,7 +116,7 @@ func TestSameProgramWithBoth(t *testing.T) {
 	checkChanges(t, diff(was.facts, is.facts), port)
 }
 
-// checkChanges compares what changed with what the table says.
+// checkChanges compares got with the table.
 func checkChanges(t *testing.T, got []change, port string) {
 	t.Helper()
 	key := func(where, what string) string { return where + ": " + what }
@@ -141,11 +141,11 @@ func checkChanges(t *testing.T, got []change, port string) {
 		}
 	}
 	for k, w := range wanted {
-		t.Errorf("%s did not change, want %q before, %q after (%s)", k, w.before, w.after, w.why)
+		t.Errorf("%s: no change, want %q before, %q after (%s)", k, w.before, w.after, w.why)
 	}
 }
 
-// facts is what is known, by where and what.
+// facts maps where and what to the recorded value.
 type facts map[string]map[string]string
 
 func (f facts) add(where, what string, value any) {
@@ -155,7 +155,7 @@ func (f facts) add(where, what string, value any) {
 	f[where][what] = fmt.Sprint(value)
 }
 
-// diff returns what is not the same in both. What one side has nothing of at all is one change.
+// diff returns the differences. If one side has no facts for a place, that is one change.
 func diff(was, is facts) []change {
 	var out []change
 	for _, where := range union(was, is) {
@@ -187,15 +187,15 @@ func union[V any](a, b map[string]V) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// outcome is what came of a run.
+// outcome is the result of a run.
 type outcome struct {
 	name string
-	// saw is what the program returned; paths is what the server was asked for.
+	// saw is the program's result; paths are the requests at the server.
 	saw, paths []string
 	facts      facts
 }
 
-func run(t *testing.T, name string, srv *server, nobody string,
+func run(t *testing.T, name string, srv *server, closed string,
 	newClient func(http.RoundTripper, trace.TracerProvider, metric.MeterProvider, propagation.TextMapPropagator) *http.Client,
 	program func(context.Context, *http.Client, string, string) []string,
 ) *outcome {
@@ -213,30 +213,30 @@ func run(t *testing.T, name string, srv *server, nobody string,
 
 	srv.reset()
 	o := &outcome{name: name, facts: facts{}}
-	o.saw = program(ctx, newClient(base, tp, mp, propagation.TraceContext{}), srv.URL, nobody)
+	o.saw = program(ctx, newClient(base, tp, mp, propagation.TraceContext{}), srv.URL, closed)
 	o.paths = srv.asked()
 
 	for _, s := range recorded.Ended() {
 		where := o.addSpan(s, parent.SpanContext())
-		// The header that the server got is the span's, and a filtered request has none.
+		// Each request carries the header of its own span; a filtered request has none.
 		if got, ok := srv.parentOf(s.SpanContext().SpanID()); ok && got != where {
-			t.Errorf("%s: span of %s arrived with %s, want its own", name, where, got)
+			t.Errorf("%s: span of %s was propagated to %s, want its own request", name, where, got)
 		}
 	}
 	if got := srv.untraced(); !slices.Equal(got, []string{"/health"}) {
-		t.Errorf("%s: without a header came %q, want the filtered /health alone", name, got)
+		t.Errorf("%s: requests without a header = %q, want only the filtered /health", name, got)
 	}
 	o.addMetrics(t, reader)
 	return o
 }
 
-// addSpan adds what is known from s, and returns what it was asked for.
+// addSpan adds the facts of s, and returns the requested path.
 func (o *outcome) addSpan(s sdktrace.ReadOnlySpan, parent trace.SpanContext) string {
 	attrs := attribute.NewSet(s.Attributes()...)
 	full, _ := attrs.Value("url.full")
 	_, where, _ := strings.Cut(strings.TrimPrefix(full.AsString(), "http://"), "/")
 	where, _, _ = strings.Cut("/"+where, "?")
-	// The redirect's target is asked for twice, the second time without a query.
+	// The redirect's target is requested twice, the second time without a query.
 	place := where
 	if where == "/ok" && !strings.Contains(full.AsString(), "?") {
 		place = "/moved to /ok"
@@ -245,7 +245,7 @@ func (o *outcome) addSpan(s sdktrace.ReadOnlySpan, parent trace.SpanContext) str
 	o.facts.add(place, "kind", s.SpanKind())
 	o.facts.add(place, "status", s.Status().Code)
 	o.facts.add(place, "message", s.Status().Description)
-	o.facts.add(place, "below the parent", s.Parent().SpanID() == parent.SpanID())
+	o.facts.add(place, "child of the parent", s.Parent().SpanID() == parent.SpanID())
 	for _, e := range s.Events() {
 		o.facts.add(place, "event "+e.Name, there)
 	}
@@ -255,7 +255,7 @@ func (o *outcome) addSpan(s sdktrace.ReadOnlySpan, parent trace.SpanContext) str
 	return where
 }
 
-// addMetrics adds which instruments recorded something, and the names of the attributes.
+// addMetrics adds the instruments that recorded measurements, and their attribute names.
 func (o *outcome) addMetrics(t *testing.T, reader *sdkmetric.ManualReader) {
 	t.Helper()
 	var rm metricdata.ResourceMetrics
@@ -287,7 +287,7 @@ func (o *outcome) addMetrics(t *testing.T, reader *sdkmetric.ManualReader) {
 	}
 }
 
-// server answers the program and keeps what it was asked.
+// server answers the program and keeps its requests.
 type server struct {
 	*httptest.Server
 
@@ -352,7 +352,7 @@ func (s *server) untraced() []string {
 	return paths
 }
 
-// closedPort returns a loopback address on which nothing listens.
+// closedPort returns an unused loopback address.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

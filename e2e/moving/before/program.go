@@ -1,5 +1,5 @@
-// Package program is an application that traces its HTTP client. It stands in the tree twice, once
-// with each library, and the two files differ in one line of the imports.
+// Package program is an application with a traced HTTP client. There are two copies, one per library,
+// which differ in one import line.
 package program
 
 import (
@@ -17,10 +17,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// skipHealth is a named filter, as applications have them.
+// skipHealth is a named filter, to test that the type's name is the same.
 var skipHealth otelhttp.Filter = func(r *http.Request) bool { return r.URL.Path != "/health" }
 
-// NewClient returns a client that is traced with every option that both libraries have.
+// NewClient returns a traced client with every option that both libraries have.
 func NewClient(base http.RoundTripper, tp trace.TracerProvider, mp metric.MeterProvider, p propagation.TextMapPropagator) *http.Client {
 	options := []otelhttp.Option{
 		otelhttp.WithTracerProvider(tp),
@@ -38,8 +38,8 @@ func NewClient(base http.RoundTripper, tp trace.TracerProvider, mp metric.MeterP
 	return &http.Client{Transport: transport}
 }
 
-// Run makes one request after another, and returns what the program saw of each.
-func Run(ctx context.Context, client *http.Client, server, nobody string) []string {
+// Run makes several requests and returns the result of each.
+func Run(ctx context.Context, client *http.Client, server, closed string) []string {
 	var saw []string
 	for _, call := range []struct{ method, url, body string }{
 		{http.MethodGet, server + "/ok?page=2&sig=hunter2", ""},
@@ -47,7 +47,7 @@ func Run(ctx context.Context, client *http.Client, server, nobody string) []stri
 		{http.MethodGet, server + "/missing", ""},
 		{http.MethodGet, server + "/moved", ""},
 		{http.MethodGet, server + "/health", ""},
-		{http.MethodGet, nobody + "/refused", ""},
+		{http.MethodGet, closed + "/refused", ""},
 	} {
 		saw = append(saw, do(ctx, client, call.method, call.url, call.body))
 	}
