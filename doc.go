@@ -1,35 +1,61 @@
 // Package otelhttpclient traces outgoing HTTP requests with OpenTelemetry.
 //
-// A [Transport] wraps the [http.RoundTripper] of a client:
+// A [Transport] wraps the [http.RoundTripper] of a client, called base:
 //
 //	client.Transport = otelhttpclient.NewTransport(client.Transport)
 //
 // Each request then has a CLIENT span, a child of the span in the request's
-// context; carries the span's context to the service that it calls, in the
-// headers that the global propagator writes; and is measured in the histogram
-// http.client.request.duration. Names and values are those of OpenTelemetry's
-// conventions for HTTP clients.
+// context. The propagator injects the span's context into the request's headers.
+// The histogram http.client.request.duration measures the request. Names and
+// values are those of OpenTelemetry's semantic conventions for HTTP clients.
 //
-// # What can be controlled
+// # Configuration
 //
-// For a Transport, by options: hooks ([WithRequestHook], [WithResponseHook]),
-// what is recorded of URLs ([WithURLFilter]) and headers
-// ([WithRequestHeaders]), which requests are traced ([WithFilter]), where
-// context is propagated to ([WithPropagationTargets]), span names of low
-// cardinality ([WithURLTemplate]), what the connection did
-// ([WithConnectionTimings]), and when a span ends ([WithSpanEnd]).
+// Options configure a Transport:
+//   - hooks: [WithRequestHook], [WithResponseHook]
+//   - recorded URLs: [WithURLFilter], [WithSensitiveQuery]
+//   - recorded headers: [WithRequestHeaders], [WithResponseHeaders],
+//     [WithSensitiveHeaders]
+//   - traced requests: [WithFilter]
+//   - propagation: [WithPropagators], [WithPropagationTargets]
+//   - span names: [WithURLTemplate], [WithSpanNameFormatter]
+//   - the end of spans: [WithSpanEnd]
+//   - errors: [WithErrorCheck]
+//   - connections: [WithConnectionTimings], [WithClientTrace]
+//   - more attributes and metrics: [WithOptInAttributes], [WithOptInMetrics]
 //
-// For a request, through its context: [ContextWithoutTracing],
-// [ContextWithURLTemplate], [ContextWithAttributes] and [ContextWithRetries].
+// The request's context configures a request: [ContextWithoutTracing],
+// [ContextWithURLTemplate], [ContextWithAttributes], [ContextWithRetries].
 //
-// For a client and for the whole process: [InstrumentClient] and
-// [InstrumentDefault].
+// [InstrumentClient] instruments a client, and [InstrumentDefault] the whole
+// process.
 //
-// # What is promised
+// # Environment variables
 //
-// The program does not notice: requests are not modified, responses and errors
-// come back as they are, and what goes wrong in telemetry, a panic in a hook
-// included, goes to the error handler of OpenTelemetry ([otel.Handle]) and
-// nowhere else. Credentials in URLs and in captured headers are recorded as
-// REDACTED. Every span ends, once.
+// They are read when a Transport is created.
+//   - OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: a comma-separated list of methods,
+//     as for [WithKnownMethods], which takes precedence.
+//   - OTEL_SEMCONV_STABILITY_OPT_IN: if its comma-separated list contains
+//     http/dup, spans and metrics also have the names from before the stable
+//     conventions, such as http.url and http.client.duration.
+//
+// # Errors
+//
+// The attribute error.type of a request that fails without an error response is
+// timeout, name_resolution_error, secure_connection_error, connection_error,
+// response_ended, http_protocol_error, proxy_tunnel_error, or else the type of
+// the innermost error. An error, or one that it wraps, can set its own value
+// with a method
+//
+//	ErrorType() string
+//
+// The value must be one of few. A request that the caller cancels is not an
+// error.
+//
+// # Guarantees
+//
+// Requests are not modified, and responses and errors are returned unchanged.
+// What fails in telemetry, including a panic in a hook, is reported to
+// [otel.Handle] and does not affect the request. Credentials in URLs, captured
+// headers and error texts are recorded as REDACTED. Every span ends exactly once.
 package otelhttpclient
