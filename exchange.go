@@ -158,6 +158,7 @@ type exchange struct {
 	meter     *instruments // nil: it is not measured
 	span      trace.Span
 	recording bool
+	ended     atomic.Bool
 	started   time.Time // zero if only the span needs it
 
 	context    outgoing // what base gets
@@ -166,7 +167,6 @@ type exchange struct {
 	connection connection
 	upload     atomic.Pointer[requestBody] // the latest, if it is counted
 	download   download
-	ended      atomic.Bool
 }
 
 // copyRequest returns the request that base gets: the caller's with the span's

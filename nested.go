@@ -17,20 +17,21 @@ import (
 // sending is a request on its way through a Transport. Transports below find it
 // in the request's context.
 type sending struct {
-	request   atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
-	tracer    *providedTracer
+	request  atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
+	tracer   *providedTracer
+	caller   *contextState
+	ordinal  int32     // of a resend
+	values   [3]string // of the headers that the propagator wrote
+	returned atomic.Bool
+
 	recording bool
 	measuring bool
 	withheld  bool // the propagation targets exclude the host
-	caller    *contextState
-	resends   int        // its own ordinal
-	values    *[3]string // of the headers that the propagator wrote
-	returned  atomic.Bool
 
+	back   bool  // a Transport below has returned it
+	times  int32 // how often it was sent
 	mu     sync.Mutex
 	passed []any // the Transports below that it passed through
-	times  int   // how often it was sent
-	back   bool  // a Transport below has returned it
 }
 
 // cameBack records that a Transport below has returned, so that what follows is
@@ -65,7 +66,7 @@ func shareOf(state *contextState, req *http.Request, through any, tracer *provid
 		}
 		// The span above is not recorded, and this one may be.
 		s.measured = above.measuring
-		s.ordinal, s.state = above.resends, above.caller.with(state)
+		s.ordinal, s.state = int(above.ordinal), above.caller.with(state)
 	case sentAgain:
 		s.ordinal, s.state = ordinal, above.caller.with(state)
 		if s.state.attempts != nil {
@@ -117,7 +118,7 @@ func (s *sending) relation(req *http.Request, through any) (relation, int) {
 	if s.times++; s.times == 1 {
 		return firstSending, 0
 	}
-	return sentAgain, s.resends + s.times - 1
+	return sentAgain, int(s.ordinal + s.times - 1)
 }
 
 // is reports whether req is the request that is being sent, or a copy of it. A

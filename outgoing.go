@@ -16,20 +16,19 @@ type outgoing struct {
 	state   contextState
 	sending sending
 	request http.Request // unused if there are hooks
-	values  [3]string    // of the headers that the propagator wrote
 }
 
 // init prepares the sending for Transports below.
 func (o *outgoing) init(ctx context.Context, tracer *providedTracer, f *facts) {
 	o.Context = ctx
 	o.state.above = &o.sending
-	o.sending.tracer, o.sending.caller, o.sending.resends, o.sending.values = tracer, f.caller, f.resendCount, &o.values
+	o.sending.tracer, o.sending.caller, o.sending.ordinal = tracer, f.caller, int32(f.resendCount)
 }
 
 // complete injects the propagator's headers into sent, the request that base
 // gets.
 func (o *outgoing) complete(in *instrumentation, sent *http.Request, carrier *headerCarrier) {
-	*carrier = headerCarrier{original: sent.Header, values: &o.values}
+	*carrier = headerCarrier{original: sent.Header, values: &o.sending.values}
 	if in.targets.include(sent) {
 		in.inject(sent.Context(), carrier)
 	} else {
