@@ -7,10 +7,22 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 )
 
-// hostOf returns the host, with its port, that a request is addressed to.
+// hostOf returns the host, with its port, that a request is addressed to on the
+// wire: that of an absolute form in URL.Opaque, else Request.Host, else
+// URL.Host.
 func hostOf(req *http.Request, u *url.URL) string {
+	if u != nil && u.Opaque != "" {
+		if authority, ok := strings.CutPrefix(u.Opaque, "//"); ok {
+			if end := strings.IndexAny(authority, "/?#"); end >= 0 {
+				authority = authority[:end]
+			}
+			return authority[strings.LastIndexByte(authority, '@')+1:]
+		}
+	}
 	if req.Host != "" {
 		return req.Host
 	}
@@ -20,9 +32,29 @@ func hostOf(req *http.Request, u *url.URL) string {
 	return u.Host
 }
 
+// asciiHosts are the ASCII forms of internationalized host names.
+var asciiHosts bounded.Cache[string, string]
+
+// asciiHost returns an internationalized host name in its ASCII form, or "" if it
+// has none. The conversion is net/http's own, which is part of writing a request.
+func asciiHost(host string) string {
+	if ascii, ok := asciiHosts.Get(host); ok {
+		return ascii
+	}
+	ascii := ""
+	var b strings.Builder
+	req := http.Request{Method: http.MethodHead, URL: &url.URL{Scheme: "http", Host: host}, Host: host}
+	if utf8.ValidString(host) && req.Write(&b) == nil {
+		_, ascii, _ = strings.Cut(b.String(), "\r\nHost: ")
+		ascii, _, _ = strings.Cut(ascii, "\r\n")
+	}
+	asciiHosts.Put(strings.Clone(host), ascii)
+	return ascii
+}
+
 // splitHost splits a host and an optional port. It removes the brackets and the
-// zone of an IPv6 address. If no port is written, it returns the port that the
-// scheme implies, or 0.
+// zone of an IPv6 address, and converts an internationalized name to ASCII. If
+// no port is written, it returns the port that the scheme implies, or 0.
 func splitHost(hostport, scheme string) (host string, port int) {
 	host = hostport
 	var digits string
@@ -34,6 +66,9 @@ func splitHost(hostport, scheme string) (host string, port int) {
 		host, digits = host[:colon], host[colon+1:]
 	}
 	host, _, _ = strings.Cut(host, "%") // a zone is local to this machine
+	if strings.IndexFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
+		host = asciiHost(host)
+	}
 	if !isHost(host) || strings.Trim(digits, "0123456789") != "" {
 		return "", 0
 	}
@@ -56,12 +91,12 @@ func splitHost(hostport, scheme string) (host string, port int) {
 func isHost(s string) bool {
 	for i := range len(s) {
 		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == ':', c >= utf8.RuneSelf:
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == ':':
 		default:
 			return false
 		}
 	}
-	return s != "" && utf8.ValidString(s)
+	return s != ""
 }
 
 // splitAddress splits the address of a connection's peer. The port is 0 if the

@@ -11,10 +11,13 @@ import (
 // WithOptInAttributes adds attributes that the conventions call Opt-In:
 //
 //   - url.scheme, on spans and metrics
-//   - user_agent.original, if the request has the header
+//   - user_agent.original, including net/http's own default if base reports
+//     the headers that it writes, as *http.Transport does
 //   - network.transport, once a connection is obtained
 //   - http.request.body.size and http.response.body.size, in bytes
-//   - url.template, on metrics; spans have it whenever it is known
+//   - url.template, on http.client.request.duration; spans and the other metrics
+//     have it whenever it is known
+//   - network.peer.address, on the metrics of connections; spans always have it
 //
 // http.request.body.size is the Content-Length. A body of unknown length is
 // wrapped, and what base reads of it is counted. The attribute is absent if the
@@ -36,6 +39,27 @@ func WithOptInAttributes(keys ...attribute.Key) Option {
 	})
 }
 
+// An AttributesFunc returns attributes for a request. It gets the caller's
+// request, must not change it, and may be called concurrently. The library does
+// not keep or change the slice.
+type AttributesFunc = func(*http.Request) []attribute.KeyValue
+
+// WithAttributes adds the attributes that the function returns to the span, at
+// its creation, and to the metrics: the request metrics, but not those of
+// connections. Use values of low cardinality. If the function panics, it adds
+// none. Nil is ignored. Repeated options accumulate, in the order given.
+//
+// They override the library's own attributes of the same key. Those of
+// [ContextWithAttributes] override them, and on the span those of hooks override
+// both.
+func WithAttributes(attributes AttributesFunc) Option {
+	return optionFunc(func(c *config) {
+		if attributes != nil {
+			c.attributeFuncs = append(c.attributeFuncs, attributes)
+		}
+	})
+}
+
 type optInAttributes uint8
 
 const (
@@ -45,6 +69,7 @@ const (
 	optInRequestSize
 	optInResponseSize
 	optInTemplate
+	optInPeerAddress
 )
 
 var optInAttributeBits = map[attribute.Key]optInAttributes{
@@ -54,6 +79,7 @@ var optInAttributeBits = map[attribute.Key]optInAttributes{
 	semconv.HTTPRequestBodySizeKey:  optInRequestSize,
 	semconv.HTTPResponseBodySizeKey: optInResponseSize,
 	semconv.URLTemplateKey:          optInTemplate,
+	semconv.NetworkPeerAddressKey:   optInPeerAddress,
 }
 
 const (
@@ -72,7 +98,7 @@ type facts struct {
 	url            string // redacted; "" if it is not recorded
 	template       string
 	resendCount    int
-	caller         *contextState // from the request's context
+	own            []attribute.KeyValue // of WithAttributes, then of the context
 }
 
 // unknownOrdinal makes describe count the resends.
@@ -93,11 +119,23 @@ func (in *instrumentation) describe(f *facts, req *http.Request, state *contextS
 	if ordinal == unknownOrdinal {
 		f.resendCount = state.resendCount(req)
 	}
-	f.caller = state
+	f.own = in.ownAttributes(req, state)
 }
 
-// creationAttributes appends the attributes that samplers see. Those of the
-// caller's context come last and win.
+// ownAttributes returns the application's attributes for a request.
+func (in *instrumentation) ownAttributes(req *http.Request, state *contextState) []attribute.KeyValue {
+	if len(in.attributeFuncs) == 0 {
+		return state.attributes
+	}
+	var own []attribute.KeyValue
+	for _, attributes := range in.attributeFuncs {
+		in.guard.call("WithAttributes function", func() { own = append(own, attributes(req)...) })
+	}
+	return append(own, state.attributes...)
+}
+
+// creationAttributes appends the attributes that samplers see. The application's
+// come last and win.
 func (in *instrumentation) creationAttributes(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
 	a = append(a, semconv.HTTPRequestMethodKey.String(f.method))
 	if f.originalMethod != "" {
@@ -119,7 +157,7 @@ func (in *instrumentation) creationAttributes(a []attribute.KeyValue, f *facts) 
 	if in.oldNames {
 		a = appendOldRequest(a, f)
 	}
-	return append(a, f.caller.attributes...)
+	return append(a, f.own...)
 }
 
 func appendServer(a []attribute.KeyValue, host string, port int) []attribute.KeyValue {
@@ -132,21 +170,28 @@ func appendServer(a []attribute.KeyValue, host string, port int) []attribute.Key
 	return a
 }
 
+func (c *config) wantsUserAgent() bool {
+	return c.optInAttributes&optInUserAgent != 0 || c.oldNames
+}
+
+func (c *config) appendUserAgent(a []attribute.KeyValue, agent string) []attribute.KeyValue {
+	if agent == "" || !c.wantsUserAgent() {
+		return a
+	}
+	agent = c.redaction.Text(agent)
+	if c.optInAttributes&optInUserAgent != 0 {
+		a = append(a, semconv.UserAgentOriginal(agent))
+	}
+	if c.oldNames {
+		a = append(a, attribute.String("http.user_agent", agent))
+	}
+	return a
+}
+
 // sentAttributes returns the attributes of the request as it is sent, with the
 // headers that hooks and propagator set.
 func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyValue {
-	var a []attribute.KeyValue
-	if in.optInAttributes&optInUserAgent != 0 || in.oldNames {
-		if ua := sent.Header.Get("User-Agent"); ua != "" {
-			ua = in.redaction.Text(ua)
-			if in.optInAttributes&optInUserAgent != 0 {
-				a = append(a, semconv.UserAgentOriginal(ua))
-			}
-			if in.oldNames {
-				a = append(a, attribute.String("http.user_agent", ua))
-			}
-		}
-	}
+	a := in.appendUserAgent(nil, sent.Header.Get("User-Agent"))
 	if in.oldNames && sent.ContentLength > 0 {
 		a = append(a, attribute.Int64("http.request_content_length", sent.ContentLength))
 	}

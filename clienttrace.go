@@ -43,8 +43,11 @@ func (x *exchange) watchConnection() {
 	if size {
 		trace.WroteRequest, trace.Got100Continue = c.wroteRequest, c.got100Continue
 	}
+	if x.recording && x.in.wantsUserAgent() {
+		trace.WroteHeaderField = c.wroteHeaderField
+	}
 	if counted {
-		c.user = x.meter.connectionUser(x.facts.host, x.facts.port)
+		c.user = x.meter.connectionUser(&x.facts)
 	}
 	if x.in.connectionTimings && x.recording {
 		c.timings = &timings{}

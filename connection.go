@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,7 +33,8 @@ type connection struct {
 	obtained  bool // later reports are about the request's connection
 
 	sent      sentState
-	continued bool // the server has asked for the body
+	continued bool   // the server has asked for the body
+	agent     string // User-Agent as it is written, if it is watched
 
 	peer    net.Addr
 	tracked *trackedConnection // nil unless connections are counted
@@ -70,9 +72,15 @@ func (c *connection) gotConn(info httptrace.GotConnInfo) {
 	}
 	// The connection may be of an application's type.
 	c.guard.call("connection", func() {
-		if c.got(info, info.Conn.RemoteAddr()) && c.user != nil {
-			c.use(track(info, c.user))
+		peer := info.Conn.RemoteAddr()
+		if !c.got(info, peer) || c.user == nil {
+			return
 		}
+		user := *c.user
+		if user.peer {
+			user.labels.peer, _ = splitAddress(peer)
+		}
+		c.use(track(info, &user))
 	})
 }
 
@@ -137,6 +145,17 @@ func (c *connection) wroteRequest(info httptrace.WroteRequestInfo) {
 	}
 }
 
+func (c *connection) wroteHeaderField(name string, values []string) {
+	if len(values) == 0 || !strings.EqualFold(name, "User-Agent") {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended && !c.elsewhere {
+		c.agent = values[0]
+	}
+}
+
 func (c *connection) got100Continue() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,6 +198,10 @@ func (c *connection) attributes(a []attribute.KeyValue, in *instrumentation, sta
 				a = append(a, semconv.NetworkTransportKey.String(transport))
 			}
 		}
+	}
+	a = in.appendUserAgent(a, c.agent)
+	if !in.connectionTimings {
+		return a
 	}
 	return c.timings.attributes(a, started)
 }

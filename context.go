@@ -16,6 +16,7 @@ type contextKey struct{}
 // finds it.
 type contextState struct {
 	untraced   bool
+	unobserved bool // but propagated
 	template   string
 	attributes []attribute.KeyValue
 	attempts   *atomic.Int64 // round trips so far, under ContextWithRetries
@@ -61,6 +62,14 @@ func ContextWithoutTracing(ctx context.Context) context.Context {
 	return withState(ctx, func(s *contextState) { s.untraced = true })
 }
 
+// ContextWithPropagationOnly returns a context whose requests have neither span
+// nor metrics, but carry the headers of the propagator. The services that they
+// reach join the caller's trace. Hooks do not run. Use it for traffic that is not
+// worth a span, such as health checks and token refreshes.
+func ContextWithPropagationOnly(ctx context.Context) context.Context {
+	return withState(ctx, func(s *contextState) { s.unobserved = true })
+}
+
 // ContextWithURLTemplate returns a context whose requests have this
 // url.template, a path with placeholders such as "/items/{sku}", and the span
 // name "{method} {template}". It takes precedence over [WithURLTemplate]. A
@@ -72,7 +81,8 @@ func ContextWithURLTemplate(ctx context.Context, template string) context.Contex
 
 // ContextWithAttributes returns a context whose requests have these attributes
 // on their spans and metrics, in addition to those of an outer context. They
-// override the library's own. Use values of low cardinality, as for any metric.
+// override those of the library and of [WithAttributes]. Use values of low
+// cardinality, as for any metric.
 func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) context.Context {
 	return withState(ctx, func(s *contextState) {
 		s.attributes = append(slices.Clip(s.attributes), attrs...)

@@ -49,6 +49,10 @@ func (p *passage) observe() {
 	if state.untraced || !in.accepts(req) {
 		return
 	}
+	if state.unobserved {
+		p.sent = in.propagate(ctx, req, &headerCarrier{})
+		return
+	}
 	tracer := in.tracer(ctx)
 	share := shareOf(state, req, p.through, tracer)
 	if share.none {
@@ -88,7 +92,7 @@ func (p *passage) observe() {
 	if !recording && meter == nil && !hooked {
 		span.End() // not recording, but every started span must be ended
 		if own {
-			p.propagateDecision(spanCtx, tracer, &f, s)
+			p.propagateDecision(spanCtx, tracer, share.state, &f, s)
 			return
 		}
 		share.discount()
@@ -98,7 +102,7 @@ func (p *passage) observe() {
 
 	x := &exchange{in: in, tracer: tracer, meter: meter, span: span, recording: recording, facts: f, started: started}
 	p.exchange, p.own = x, &x.context.sending
-	x.context.init(spanCtx, tracer, &x.facts)
+	x.context.init(spanCtx, tracer, share.state, f.resendCount)
 	x.context.sending.recording, x.context.sending.measuring = recording, meter != nil
 	if meter != nil {
 		meter.begin(&x.context, &x.facts)
@@ -109,9 +113,9 @@ func (p *passage) observe() {
 
 // propagateDecision prepares the request of a span that the sampler dropped.
 // Transports below make no other decision for the same sending.
-func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, f *facts, s *scratch) {
+func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, state *contextState, f *facts, s *scratch) {
 	o := &outgoing{}
-	o.init(ctx, tracer, f)
+	o.init(ctx, tracer, state, f.resendCount)
 	o.request = *p.sent.WithContext(o)
 	o.complete(p.in, &o.request, &s.carrier)
 	p.sent, p.own = &o.request, &o.sending
@@ -182,7 +186,7 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch) *http.Request {
 	x.connection.target = sent.URL
 	if x.recording {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
-			x.span.SetAttributes(attrs...)
+			x.set(attrs...)
 		}
 	}
 	if x.observed() && x.in.wantsRequestSize() {

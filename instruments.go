@@ -77,8 +77,7 @@ type instruments struct {
 	openConnections    metric.Int64UpDownCounter
 	connectionDuration metric.Float64Histogram
 
-	measurements bounded.Cache[measurement, []metric.RecordOption]
-	actives      bounded.Cache[measurement, []metric.AddOption]
+	cache bounded.Cache[measurement, measurementOptions]
 }
 
 func newInstruments(c *config, provider metric.MeterProvider) *instruments {
@@ -160,7 +159,36 @@ func (m *instruments) enabled(ctx context.Context) bool {
 		m.embedNoop
 }
 
-// measurement is the key of the attribute sets of measurements.
+// begin counts the request as active.
+func (m *instruments) begin(ctx context.Context, f *facts) {
+	if m.active != nil {
+		m.active.Add(ctx, 1, m.options(m.activeKey(f), f.own).add...)
+	}
+}
+
+// record records everything that is measured of a request. ctx carries the span,
+// for exemplars.
+func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s sizes, duration time.Duration) {
+	key := m.key(f, o)
+	m.duration.Record(ctx, duration.Seconds(), m.options(key, f.own).record...)
+	if m.oldDuration != nil {
+		m.oldDuration.Record(ctx, float64(duration)/float64(time.Millisecond),
+			metric.WithAttributeSet(attribute.NewSet(oldMeasurementAttributes(f, o)...)))
+	}
+	key.template = f.template // Opt-In on the duration, and required on the sizes
+	if m.requestSize != nil && s.request.known {
+		m.requestSize.Record(ctx, s.request.bytes, m.options(key, f.own).record...)
+	}
+	if m.responseSize != nil && s.response.known {
+		m.responseSize.Record(ctx, s.response.bytes, m.options(key, f.own).record...)
+	}
+	if m.active != nil {
+		m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
+	}
+}
+
+// measurement is the key of the attributes of a measurement. Zero fields are no
+// attributes.
 type measurement struct {
 	method, host, scheme, template string
 	port, status                   int
@@ -168,79 +196,65 @@ type measurement struct {
 	protocol                       protocol
 }
 
-// begin counts the request as active.
-func (m *instruments) begin(ctx context.Context, f *facts) {
-	if m.active != nil {
-		m.active.Add(ctx, 1, m.activeOptions(f)...)
+// key returns the key of the duration.
+func (m *instruments) key(f *facts, o *outcome) measurement {
+	key := m.activeKey(f)
+	key.status, key.errorType, key.protocol = o.status, o.errorType, o.protocol
+	if m.config.optInAttributes&optInTemplate == 0 {
+		key.template = ""
 	}
+	return key
 }
 
-// record records everything that is measured of a request. ctx carries the span,
-// for exemplars.
-func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s sizes, duration time.Duration) {
-	options := m.recordOptions(f, o)
-	m.duration.Record(ctx, duration.Seconds(), options...)
-	if m.oldDuration != nil {
-		m.oldDuration.Record(ctx, float64(duration)/float64(time.Millisecond),
-			metric.WithAttributeSet(attribute.NewSet(oldMeasurementAttributes(f, o)...)))
-	}
-	if m.requestSize != nil && s.request.known {
-		m.requestSize.Record(ctx, s.request.bytes, options...)
-	}
-	if m.responseSize != nil && s.response.known {
-		m.responseSize.Record(ctx, s.response.bytes, options...)
-	}
-	if m.active != nil {
-		m.active.Add(ctx, -1, m.activeOptions(f)...)
-	}
-}
-
-// recordOptions returns the attributes of duration and sizes.
-func (m *instruments) recordOptions(f *facts, o *outcome) []metric.RecordOption {
-	key := measurement{
-		method: f.method, host: f.host, port: f.port,
-		status: o.status, errorType: o.errorType, protocol: o.protocol,
-	}
+// activeKey returns the key of what is known before the request is sent.
+func (m *instruments) activeKey(f *facts) measurement {
+	key := measurement{method: f.method, host: f.host, port: f.port, template: f.template}
 	if m.config.optInAttributes&optInScheme != 0 {
 		key.scheme = f.scheme
 	}
-	if m.config.optInAttributes&optInTemplate != 0 {
-		key.template = f.template
-	}
-	if len(f.caller.attributes) == 0 {
-		if options, ok := m.measurements.Get(key); ok {
-			return options
-		}
-	}
-	a := append(make([]attribute.KeyValue, 0, 9+len(f.caller.attributes)), semconv.HTTPRequestMethodKey.String(key.method))
-	a = appendServer(a, key.host, key.port)
-	if key.status != 0 {
-		a = append(a, semconv.HTTPResponseStatusCode(key.status))
-	}
-	if key.errorType != "" {
-		a = append(a, errorTypeKey.String(key.errorType))
-	}
-	a = appendProtocol(a, key.protocol)
-	if key.scheme != "" {
-		a = append(a, semconv.URLScheme(key.scheme))
-	}
-	if key.template != "" {
-		a = append(a, semconv.URLTemplate(key.template))
-	}
-	options := []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(append(a, f.caller.attributes...)...))}
-	if len(f.caller.attributes) == 0 {
-		m.measurements.Put(key, options)
-	}
-	return options
+	return key
 }
 
-func (m *instruments) activeOptions(f *facts) []metric.AddOption {
-	key := measurement{method: f.method, host: f.host, port: f.port}
-	if options, ok := m.actives.Get(key); ok {
-		return options
+func (k measurement) attributes(own []attribute.KeyValue) []attribute.KeyValue {
+	a := append(make([]attribute.KeyValue, 0, 9+len(own)), semconv.HTTPRequestMethodKey.String(k.method))
+	a = appendServer(a, k.host, k.port)
+	if k.status != 0 {
+		a = append(a, semconv.HTTPResponseStatusCode(k.status))
 	}
-	a := appendServer([]attribute.KeyValue{semconv.HTTPRequestMethodKey.String(key.method)}, key.host, key.port)
-	options := []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(a...))}
-	m.actives.Put(key, options)
+	if k.errorType != "" {
+		a = append(a, errorTypeKey.String(k.errorType))
+	}
+	a = appendProtocol(a, k.protocol)
+	if k.scheme != "" {
+		a = append(a, semconv.URLScheme(k.scheme))
+	}
+	if k.template != "" {
+		a = append(a, semconv.URLTemplate(k.template))
+	}
+	return append(a, own...)
+}
+
+// measurementOptions are the attributes of a measurement, as options.
+type measurementOptions struct {
+	record []metric.RecordOption
+	add    []metric.AddOption
+}
+
+func newMeasurementOptions(a []attribute.KeyValue) measurementOptions {
+	option := metric.WithAttributeSet(attribute.NewSet(a...))
+	return measurementOptions{[]metric.RecordOption{option}, []metric.AddOption{option}}
+}
+
+// options returns the options of a measurement with the application's own
+// attributes. Without these they are cached.
+func (m *instruments) options(key measurement, own []attribute.KeyValue) measurementOptions {
+	if len(own) > 0 {
+		return newMeasurementOptions(key.attributes(own))
+	}
+	options, ok := m.cache.Get(key)
+	if !ok {
+		options = newMeasurementOptions(key.attributes(nil))
+		m.cache.Put(key, options)
+	}
 	return options
 }

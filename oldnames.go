@@ -81,5 +81,5 @@ func oldMeasurementAttributes(f *facts, o *outcome) []attribute.KeyValue {
 	if flavor := o.protocol.oldFlavor(); flavor != "" {
 		a = append(a, attribute.String("http.flavor", flavor))
 	}
-	return append(a, f.caller.attributes...)
+	return append(a, f.own...)
 }

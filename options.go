@@ -39,6 +39,8 @@ type config struct {
 	spanEnd     SpanEnd
 	errorCheck  ErrorCheck
 
+	attributeFuncs []AttributesFunc
+
 	requestHooks  []RequestHook
 	responseHooks []ResponseHook
 	filters       []Filter

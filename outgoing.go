@@ -19,10 +19,10 @@ type outgoing struct {
 }
 
 // init prepares the sending for Transports below.
-func (o *outgoing) init(ctx context.Context, tracer *providedTracer, f *facts) {
+func (o *outgoing) init(ctx context.Context, tracer *providedTracer, caller *contextState, ordinal int) {
 	o.Context = ctx
 	o.state.above = &o.sending
-	o.sending.tracer, o.sending.caller, o.sending.ordinal = tracer, f.caller, int32(f.resendCount)
+	o.sending.tracer, o.sending.caller, o.sending.ordinal = tracer, caller, int32(ordinal)
 }
 
 // complete injects the propagator's headers into sent, the request that base

@@ -45,18 +45,23 @@ const connectionCheckInterval = time.Second
 // connectionUser is a request that uses a connection. An instrument that its
 // Transport does not have is nil.
 type connectionUser struct {
-	owner    any // of the pool
-	host     string
-	port     int
+	owner    any              // of the pool
+	labels   connectionLabels // without the protocol version
+	peer     bool             // record the peer's address, too
 	counter  metric.Int64UpDownCounter
 	duration metric.Float64Histogram
 	guard    guard
 }
 
-func (m *instruments) connectionUser(host string, port int) *connectionUser {
+func (m *instruments) connectionUser(f *facts) *connectionUser {
 	u := &connectionUser{
-		owner: m.provider, host: host, port: port,
+		owner:   m.provider,
+		labels:  connectionLabels{host: f.host, port: f.port},
+		peer:    m.config.optInAttributes&optInPeerAddress != 0,
 		counter: m.openConnections, duration: m.connectionDuration, guard: m.config.guard,
+	}
+	if m.config.optInAttributes&optInScheme != 0 {
+		u.labels.scheme = f.scheme
 	}
 	if !same(m.provider, m.provider) {
 		u.owner = m.config // a provider that cannot be compared cannot be found again

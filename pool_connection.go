@@ -42,12 +42,20 @@ type connectionLabels struct {
 	host    string
 	port    int
 	version string
+	scheme  string // Opt-In, as the peer's address
+	peer    string
 }
 
 func (l connectionLabels) attributes() []attribute.KeyValue {
-	a := appendServer(make([]attribute.KeyValue, 0, 4), l.host, l.port)
+	a := appendServer(make([]attribute.KeyValue, 0, 6), l.host, l.port)
 	if l.version != "" {
 		a = append(a, semconv.NetworkProtocolVersion(l.version))
+	}
+	if l.scheme != "" {
+		a = append(a, semconv.URLScheme(l.scheme))
+	}
+	if l.peer != "" {
+		a = append(a, semconv.NetworkPeerAddress(l.peer))
 	}
 	return a
 }
@@ -80,7 +88,9 @@ func (t *trackedConnection) use(u *connectionUser) *trackedConnection {
 		return nil
 	}
 	t.users++
-	t.labels.host, t.labels.port = u.host, u.port
+	version := t.labels.version
+	t.labels = u.labels
+	t.labels.version = version
 	// A connection keeps its instruments. The first Transport may lack one.
 	if t.counter == nil {
 		t.counter = u.counter

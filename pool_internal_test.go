@@ -120,7 +120,7 @@ func (m *poolMeter) wantState(t *testing.T, when string, active, idle int64, dur
 
 // user is a request of a Transport that has both instruments.
 func (m *poolMeter) user() *connectionUser {
-	return &connectionUser{owner: m, host: "inventory.example", port: 443, counter: poolCounter{m: m}, duration: poolHistogram{m: m}, guard: guard{redact.New(redact.Config{})}}
+	return &connectionUser{owner: m, labels: connectionLabels{host: "inventory.example", port: 443}, counter: poolCounter{m: m}, duration: poolHistogram{m: m}, guard: guard{redact.New(redact.Config{})}}
 }
 
 // exchange is a request that gets a response.
@@ -522,7 +522,7 @@ func TestPoolAddsComeInPairs(t *testing.T) {
 		wg.Go(func() {
 			for i := range 500 {
 				u := m.user()
-				u.host = fmt.Sprintf("h%d.example", (g+i)%3) // as through a proxy
+				u.labels.host = fmt.Sprintf("h%d.example", (g+i)%3) // as through a proxy
 				if g%2 == 0 {
 					u.counter = nil
 				}
@@ -610,7 +610,7 @@ func BenchmarkConnectionUse(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	u := &connectionUser{owner: b, host: "inventory.example", port: 443, counter: counter, guard: guard{redact.New(redact.Config{})}}
+	u := &connectionUser{owner: b, labels: connectionLabels{host: "inventory.example", port: 443}, counter: counter, guard: guard{redact.New(redact.Config{})}}
 	c := &poolConn{}
 	b.ReportAllocs()
 	for b.Loop() {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
@@ -109,11 +110,23 @@ func (x *exchange) describeResponse(resp *http.Response) {
 	defer s.release()
 	a := x.in.responseAttributes(s.attributes, &x.outcome, resp, x.connection.target)
 	a = x.connection.attributes(a, x.in, x.startTime())
-	x.span.SetAttributes(a...)
+	x.set(a...)
 	s.attributes = a
 	if x.outcome.errorType != "" {
 		x.span.SetStatus(codes.Error, "")
 	}
+}
+
+// set sets attributes on the span. The application's own keep their values.
+func (x *exchange) set(a ...attribute.KeyValue) {
+	for _, own := range x.facts.own {
+		for i := range a {
+			if a[i].Key == own.Key {
+				a[i] = own
+			}
+		}
+	}
+	x.span.SetAttributes(a...)
 }
 
 // describeError records an error on the span, and its type for the metrics,
@@ -129,7 +142,7 @@ func (x *exchange) describeError(err error) {
 	if !x.recording {
 		return
 	}
-	x.span.SetAttributes(errorTypeKey.String(x.outcome.errorType))
+	x.set(errorTypeKey.String(x.outcome.errorType))
 	if x.outcome.errorType != statusText(x.outcome.status) {
 		x.span.SetStatus(codes.Error, x.in.redaction.Error(err, x.connection.target))
 	}
@@ -138,18 +151,18 @@ func (x *exchange) describeError(err error) {
 // describeEnd records on the span what is known only at the end.
 func (x *exchange) describeEnd(e ending) {
 	if e.abandoned {
-		x.span.SetAttributes(abandonedKey.Bool(true))
+		x.set(abandonedKey.Bool(true))
 	}
 	if x.outcome.status == 0 {
 		if a := x.connection.attributes(nil, x.in, x.startTime()); len(a) > 0 {
-			x.span.SetAttributes(a...)
+			x.set(a...)
 		}
 	}
 	if n, known := x.sentBytes(); known && x.in.optInAttributes&optInRequestSize != 0 {
-		x.span.SetAttributes(semconv.HTTPRequestBodySize(int(n)))
+		x.set(semconv.HTTPRequestBodySize(int(n)))
 	}
 	if n, known := x.receivedBytes(); known && x.in.optInAttributes&optInResponseSize != 0 {
-		x.span.SetAttributes(semconv.HTTPResponseBodySize(int(n)))
+		x.set(semconv.HTTPResponseBodySize(int(n)))
 	}
 }
 

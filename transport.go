@@ -111,6 +111,10 @@ func (t *Transport) Unwrap() http.RoundTripper {
 	return http.DefaultTransport
 }
 
+// WrappedRoundTripper returns the same as Unwrap. It is the name by which
+// Kubernetes' client-go looks for the transport below.
+func (t *Transport) WrappedRoundTripper() http.RoundTripper { return t.Unwrap() }
+
 // CloseIdleConnections calls base's method of that name, if it has one, so that
 // [http.Client.CloseIdleConnections] works.
 func (t *Transport) CloseIdleConnections() {
