@@ -13,7 +13,7 @@ func TestHosts(t *testing.T) {
 		{"[fe80::1%25eth0]:80", "http", "fe80::1", 80},
 		{"[fe80::1%eth0]", "http", "fe80::1", 80},
 		{"bücher.example", "http", "xn--bcher-kva.example", 80},
-		{"BÜCHER.example:8080", "https", "xn--bcher-kva.example", 8080},
+		{"bücher.example:8080", "https", "xn--bcher-kva.example", 8080},
 		{"bücher.example\r\nX: y", "http", "", 0},
 		{"a_b.example", "http", "a_b.example", 80},
 		{"a?b", "http", "", 0},

@@ -31,9 +31,9 @@ func (x *exchange) watchConnection() {
 			ctx.Context = httptrace.WithClientTrace(ctx.Context, &own)
 		}
 	}
+	measured := func(m optInMetrics) bool { return x.meter != nil && x.in.optInMetrics&m != 0 }
 	size := x.observed() && x.in.wantsRequestSize()
-	counted := x.meter != nil && x.in.optInMetrics&optInConnectionMetrics != 0
-	if !x.recording && !size && !counted {
+	if !x.recording && !size && !measured(optInConnectionMetrics|optInTimeInQueue|optInDNSLookup) {
 		return
 	}
 	c := &x.connection
@@ -46,12 +46,18 @@ func (x *exchange) watchConnection() {
 	if x.recording && x.in.wantsUserAgent() {
 		trace.WroteHeaderField = c.wroteHeaderField
 	}
-	if counted {
+	if measured(optInConnectionMetrics) {
 		c.user = x.meter.connectionUser(&x.facts)
 	}
-	if x.in.connectionTimings && x.recording {
+	timed := x.in.connectionTimings && x.recording
+	if timed || measured(optInTimeInQueue) {
 		c.timings = &timings{}
+	}
+	if timed {
 		c.watchTimings(trace)
 	}
 	ctx.Context = httptrace.WithClientTrace(ctx.Context, trace)
+	if measured(optInDNSLookup) {
+		ctx.Context = httptrace.WithClientTrace(ctx.Context, x.meter.watchLookups(ctx))
+	}
 }

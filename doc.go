@@ -22,22 +22,33 @@
 //   - the end of spans: [WithSpanEnd]
 //   - errors: [WithErrorCheck]
 //   - connections: [WithConnectionTimings], [WithClientTrace]
-//   - more attributes and metrics: [WithOptInAttributes], [WithOptInMetrics]
+//   - more attributes and metrics: [WithAttributes], [WithOptInAttributes],
+//     [WithOptInMetrics]
 //
 // The request's context configures a request: [ContextWithoutTracing],
-// [ContextWithURLTemplate], [ContextWithAttributes], [ContextWithRetries].
+// [ContextWithPropagationOnly], [ContextWithURLTemplate],
+// [ContextWithAttributes], [ContextWithRetries].
 //
 // [InstrumentClient] instruments a client, and [InstrumentDefault] the whole
-// process.
+// process. Importing the package auto does the latter at start-up.
 //
 // # Environment variables
 //
-// They are read when a Transport is created.
-//   - OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: a comma-separated list of methods,
-//     as for [WithKnownMethods], which takes precedence.
-//   - OTEL_SEMCONV_STABILITY_OPT_IN: if its comma-separated list contains
-//     http/dup, spans and metrics also have the names from before the stable
-//     conventions, such as http.url and http.client.duration.
+// Each is a comma-separated list, read when a Transport is created. What cannot be
+// used is reported to [otel.Handle] and ignored.
+//   - OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: methods, as for
+//     [WithKnownMethods], which takes precedence.
+//   - OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST and
+//     OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE: patterns, in
+//     addition to those of [WithRequestHeaders] and [WithResponseHeaders].
+//   - OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS: patterns of
+//     sensitive headers, in addition to the default ones or to those of
+//     [WithSensitiveHeaders].
+//   - OTEL_GO_EXCLUDED_URLS: regular expressions of URLs that are not traced, as
+//     for [ParseExcludedURLs], in addition to those of [WithFilter].
+//   - OTEL_SEMCONV_STABILITY_OPT_IN: with http/dup, spans and metrics also have
+//     the names from before the stable conventions, such as http.url and
+//     http.client.duration.
 //
 // # Errors
 //

@@ -258,7 +258,7 @@ func (x *exchange) finish(e ending) {
 	}
 	// Each step runs even if the one before panics or exits the goroutine.
 	guard := x.in.guard
-	defer guard.call("measurement", func() { x.measure(e.at) })
+	defer guard.call("measurement", func() { x.measure(e) })
 	defer guard.call("end of the span", func() { x.endSpan(e.at) })
 	if !x.observed() {
 		return
@@ -274,23 +274,13 @@ func (x *exchange) finish(e ending) {
 	})
 }
 
-func (x *exchange) measure(at time.Time) {
-	if x.meter != nil {
-		x.meter.record(&x.context, &x.facts, &x.outcome, x.sizes(), x.duration(at))
+func (x *exchange) measure(e ending) {
+	if x.meter == nil {
+		return
 	}
-}
-
-// sizes are the sizes of the bodies, as far as they are known.
-type sizes struct{ request, response size }
-
-type size struct {
-	bytes int64
-	known bool
-}
-
-func (x *exchange) sizes() sizes {
-	var s sizes
-	s.request.bytes, s.request.known = x.sentBytes()
-	s.response.bytes, s.response.known = x.receivedBytes()
-	return s
+	m := measures{duration: x.duration(e.at), abandoned: e.abandoned}
+	m.requestSize.bytes, m.requestSize.known = x.sentBytes()
+	m.responseSize.bytes, m.responseSize.known = x.receivedBytes()
+	m.timeInQueue, m.waited = x.connection.timeInQueue()
+	x.meter.record(&x.context, &x.facts, &x.outcome, m)
 }

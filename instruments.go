@@ -13,6 +13,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/semconv/v1.43.0/dnsconv"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
@@ -76,6 +77,11 @@ type instruments struct {
 
 	openConnections    metric.Int64UpDownCounter
 	connectionDuration metric.Float64Histogram
+	timeInQueue        metric.Float64Histogram
+	dnsLookup          metric.Float64Histogram
+
+	// abandoned is created with the first abandoned body.
+	abandoned func() metric.Int64Counter
 
 	cache bounded.Cache[measurement, measurementOptions]
 }
@@ -117,13 +123,33 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 		check(err)
 		m.connectionDuration = i.Inst()
 	}
+	if c.optInMetrics&optInTimeInQueue != 0 {
+		m.timeInQueue, err = meter.Float64Histogram(string(MetricRequestTimeInQueue),
+			metric.WithUnit("s"),
+			metric.WithDescription("The time that requests wait for a connection."),
+			metric.WithExplicitBucketBoundaries(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30))
+		check(err)
+	}
+	if c.optInMetrics&optInDNSLookup != 0 {
+		i, err := dnsconv.NewLookupDuration(meter,
+			metric.WithExplicitBucketBoundaries(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10))
+		check(err)
+		m.dnsLookup = i.Inst()
+	}
+	m.abandoned = sync.OnceValue(func() metric.Int64Counter {
+		counter, err := meter.Int64Counter(string(abandonedKey),
+			metric.WithUnit("{body}"),
+			metric.WithDescription("Response bodies that were neither read to the end nor closed."))
+		check(err)
+		return counter
+	})
 	if c.oldNames {
 		m.oldDuration, err = meter.Float64Histogram("http.client.duration",
 			metric.WithUnit("ms"),
 			metric.WithDescription("Measures the duration of outbound HTTP requests."))
 		check(err)
 	}
-	for _, i := range []any{m.duration, m.oldDuration, m.requestSize, m.responseSize, m.active, m.openConnections, m.connectionDuration} {
+	for _, i := range []any{m.duration, m.oldDuration, m.requestSize, m.responseSize, m.active, m.openConnections, m.connectionDuration, m.timeInQueue, m.dnsLookup} {
 		m.embedNoop = m.embedNoop || embedsNoop(reflect.TypeOf(i))
 	}
 	return m
@@ -156,6 +182,8 @@ func (m *instruments) enabled(ctx context.Context) bool {
 		m.active != nil && m.active.Enabled(ctx) ||
 		m.openConnections != nil && m.openConnections.Enabled(ctx) ||
 		m.connectionDuration != nil && m.connectionDuration.Enabled(ctx) ||
+		m.timeInQueue != nil && m.timeInQueue.Enabled(ctx) ||
+		m.dnsLookup != nil && m.dnsLookup.Enabled(ctx) ||
 		m.embedNoop
 }
 
@@ -168,23 +196,45 @@ func (m *instruments) begin(ctx context.Context, f *facts) {
 
 // record records everything that is measured of a request. ctx carries the span,
 // for exemplars.
-func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s sizes, duration time.Duration) {
+func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measures) {
 	key := m.key(f, o)
-	m.duration.Record(ctx, duration.Seconds(), m.options(key, f.own).record...)
+	m.duration.Record(ctx, s.duration.Seconds(), m.options(key, f.own).record...)
 	if m.oldDuration != nil {
-		m.oldDuration.Record(ctx, float64(duration)/float64(time.Millisecond),
+		m.oldDuration.Record(ctx, float64(s.duration)/float64(time.Millisecond),
 			metric.WithAttributeSet(attribute.NewSet(oldMeasurementAttributes(f, o)...)))
 	}
 	key.template = f.template // Opt-In on the duration, and required on the sizes
-	if m.requestSize != nil && s.request.known {
-		m.requestSize.Record(ctx, s.request.bytes, m.options(key, f.own).record...)
+	if m.requestSize != nil && s.requestSize.known {
+		m.requestSize.Record(ctx, s.requestSize.bytes, m.options(key, f.own).record...)
 	}
-	if m.responseSize != nil && s.response.known {
-		m.responseSize.Record(ctx, s.response.bytes, m.options(key, f.own).record...)
+	if m.responseSize != nil && s.responseSize.known {
+		m.responseSize.Record(ctx, s.responseSize.bytes, m.options(key, f.own).record...)
 	}
 	if m.active != nil {
 		m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
 	}
+	if m.timeInQueue != nil && s.waited {
+		key := measurement{method: f.method, host: f.host, port: f.port, scheme: f.scheme, protocol: protocol{version: o.protocol.version}}
+		m.timeInQueue.Record(ctx, s.timeInQueue.Seconds(), m.options(key, f.own).record...)
+	}
+	if s.abandoned && m.abandoned != nil {
+		m.abandoned().Add(ctx, 1, m.options(measurement{host: f.host, port: f.port}, nil).add...)
+	}
+}
+
+// measures are what is measured of a request.
+type measures struct {
+	duration                  time.Duration
+	requestSize, responseSize size
+	timeInQueue               time.Duration
+	waited                    bool // for a connection
+	abandoned                 bool // the body is
+}
+
+// size is the size of a body.
+type size struct {
+	bytes int64
+	known bool
 }
 
 // measurement is the key of the attributes of a measurement. Zero fields are no
@@ -216,7 +266,10 @@ func (m *instruments) activeKey(f *facts) measurement {
 }
 
 func (k measurement) attributes(own []attribute.KeyValue) []attribute.KeyValue {
-	a := append(make([]attribute.KeyValue, 0, 9+len(own)), semconv.HTTPRequestMethodKey.String(k.method))
+	a := make([]attribute.KeyValue, 0, 9+len(own))
+	if k.method != "" {
+		a = append(a, semconv.HTTPRequestMethodKey.String(k.method))
+	}
 	a = appendServer(a, k.host, k.port)
 	if k.status != 0 {
 		a = append(a, semconv.HTTPResponseStatusCode(k.status))

@@ -2,9 +2,7 @@ package otelhttpclient
 
 import (
 	"net/http"
-	"os"
 	"slices"
-	"strings"
 )
 
 // WithKnownMethods replaces the list of methods that are recorded by name. Other
@@ -23,10 +21,7 @@ func WithKnownMethods(methods ...string) Option {
 	})
 }
 
-const (
-	otherMethod          = "_OTHER"
-	knownMethodsVariable = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
-)
+const otherMethod = "_OTHER"
 
 // methods are the known methods; nil: those of the conventions.
 type methods map[string]struct{}
@@ -43,18 +38,6 @@ func newMethods(list []string) methods {
 		m[name] = struct{}{}
 	}
 	return m
-}
-
-func knownMethodsFromEnvironment() methods {
-	list := os.Getenv(knownMethodsVariable)
-	if list == "" {
-		return nil
-	}
-	names := strings.Split(list, ",")
-	for i := range names {
-		names[i] = strings.TrimSpace(names[i])
-	}
-	return newMethods(names)
 }
 
 // normalize returns a known method, or _OTHER and the original.

@@ -13,8 +13,13 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 }
 
 // WithOptInMetrics adds metrics that the conventions call Opt-In. See each
-// constant for its requirements. http.client.request.duration is always
-// recorded. Repeated options accumulate.
+// constant for its requirements. Repeated options accumulate.
+//
+// http.client.request.duration is always recorded. So is the counter
+// otelhttpclient.response.body.abandoned, with server.address and server.port:
+// the response bodies that the application neither read to the end nor closed,
+// as the garbage collector finds them. It exists once there is one. An alert on
+// it finds a leak of connections early.
 func WithOptInMetrics(metrics ...Metric) Option {
 	return optionFunc(func(c *config) {
 		for _, m := range metrics {
@@ -74,6 +79,19 @@ const (
 	// requests used before, and for an HTTP/2 connection that was dialed in
 	// vain at first: net/http reports no idle time there.
 	MetricConnectionDuration Metric = "http.client.connection.duration"
+	// MetricRequestTimeInQueue is a histogram of how long requests waited for a
+	// connection, in seconds: from asking for it until it is obtained,
+	// including a dial. It shows an exhausted pool at any sampling rate. A
+	// request that ends without a connection is recorded with the time until
+	// its end, without network.protocol.version. base must call the hooks of
+	// [net/http/httptrace]. Name and attributes are those of .NET's HTTP
+	// client.
+	MetricRequestTimeInQueue Metric = "http.client.request.time_in_queue"
+	// MetricDNSLookupDuration is a histogram of the duration of DNS lookups, in
+	// seconds, with dns.question.name. A failed lookup has the error.type
+	// host_not_found, timeout, try_again or _OTHER. Requests that share a lookup
+	// each record it. base must call the hooks of [net/http/httptrace].
+	MetricDNSLookupDuration Metric = "dns.lookup.duration"
 )
 
 type optInMetrics uint8
@@ -84,6 +102,8 @@ const (
 	optInActiveRequests
 	optInOpenConnections
 	optInConnectionDuration
+	optInTimeInQueue
+	optInDNSLookup
 
 	optInConnectionMetrics = optInOpenConnections | optInConnectionDuration
 )
@@ -94,4 +114,6 @@ var optInMetricBits = map[Metric]optInMetrics{
 	MetricActiveRequests:     optInActiveRequests,
 	MetricOpenConnections:    optInOpenConnections,
 	MetricConnectionDuration: optInConnectionDuration,
+	MetricRequestTimeInQueue: optInTimeInQueue,
+	MetricDNSLookupDuration:  optInDNSLookup,
 }

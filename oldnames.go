@@ -1,19 +1,9 @@
 package otelhttpclient
 
-import (
-	"os"
-	"slices"
-	"strings"
+import "go.opentelemetry.io/otel/attribute"
 
-	"go.opentelemetry.io/otel/attribute"
-)
-
-// oldNamesFromEnvironment reports whether the names from before the stable
-// conventions are recorded in addition, for a migration.
-func oldNamesFromEnvironment() bool {
-	list := strings.Split(os.Getenv("OTEL_SEMCONV_STABILITY_OPT_IN"), ",")
-	return slices.ContainsFunc(list, func(s string) bool { return strings.TrimSpace(s) == "http/dup" })
-}
+// The names from before the stable conventions, for a migration. They are
+// recorded in addition to the stable ones under http/dup.
 
 func appendOldRequest(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
 	method := f.method

@@ -59,13 +59,13 @@ type config struct {
 }
 
 func (c *config) apply(opts []Option) {
-	c.methods = knownMethodsFromEnvironment()
-	c.oldNames = oldNamesFromEnvironment()
+	c.applyDefaultsFromEnvironment()
 	for _, o := range opts {
 		if o != nil {
 			o.apply(c)
 		}
 	}
+	c.addFromEnvironment()
 	if len(c.urlFilters) > 0 {
 		c.sensitive.Filter = c.filterURL
 	}

@@ -71,6 +71,26 @@ func (t *timings) get(info httptrace.GotConnInfo) {
 	t.reused, t.wasIdle, t.idle = info.Reused, info.WasIdle, info.IdleTime
 }
 
+// timeInQueue returns how long the exchange waited for a connection, and whether
+// it did.
+func (c *connection) timeInQueue() (waited time.Duration, known bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.timings.wait()
+}
+
+// wait returns how long the request has waited for a connection, if at all.
+func (t *timings) wait() (waited time.Duration, known bool) {
+	if t == nil || t.asked.IsZero() {
+		return 0, false
+	}
+	until := t.gotAt
+	if !t.got {
+		until = time.Now() // in vain
+	}
+	return max(0, until.Sub(t.asked)), true
+}
+
 // watchTimings adds the hooks that the timings need.
 func (c *connection) watchTimings(trace *httptrace.ClientTrace) {
 	t := c.timings
@@ -137,12 +157,8 @@ func (t *timings) attributes(a []attribute.KeyValue, started time.Time) []attrib
 			a = append(a, connectionIdleTimeKey.Float64(t.idle.Seconds()))
 		}
 	}
-	if !t.asked.IsZero() {
-		until := t.gotAt
-		if !t.got {
-			until = time.Now() // waited in vain
-		}
-		a = append(a, connectionWaitTimeKey.Float64(max(0, until.Sub(t.asked)).Seconds()))
+	if waited, known := t.wait(); known {
+		a = append(a, connectionWaitTimeKey.Float64(waited.Seconds()))
 	}
 	if !t.reused {
 		seconds(dnsDurationKey, t.dns)
