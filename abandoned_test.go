@@ -8,6 +8,9 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // TestClosedResponsesAreFreed: a response that was open during a collection is
@@ -33,14 +36,14 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tel := newTelemetry(t)
-			rt := tel.transport(replying(200, "fine"))
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, oteltest.AnswerText(200, "fine"))
 			var freed atomic.Int32
 			const requests = 20
 			for range requests {
 				func() {
 					h := &holder{}
-					resp, err := rt.RoundTrip(prepare(newConventionsRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
+					resp, err := rt.RoundTrip(prepare(oteltest.NewRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -53,8 +56,8 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 					_ = resp.Body.Close()
 				}()
 			}
-			tel.exporter.Reset()
-			eventually(t, "all are freed", func() bool { runtime.GC(); return freed.Load() == requests })
+			tel.Reset()
+			oteltest.Eventually(t, "all are freed", func() bool { runtime.GC(); return freed.Load() == requests })
 		})
 	}
 }

@@ -14,11 +14,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
 // stubTransport answers at once, with a body as net/http's are: of no other
 // interfaces than io.ReadCloser.
-var stubTransport = roundTripFunc(func(req *http.Request) (*http.Response, error) {
+var stubTransport = oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Body: struct{ io.ReadCloser }{io.NopCloser(strings.NewReader("ok"))}, ContentLength: 2, Request: req,

@@ -3,27 +3,27 @@ package otelhttpclient_test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"sync"
 	"testing"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 func TestInstrumentClientTracesOnce(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
 	client := server.Client()
 
-	otelhttpclient.InstrumentClient(client, tel.options()...)
+	otelhttpclient.InstrumentClient(client, instrumented.Options(tel)...)
 	once := client.Transport
-	otelhttpclient.InstrumentClient(client, tel.options()...)
+	otelhttpclient.InstrumentClient(client, instrumented.Options(tel)...)
 	if client.Transport != once {
 		t.Errorf("Transport after the second InstrumentClient: got %p, want the first's, %p", client.Transport, once)
 	}
-	fetch(t, t.Context(), client, server.URL)
-	tel.onlySpan()
+	oteltest.Fetch(t, t.Context(), client, server.URL)
+	tel.OnlySpan()
 }
 
 func TestInstrumentClientLeavesATransportOfTheCallers(t *testing.T) {
@@ -71,49 +71,47 @@ func TestUninstrumentClientGivesBackWhatWasThere(t *testing.T) {
 }
 
 func TestRequestUnderWayKeepsItsSpanWhenItsClientIsUninstrumented(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
 	client := server.Client()
-	otelhttpclient.InstrumentClient(client, tel.options()...)
+	otelhttpclient.InstrumentClient(client, instrumented.Options(tel)...)
 	resp, err := client.Get(server.URL)
 	if err != nil {
 		t.Fatalf("Get = %v, want no error", err)
 	}
 	otelhttpclient.UninstrumentClient(client)
-	if got := len(tel.spans()); got != 0 {
+	if got := len(tel.Spans()); got != 0 {
 		t.Errorf("spans before the body is read: got %d, want 0", got)
 	}
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
-	tel.onlySpan()
+	tel.OnlySpan()
 }
 
 // Different clients may be instrumented and used at the same time, all of them
 // with the same transport below.
 func TestInstrumentClientConcurrently(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
 	base := server.Client().Transport
 	const clients, calls = 8, 5
 	var wg sync.WaitGroup
 	for range clients {
 		wg.Go(func() {
 			client := &http.Client{Transport: base}
-			otelhttpclient.InstrumentClient(client, tel.options()...)
+			otelhttpclient.InstrumentClient(client, instrumented.Options(tel)...)
 			for range calls {
-				fetch(t, t.Context(), client, server.URL)
+				oteltest.Fetch(t, t.Context(), client, server.URL)
 			}
 			otelhttpclient.UninstrumentClient(client)
-			fetch(t, t.Context(), client, server.URL)
+			oteltest.Fetch(t, t.Context(), client, server.URL)
 			if client.Transport != base {
 				t.Errorf("Transport after UninstrumentClient: got %v, want %v", client.Transport, base)
 			}
 		})
 	}
 	wg.Wait()
-	if got, want := len(tel.spans()), clients*calls; got != want {
+	if got, want := len(tel.Spans()), clients*calls; got != want {
 		t.Errorf("spans: got %d, want %d", got, want)
 	}
 }

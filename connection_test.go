@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 const (
@@ -36,33 +38,6 @@ const (
 
 // noticeable is a time that the tests let pass where a duration is measured.
 const noticeable = 20 * time.Millisecond
-
-// timed is a Transport that records timings.
-func timed(tel *telemetry, base http.RoundTripper) *otelhttpclient.Transport {
-	return otelhttpclient.NewTransport(base, tel.options(otelhttpclient.WithConnectionTimings())...)
-}
-
-// timedGet sends a request through rt and reads its response to the end.
-func timedGet(t *testing.T, rt http.RoundTripper, ctx context.Context, url string) {
-	t.Helper()
-	if err := timedTry(rt, ctx, url); err != nil {
-		t.Errorf("GET %s = %v, want no error", url, err)
-	}
-}
-
-func timedTry(rt http.RoundTripper, ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
-}
 
 // wantTimings fails the test unless the span has these timings and no others.
 func wantTimings(t *testing.T, span tracetest.SpanStub, want ...attribute.Key) {
@@ -82,7 +57,7 @@ func wantTimings(t *testing.T, span tracetest.SpanStub, want ...attribute.Key) {
 
 func wantReused(t *testing.T, span tracetest.SpanStub, want bool) {
 	t.Helper()
-	if got := attrs(span.Attributes)[timingReused]; got.Type() != attribute.BOOL || got.AsBool() != want {
+	if got := oteltest.Attributes(span.Attributes)[timingReused]; got.Type() != attribute.BOOL || got.AsBool() != want {
 		t.Errorf("%s: got %v, want %v", timingReused, got.AsInterface(), want)
 	}
 }
@@ -91,7 +66,7 @@ func wantReused(t *testing.T, span tracetest.SpanStub, want bool) {
 // whole time that the span took.
 func wantSeconds(t *testing.T, span tracetest.SpanStub, key attribute.Key, min time.Duration) {
 	t.Helper()
-	v := attrs(span.Attributes)[key]
+	v := oteltest.Attributes(span.Attributes)[key]
 	whole := span.EndTime.Sub(span.StartTime)
 	if v.Type() != attribute.FLOAT64 || v.AsFloat64() < min.Seconds() || v.AsFloat64() > whole.Seconds() {
 		t.Errorf("%s: got %v, want seconds between %v and the span's %v", key, v.AsInterface(), min, whole)
@@ -104,11 +79,10 @@ func timingBase(t *testing.T, base *http.Transport) *http.Transport {
 }
 
 func TestTimingsOnlyWhereAskedFor(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
-	timedGet(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), t.Context(), server.URL)
-	wantTimings(t, tel.onlySpan())
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	oteltest.Get(t, t.Context(), instrumented.Transport(tel, server.Client().Transport), server.URL)
+	wantTimings(t, tel.OnlySpan())
 }
 
 func TestTimingsOfNewAndReusedConnections(t *testing.T) {
@@ -123,20 +97,20 @@ func TestTimingsOfNewAndReusedConnections(t *testing.T) {
 		{"HTTP/2", func(s *httptest.Server) { s.EnableHTTP2 = true; s.StartTLS() }, []attribute.Key{timingConnect, timingTLS}, "2"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			server := httptest.NewUnstartedServer(handler(http.StatusOK, "fine"))
+			server := httptest.NewUnstartedServer(oteltest.Handler(http.StatusOK, "fine"))
 			row.start(server)
 			defer server.Close()
-			tel := newTelemetry(t)
-			rt := timed(tel, server.Client().Transport)
-			timedGet(t, rt, t.Context(), server.URL)
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithConnectionTimings())
+			oteltest.Get(t, t.Context(), rt, server.URL)
 			time.Sleep(noticeable) // the connection is idle
-			timedGet(t, rt, t.Context(), server.URL)
+			oteltest.Get(t, t.Context(), rt, server.URL)
 
-			spans := tel.spans()
+			spans := tel.Spans()
 			if len(spans) != 2 {
 				t.Fatalf("spans: got %d, want 2", len(spans))
 			}
-			if got := attrs(spans[0].Attributes)["network.protocol.version"].AsString(); got != row.proto {
+			if got := oteltest.Attributes(spans[0].Attributes)["network.protocol.version"].AsString(); got != row.proto {
 				t.Fatalf("network.protocol.version: got %q, want %q", got, row.proto)
 			}
 			wantTimings(t, spans[0], append(row.first, timingReused, timingWait, timingFirstByte)...)
@@ -146,7 +120,7 @@ func TestTimingsOfNewAndReusedConnections(t *testing.T) {
 			}
 			wantTimings(t, spans[1], timingReused, timingIdle, timingWait, timingFirstByte)
 			wantReused(t, spans[1], true)
-			if got := attrs(spans[1].Attributes)[timingIdle].AsFloat64(); got < noticeable.Seconds() || got > 10 {
+			if got := oteltest.Attributes(spans[1].Attributes)[timingIdle].AsFloat64(); got < noticeable.Seconds() || got > 10 {
 				t.Errorf("%s: got %v, want seconds from %v on", timingIdle, got, noticeable)
 			}
 		})
@@ -161,12 +135,12 @@ func TestTimingOfFirstByteIsNotThatOfTheBody(t *testing.T) {
 		<-read
 	}))
 	defer server.Close()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatalf("NewRequest = %v, want no error", err)
 	}
-	resp, err := timed(tel, server.Client().Transport).RoundTrip(req)
+	resp, err := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithConnectionTimings()).RoundTrip(req)
 	if err != nil {
 		t.Fatalf("RoundTrip = %v, want no error", err)
 	}
@@ -177,9 +151,9 @@ func TestTimingOfFirstByteIsNotThatOfTheBody(t *testing.T) {
 	}
 	resp.Body.Close()
 
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	wantSeconds(t, span, timingFirstByte, noticeable)
-	got, whole := attrs(span.Attributes)[timingFirstByte].AsFloat64(), span.EndTime.Sub(span.StartTime)
+	got, whole := oteltest.Attributes(span.Attributes)[timingFirstByte].AsFloat64(), span.EndTime.Sub(span.StartTime)
 	if want := (whole - noticeable).Seconds(); got > want {
 		t.Errorf("%s: got %v, want at most %v: the body came that much later", timingFirstByte, got, want)
 	}
@@ -187,14 +161,14 @@ func TestTimingOfFirstByteIsNotThatOfTheBody(t *testing.T) {
 
 // timedSpanOf is the span of the request to a URL. Spans that end at the same time do
 // so in any order.
-func timedSpanOf(t *testing.T, tel *telemetry, url string) tracetest.SpanStub {
+func timedSpanOf(t *testing.T, tel *oteltest.SDK, url string) tracetest.SpanStub {
 	t.Helper()
-	for _, span := range tel.spans() {
-		if attrs(span.Attributes)["url.full"].AsString() == url {
+	for _, span := range tel.Spans() {
+		if oteltest.Attributes(span.Attributes)["url.full"].AsString() == url {
 			return span
 		}
 	}
-	t.Fatalf("spans: got %d, want one of %s among them", len(tel.spans()), url)
+	t.Fatalf("spans: got %d, want one of %s among them", len(tel.Spans()), url)
 	return tracetest.SpanStub{}
 }
 
@@ -213,14 +187,14 @@ func TestTimingOfWaitingInASaturatedPool(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	tel := newTelemetry(t)
-	rt := timed(tel, timingBase(t, &http.Transport{MaxConnsPerHost: 1}))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{MaxConnsPerHost: 1}), otelhttpclient.WithConnectionTimings())
 
 	asked := make(chan struct{}, 1)
 	var wg sync.WaitGroup
-	wg.Go(func() { timedGet(t, rt, t.Context(), server.URL+"/slow") })
+	wg.Go(func() { oteltest.Get(t, t.Context(), rt, server.URL+"/slow") })
 	<-arrived // it has the connection, and not the other one
-	wg.Go(func() { timedGet(t, rt, asking(t.Context(), asked), server.URL+"/queued") })
+	wg.Go(func() { oteltest.Get(t, asking(t.Context(), asked), rt, server.URL+"/queued") })
 	<-asked
 	time.Sleep(noticeable)
 	close(answer)
@@ -295,7 +269,7 @@ func nameAnswer(query []byte, addresses []string) []byte {
 	return append(append(answer, question...), records...)
 }
 
-func timingPort(t *testing.T, server *httptest.Server) string {
+func timingPort(t *testing.T, server *oteltest.Server) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
@@ -305,18 +279,17 @@ func timingPort(t *testing.T, server *httptest.Server) string {
 }
 
 func TestTimingOfNameResolution(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
 	dialer := &net.Dialer{Resolver: nameServer(t, "127.0.0.1")}
-	rt := timed(tel, timingBase(t, &http.Transport{DialContext: dialer.DialContext}))
-	timedGet(t, rt, t.Context(), "http://example.test:"+timingPort(t, server))
+	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{DialContext: dialer.DialContext}), otelhttpclient.WithConnectionTimings())
+	oteltest.Get(t, t.Context(), rt, "http://example.test:"+timingPort(t, server))
 
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	wantTimings(t, span, timingReused, timingWait, timingDNS, timingConnect, timingFirstByte)
 	wantSeconds(t, span, timingDNS, noticeable)
 	wantSeconds(t, span, timingWait, noticeable)
-	a := attrs(span.Attributes)
+	a := oteltest.Attributes(span.Attributes)
 	if sum := a[timingDNS].AsFloat64() + a[timingConnect].AsFloat64(); sum > a[timingWait].AsFloat64() {
 		t.Errorf("DNS and connecting: got %v s, want no more than the wait, %v s", sum, a[timingWait].AsFloat64())
 	}
@@ -336,9 +309,8 @@ func TestTimingsWithHappyEyeballs(t *testing.T) {
 		t.Skipf("this machine has no IPv6 loopback: %v", err)
 	}
 	probe.Close()
-	server := httptest.NewServer(handler(http.StatusOK, "fine")) // on 127.0.0.1
-	defer server.Close()
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine")) // on 127.0.0.1
+	tel := oteltest.New(t)
 
 	over := make(chan struct{})
 	dialer := &net.Dialer{
@@ -351,18 +323,18 @@ func TestTimingsWithHappyEyeballs(t *testing.T) {
 			return nil
 		},
 	}
-	rt := timed(tel, timingBase(t, &http.Transport{DialContext: dialer.DialContext}))
+	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{DialContext: dialer.DialContext}), otelhttpclient.WithConnectionTimings())
 
 	late := make(chan string, 2)
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		ConnectDone: func(_, addr string, _ error) { late <- addr },
 	})
-	timedGet(t, rt, ctx, "http://example.test:"+timingPort(t, server))
+	oteltest.Get(t, ctx, rt, "http://example.test:"+timingPort(t, server))
 
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	wantTimings(t, span, timingReused, timingWait, timingDNS, timingConnect, timingFirstByte)
 	wantSeconds(t, span, timingConnect, noticeable) // from the first dial to the one that won
-	if got, want := attrs(span.Attributes)["network.peer.address"].AsString(), "127.0.0.1"; got != want {
+	if got, want := oteltest.Attributes(span.Attributes)["network.peer.address"].AsString(), "127.0.0.1"; got != want {
 		t.Errorf("network.peer.address: got %q, want %q", got, want)
 	}
 
@@ -373,7 +345,7 @@ func TestTimingsWithHappyEyeballs(t *testing.T) {
 	if got := <-late; !strings.HasPrefix(got, "[::1]:") {
 		t.Errorf("the last dial that was done: got %q, want the one to ::1", got)
 	}
-	wantTimings(t, tel.onlySpan(), timingReused, timingWait, timingDNS, timingConnect, timingFirstByte)
+	wantTimings(t, tel.OnlySpan(), timingReused, timingWait, timingDNS, timingConnect, timingFirstByte)
 }
 
 // A dial goes on when its request has got, in the meantime, a connection that
@@ -386,7 +358,7 @@ func TestTimingsOfADialThatComesTooLate(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 
 	dials, dialing, over := 0, make(chan struct{}), make(chan struct{})
 	dialer := &net.Dialer{Control: func(string, string, syscall.RawConn) error {
@@ -396,7 +368,7 @@ func TestTimingsOfADialThatComesTooLate(t *testing.T) {
 		}
 		return nil
 	}}
-	rt := timed(tel, timingBase(t, &http.Transport{DialContext: dialer.DialContext}))
+	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{DialContext: dialer.DialContext}), otelhttpclient.WithConnectionTimings())
 
 	var wg sync.WaitGroup
 	got := make(chan struct{})
@@ -404,7 +376,7 @@ func TestTimingsOfADialThatComesTooLate(t *testing.T) {
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 			GotConn: func(httptrace.GotConnInfo) { close(got) },
 		})
-		timedGet(t, rt, ctx, server.URL+"/first")
+		oteltest.Get(t, ctx, rt, server.URL+"/first")
 	})
 	<-got
 	late := make(chan struct{})
@@ -412,7 +384,7 @@ func TestTimingsOfADialThatComesTooLate(t *testing.T) {
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 			ConnectDone: func(string, string, error) { close(late) },
 		})
-		timedGet(t, rt, ctx, server.URL+"/second")
+		oteltest.Get(t, ctx, rt, server.URL+"/second")
 	})
 	<-dialing
 	close(answer)
@@ -433,19 +405,18 @@ func TestTimingsOfAFailedDial(t *testing.T) {
 		t.Fatalf("Listen = %v, want no error", err)
 	}
 	listener.Close() // so that its port refuses
-	tel := newTelemetry(t)
-	if err := timedTry(timed(tel, timingBase(t, &http.Transport{})), t.Context(), "http://"+listener.Addr().String()); err == nil {
+	tel := oteltest.New(t)
+	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, timingBase(t, &http.Transport{}), otelhttpclient.WithConnectionTimings()), "http://"+listener.Addr().String()); err == nil {
 		t.Fatal("GET of a port that nobody listens on: got no error, want one")
 	}
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	wantTimings(t, span, timingWait) // in vain
 	wantSeconds(t, span, timingWait, 1)
 }
 
 func TestTimingsThroughAProxy(t *testing.T) {
-	plain := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer plain.Close()
-	secure := httptest.NewTLSServer(handler(http.StatusOK, "fine"))
+	plain := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	secure := httptest.NewTLSServer(oteltest.Handler(http.StatusOK, "fine"))
 	defer secure.Close()
 	proxy := httptest.NewServer(http.HandlerFunc(forward))
 	defer proxy.Close()
@@ -458,21 +429,21 @@ func TestTimingsThroughAProxy(t *testing.T) {
 		target *httptest.Server
 		want   []attribute.Key
 	}{
-		{plain, []attribute.Key{timingReused, timingWait, timingConnect, timingFirstByte}},
+		{plain.Server, []attribute.Key{timingReused, timingWait, timingConnect, timingFirstByte}},
 		{secure, []attribute.Key{timingReused, timingWait, timingConnect, timingTLS, timingFirstByte}},
 	} {
 		t.Run(row.target.URL[:5], func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			base := timingBase(t, row.target.Client().Transport.(*http.Transport).Clone())
 			base.Proxy = http.ProxyURL(proxyURL)
-			rt := timed(tel, base)
-			timedGet(t, rt, t.Context(), row.target.URL)
-			span := tel.onlySpan()
+			rt := instrumented.Transport(tel, base, otelhttpclient.WithConnectionTimings())
+			oteltest.Get(t, t.Context(), rt, row.target.URL)
+			span := tel.OnlySpan()
 			wantTimings(t, span, row.want...)
 			for _, key := range row.want[1:] {
 				wantSeconds(t, span, key, 1)
 			}
-			a := attrs(span.Attributes)
+			a := oteltest.Attributes(span.Attributes)
 			if got, want := a["url.full"].AsString(), row.target.URL; got != want {
 				t.Errorf("url.full: got %q, want %q", got, want)
 			}
@@ -533,7 +504,7 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 
 	base := timingBase(t, server.Client().Transport.(*http.Transport).Clone())
 	first := make(chan struct{}, 1)
@@ -549,12 +520,12 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 			return nil, errors.New("too late")
 		}
 	}
-	rt := timed(tel, base)
+	rt := instrumented.Transport(tel, base, otelhttpclient.WithConnectionTimings())
 
 	asked := make(chan struct{}, 2*requests) // HTTP/2 asks twice
 	var wg sync.WaitGroup
 	for range requests {
-		wg.Go(func() { timedGet(t, rt, asking(t.Context(), asked), server.URL) })
+		wg.Go(func() { oteltest.Get(t, asking(t.Context(), asked), rt, server.URL) })
 	}
 	for range requests {
 		<-asked
@@ -567,14 +538,14 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	close(release)
 	wg.Wait()
 
-	spans := tel.spans()
+	spans := tel.Spans()
 	if len(spans) != requests {
 		t.Fatalf("spans: got %d, want %d", len(spans), requests)
 	}
 	var peers []string
 	established := 0
 	for _, span := range spans {
-		a := attrs(span.Attributes)
+		a := oteltest.Attributes(span.Attributes)
 		if got := a["network.protocol.version"].AsString(); got != "2" {
 			t.Errorf("network.protocol.version: got %q, want 2", got)
 		}
@@ -592,22 +563,14 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	}
 }
 
-// answering is a response that has come over no connection.
-func answering(req *http.Request) *http.Response {
-	return &http.Response{
-		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{}, Body: http.NoBody, Request: req,
-	}
-}
-
 // net/http sends a request again when the idle connection that it took turns
 // out to be closed. What counts is the connection that answered.
 func TestTimingsAreThoseOfTheLastConnection(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	tel := newTelemetry(t)
-	rt := timed(tel, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		ct := httptrace.ContextClientTrace(req.Context())
 		ct.GetConn("example.test:443")
 		ct.ConnectStart("tcp", "127.0.0.1:443") // and goes on when an idle connection is found
@@ -622,16 +585,16 @@ func TestTimingsAreThoseOfTheLastConnection(t *testing.T) {
 		ct.TLSHandshakeDone(tls.ConnectionState{}, nil)
 		ct.GotConn(httptrace.GotConnInfo{Conn: near})
 		ct.GotFirstResponseByte()
-		return answering(req), nil
-	}))
-	timedGet(t, rt, t.Context(), "https://example.test/")
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+	}), otelhttpclient.WithConnectionTimings())
+	oteltest.Get(t, t.Context(), rt, "https://example.test/")
 
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	wantTimings(t, span, timingReused, timingWait, timingDNS, timingConnect, timingTLS, timingFirstByte)
 	wantReused(t, span, false)
 	wantSeconds(t, span, timingFirstByte, noticeable)
 	for _, key := range []attribute.Key{timingWait, timingConnect} {
-		if got := attrs(span.Attributes)[key].AsFloat64(); got >= noticeable.Seconds() {
+		if got := oteltest.Attributes(span.Attributes)[key].AsFloat64(); got >= noticeable.Seconds() {
 			t.Errorf("%s: got %v s, want less than %v: the first connection does not count", key, got, noticeable)
 		}
 	}
@@ -642,13 +605,13 @@ func TestTimingsIgnoreCallbacksAfterTheEnd(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var ct *httptrace.ClientTrace
-	rt := timed(tel, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		ct = httptrace.ContextClientTrace(req.Context())
-		return answering(req), nil
-	}))
-	timedGet(t, rt, t.Context(), "https://example.test/")
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+	}), otelhttpclient.WithConnectionTimings())
+	oteltest.Get(t, t.Context(), rt, "https://example.test/")
 	ct.GetConn("example.test:443")
 	ct.DNSStart(httptrace.DNSStartInfo{})
 	ct.DNSDone(httptrace.DNSDoneInfo{Err: errors.New("too late")})
@@ -658,14 +621,13 @@ func TestTimingsIgnoreCallbacksAfterTheEnd(t *testing.T) {
 	ct.TLSHandshakeDone(tls.ConnectionState{}, errors.New("too late"))
 	ct.GotConn(httptrace.GotConnInfo{Conn: near})
 	ct.GotFirstResponseByte()
-	wantTimings(t, tel.onlySpan())
+	wantTimings(t, tel.OnlySpan())
 }
 
 // The caller's own hooks are called as if there were no timings.
 func TestTimingsLeaveTheCallersHooks(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
 	var mu sync.Mutex
 	var got []string
 	note := func(what string) {
@@ -679,7 +641,7 @@ func TestTimingsLeaveTheCallersHooks(t *testing.T) {
 		GotConn:              func(httptrace.GotConnInfo) { note("GotConn") },
 		GotFirstResponseByte: func() { note("GotFirstResponseByte") },
 	})
-	timedGet(t, timed(tel, server.Client().Transport), ctx, server.URL)
+	oteltest.Get(t, ctx, instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithConnectionTimings()), server.URL)
 	mu.Lock()
 	defer mu.Unlock()
 	if want := []string{"GetConn", "ConnectDone", "GotConn", "GotFirstResponseByte"}; !slices.Equal(got, want) {
@@ -689,10 +651,9 @@ func TestTimingsLeaveTheCallersHooks(t *testing.T) {
 
 // Under the race detector: a small pool, and callers that give up.
 func TestTimingsOfConcurrentRequests(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
-	rt := timed(tel, timingBase(t, &http.Transport{MaxConnsPerHost: 3}))
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{MaxConnsPerHost: 3}), otelhttpclient.WithConnectionTimings())
 	const callers, calls = 16, 20
 	var wg sync.WaitGroup
 	for caller := range callers {
@@ -702,18 +663,18 @@ func TestTimingsOfConcurrentRequests(t *testing.T) {
 				if (caller+call)%3 == 0 {
 					go cancel() // at any time
 				}
-				_ = timedTry(rt, ctx, server.URL)
+				_ = oteltest.TryGet(ctx, rt, server.URL)
 				cancel()
 			}
 		})
 	}
 	wg.Wait()
-	if got, want := len(tel.spans()), callers*calls; got != want {
+	if got, want := len(tel.Spans()), callers*calls; got != want {
 		t.Errorf("spans: got %d, want %d", got, want)
 	}
-	for _, span := range tel.spans() {
+	for _, span := range tel.Spans() {
 		for _, key := range []attribute.Key{timingWait, timingConnect, timingFirstByte} {
-			if v, ok := attrs(span.Attributes)[key]; ok && v.AsFloat64() < 0 {
+			if v, ok := oteltest.Attributes(span.Attributes)[key]; ok && v.AsFloat64() < 0 {
 				t.Errorf("%s: got %v, want no negative duration", key, v.AsFloat64())
 			}
 		}

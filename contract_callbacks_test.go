@@ -25,11 +25,13 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // faultType is where http.Client names the type of its RoundTripper in the text
 // of an error. That one cannot be the same.
-var faultType = strings.NewReplacer("*otelhttpclient.Transport", "*", "otelhttpclient_test.roundTripFunc", "*")
+var faultType = strings.NewReplacer("*otelhttpclient.Transport", "*", "oteltest.RoundTripFunc", "*")
 
 // TestContractOddBases: a base that does what it should not is seen by the
 // program as without the Transport, and its span ends.
@@ -37,22 +39,22 @@ func TestContractOddBases(t *testing.T) {
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(io.Discard) // http.Client logs what it thinks of such bases
 	failure := errors.New("in base")
-	answers := func(change func(*http.Response)) roundTripFunc {
+	answers := func(change func(*http.Response)) oteltest.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {
 			if req.Body != nil {
 				_ = req.Body.Close()
 			}
-			resp := reply(req, http.StatusOK, io.NopCloser(strings.NewReader("text")))
+			resp := oteltest.Reply(req, http.StatusOK, io.NopCloser(strings.NewReader("text")))
 			change(resp)
 			return resp, nil
 		}
 	}
 	for _, row := range []struct {
 		name string
-		base roundTripFunc
+		base oteltest.RoundTripFunc
 	}{
 		{"neither response nor error", func(*http.Request) (*http.Response, error) { return nil, nil }},
-		{"response and error", func(req *http.Request) (*http.Response, error) { return reply(req, 200, http.NoBody), failure }},
+		{"response and error", func(req *http.Request) (*http.Response, error) { return oteltest.Reply(req, 200, http.NoBody), failure }},
 		{"nil body", answers(func(r *http.Response) { r.Body, r.ContentLength = nil, 0 })},
 		{"nil body of a length", answers(func(r *http.Response) { r.Body, r.ContentLength = nil, 4 })},
 		{"nil header", answers(func(r *http.Response) { r.Header = nil })},
@@ -66,9 +68,9 @@ func TestContractOddBases(t *testing.T) {
 		{"request body closed twice", func(req *http.Request) (*http.Response, error) {
 			_, _ = io.ReadAll(req.Body)
 			_, _ = req.Body.Close(), req.Body.Close()
-			return reply(req, 200, http.NoBody), nil
+			return oteltest.Reply(req, 200, http.NoBody), nil
 		}},
-		{"request body kept", func(req *http.Request) (*http.Response, error) { return reply(req, 200, http.NoBody), nil }},
+		{"request body kept", func(req *http.Request) (*http.Response, error) { return oteltest.Reply(req, 200, http.NoBody), nil }},
 		{"typed nil error", func(req *http.Request) (*http.Response, error) { return nil, (*faultNilError)(nil) }},
 		{"panic", func(*http.Request) (*http.Response, error) { panic(failure) }},
 		{"panic of a handler", func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) }},
@@ -77,9 +79,9 @@ func TestContractOddBases(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			outcome := func(rt http.RoundTripper) (text string) {
 				text = "nothing returned"
-				body := &closeCounter{Reader: strings.NewReader("text")}
-				panicked := swallow(func() {
-					req := newConventionsRequest(t, t.Context(), "POST", "http://inventory.example/items/1", body)
+				body := oteltest.NewBody(strings.NewReader("text"))
+				panicked := oteltest.Recover(func() {
+					req := oteltest.NewRequest(t, t.Context(), "POST", "http://inventory.example/items/1", body)
 					resp, err := (&http.Client{Transport: rt}).Do(req)
 					text = fmt.Sprintf("error %v, types", err)
 					for e := err; e != nil; e = errors.Unwrap(e) {
@@ -96,19 +98,19 @@ func TestContractOddBases(t *testing.T) {
 					text += fmt.Sprintf(", status %d, header %v, body %q, %v, %v, request %s, own %v",
 						resp.StatusCode, resp.Header, read, err, resp.Body.Close(), named, resp.Request == req)
 				})
-				return faultType.Replace(fmt.Sprintf("%s, panic %v, body closed %d times", text, panicked, body.closed.Load()))
+				return faultType.Replace(fmt.Sprintf("%s, panic %v, body closed %d times", text, panicked, body.Closes()))
 			}
 			want := outcome(row.base)
 			for _, all := range []bool{false, true} {
-				tel := newTelemetry(t)
-				options := tel.options()
+				tel := oteltest.New(t)
+				options := instrumented.Options(tel)
 				if all {
-					options = everyOption(tel)
+					options = instrumented.EveryOption(tel)
 				}
 				if got := outcome(otelhttpclient.NewTransport(row.base, options...)); got != want {
 					t.Errorf("every option %v:\n got %s\nwant %s, as without the Transport", all, got, want)
 				}
-				tel.onlySpan()
+				tel.OnlySpan()
 			}
 		})
 	}
@@ -121,10 +123,10 @@ func (e *faultNilError) Error() string { return "nil" }
 
 // TestContractResponseBesideAnError is what base has returned.
 func TestContractResponseBesideAnError(t *testing.T) {
-	req := newConventionsRequest(t, t.Context(), "GET", "http://inventory.example/", nil)
+	req := oteltest.NewRequest(t, t.Context(), "GET", "http://inventory.example/", nil)
 	failure := errors.New("in base")
-	resp, err := newTelemetry(t).transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
-		return reply(req, 200, http.NoBody), failure
+	resp, err := instrumented.Transport(oteltest.New(t), oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return oteltest.Reply(req, 200, http.NoBody), failure
 	})).RoundTrip(req)
 	if err != failure || resp == nil || resp.Request != req { //nolint:errorlint // the same value
 		t.Errorf("got %v, %v, want a response to the caller's request, and %v", resp, err, failure)
@@ -161,8 +163,8 @@ func (c faultConn) String() string       { c.act(); return "" }
 // told. A callback that ends the goroutine, as t.FailNow does, leaves no span
 // open either.
 func TestContractPanicsOfCallbacks(t *testing.T) {
-	answer := replying(http.StatusOK, "text")
-	withConn := func(conn net.Conn, then roundTripFunc) roundTripFunc {
+	answer := oteltest.AnswerText(http.StatusOK, "text")
+	withConn := func(conn net.Conn, then oteltest.RoundTripFunc) oteltest.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {
 			if ct := httptrace.ContextClientTrace(req.Context()); ct != nil && ct.GotConn != nil {
 				ct.GotConn(httptrace.GotConnInfo{Conn: conn})
@@ -170,7 +172,7 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 			return then(req)
 		}
 	}
-	failing := func(act func()) roundTripFunc {
+	failing := func(act func()) oteltest.RoundTripFunc {
 		return func(*http.Request) (*http.Response, error) { return nil, faultErrorType{act} }
 	}
 	// second does what act does, but not when it is called for the first time.
@@ -184,7 +186,7 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 	}
 	callbacks := []struct {
 		name string
-		base func(act func()) roundTripFunc // nil: answer
+		base func(act func()) oteltest.RoundTripFunc // nil: answer
 		opt  func(act func()) otelhttpclient.Option
 	}{
 		{name: "request hook", opt: func(act func()) otelhttpclient.Option {
@@ -193,7 +195,7 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 		{name: "response hook", opt: func(act func()) otelhttpclient.Option {
 			return otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { act() })
 		}},
-		{name: "response hook of a failure", base: func(func()) roundTripFunc { return failing(func() {}) }, opt: func(act func()) otelhttpclient.Option {
+		{name: "response hook of a failure", base: func(func()) oteltest.RoundTripFunc { return failing(func() {}) }, opt: func(act func()) otelhttpclient.Option {
 			return otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { act() })
 		}},
 		{name: "filter", opt: func(act func()) otelhttpclient.Option {
@@ -217,18 +219,18 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 		{name: "URL filter", opt: func(act func()) otelhttpclient.Option {
 			return otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL { act(); return u })
 		}},
-		{name: "URL filter of a failure", base: func(func()) roundTripFunc { return failing(func() {}) }, opt: func(act func()) otelhttpclient.Option {
+		{name: "URL filter of a failure", base: func(func()) oteltest.RoundTripFunc { return failing(func() {}) }, opt: func(act func()) otelhttpclient.Option {
 			act = second(act)
 			return otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL { act(); return u })
 		}},
 		{name: "error type of a failure", base: failing},
-		{name: "error type of a body's failure", base: func(act func()) roundTripFunc {
+		{name: "error type of a body's failure", base: func(act func()) oteltest.RoundTripFunc {
 			return func(req *http.Request) (*http.Response, error) {
-				return reply(req, 200, &brokenBody{strings.NewReader("te"), faultErrorType{act}}), nil
+				return oteltest.Reply(req, 200, oteltest.FailingBody("te", faultErrorType{act})), nil
 			}
 		}},
-		{name: "address of a peer", base: func(act func()) roundTripFunc { return withConn(faultConn{act: act}, answer) }},
-		{name: "address of a peer before a failure", base: func(act func()) roundTripFunc {
+		{name: "address of a peer", base: func(act func()) oteltest.RoundTripFunc { return withConn(faultConn{act: act}, answer) }},
+		{name: "address of a peer before a failure", base: func(act func()) oteltest.RoundTripFunc {
 			return withConn(faultConn{act: act}, func(*http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 		}},
 	}
@@ -239,7 +241,7 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 	}{
 		{"text", "a text", func() { panic("a text") }},
 		{"error", "an error", func() { panic(errors.New("an error")) }},
-		{"mute error", "mute", func() { panic(fmt.Errorf("mute: %w", mute{})) }},
+		{"mute error", "mute", func() { panic(fmt.Errorf("mute: %w", oteltest.MuteError{})) }},
 		{"nil pointer", "nil pointer", func() { _ = none.Method }},
 		{"nil", "nil", func() { panic(any(nil)) }},
 		{"end of the goroutine", "", runtime.Goexit},
@@ -256,26 +258,26 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 						rt = otelhttpclient.NewTransport(base, options...)
 					}
 					text = "nothing returned"
-					if panicked := swallow(func() {
-						status, err := exchange(rt, newConventionsRequest(t, t.Context(), "GET", "http://inventory.example/items/1?a=b", nil))
+					if panicked := oteltest.Recover(func() {
+						status, err := oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "GET", "http://inventory.example/items/1?a=b", nil))
 						text = fmt.Sprintf("status %d, error %v", status, err)
 					}); panicked != nil {
 						text = fmt.Sprintf("panic %v", panicked)
 					}
 					return text
 				}
-				handled := handleErrors(t)
-				tel := newTelemetry(t)
-				counted := newCountedTracers(tel.tracers)
-				options := tel.options(otelhttpclient.WithTracerProvider(counted), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests))
+				handled := oteltest.HandleErrors(t)
+				tel := oteltest.New(t)
+				counted := oteltest.CountTracers(tel.Tracers)
+				options := instrumented.Options(tel, otelhttpclient.WithTracerProvider(counted), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests))
 				if row.opt != nil {
 					options = append(options, row.opt(kind.act))
 				}
 				got := outcome(kind.act, options...)
-				if starts, ends := counted.starts.Load(), counted.ends.Load(); starts != ends || len(tel.spans()) != int(ends) {
-					t.Errorf("spans: got %d started, %d ended and %d exported, want as many", starts, ends, len(tel.spans()))
+				if starts, ends := counted.Starts(), counted.Ends(); starts != ends || len(tel.Spans()) != int(ends) {
+					t.Errorf("spans: got %d started, %d ended and %d exported, want as many", starts, ends, len(tel.Spans()))
 				}
-				if n := tel.countOf(string(otelhttpclient.MetricActiveRequests), attribute.KeyValue{}); n != 0 {
+				if n := tel.Count(string(otelhttpclient.MetricActiveRequests), attribute.KeyValue{}); n != 0 {
 					t.Errorf("active requests: got %d, want 0", n)
 				}
 				if kind.text == "" {
@@ -284,7 +286,7 @@ func TestContractPanicsOfCallbacks(t *testing.T) {
 				if want := outcome(func() {}); got != want {
 					t.Errorf("got %s, want %s, as without the callback", got, want)
 				}
-				if texts := strings.Join(handled.texts(), "\n"); !strings.Contains(texts, kind.text) {
+				if texts := strings.Join(handled.Texts(), "\n"); !strings.Contains(texts, kind.text) {
 					t.Errorf("handled errors: got %q, want one with %q", texts, kind.text)
 				}
 			})
@@ -321,22 +323,22 @@ func TestContractNonsenseOfCallbacks(t *testing.T) {
 		{"response hook that ends the span", otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, _ *http.Response, _ error) { span.End() }), "GET"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			handled := handleErrors(t)
-			server := newServer(t, handler(http.StatusTeapot, "fine").ServeHTTP)
+			handled := oteltest.HandleErrors(t)
+			server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusTeapot, "fine"))
 			for range 2 {
-				tel := newTelemetry(t)
-				resp, body := do(t, tel.transport(server.Client().Transport, row.opt), newRequest(t, t.Context(), http.MethodGet, server.URL+"/items/1?a=b"))
+				tel := oteltest.New(t)
+				resp, body := oteltest.MustSend(t, instrumented.Transport(tel, server.Client().Transport, row.opt), oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/items/1?a=b", nil))
 				if resp.StatusCode != http.StatusTeapot || body != "fine" {
 					t.Errorf("got %d %q, want %d %q, as without", resp.StatusCode, body, http.StatusTeapot, "fine")
 				}
-				if got := tel.onlySpan().Name; got != row.wantName {
+				if got := tel.OnlySpan().Name; got != row.wantName {
 					t.Errorf("name: got %.20q of %d bytes, want %.20q of %d", got, len(got), row.wantName, len(row.wantName))
 				}
-				if p := tel.secondsOf("http.client.request.duration"); p.Count != 1 {
+				if p := tel.Seconds("http.client.request.duration"); p.Count != 1 {
 					t.Errorf("measurements: got %d, want 1", p.Count)
 				}
 			}
-			if texts := handled.texts(); len(texts) != 0 {
+			if texts := handled.Texts(); len(texts) != 0 {
 				t.Errorf("handled errors: got %q, want none, as nothing panicked", texts)
 			}
 		})
@@ -457,7 +459,7 @@ func (f faultCounter) Add(ctx context.Context, n int64, o ...metric.AddOption) {
 // TestContractPanicsOfTheSDK: telemetry never fails a request, nor the process
 // when it is over, even where an implementation of the API panics.
 func TestContractPanicsOfTheSDK(t *testing.T) {
-	handled := handleErrors(t)
+	handled := oteltest.HandleErrors(t)
 	for _, row := range []struct {
 		method string
 		open   bool // the span stays so
@@ -471,24 +473,23 @@ func TestContractPanicsOfTheSDK(t *testing.T) {
 		t.Run(row.method, func(t *testing.T) {
 			t.Parallel() // as the connections are looked after only once a second
 			sdk := &faultSDK{in: row.method}
-			w := newWitness()
-			tel := &telemetry{t: t, tracers: w.tracers, meters: w.meters, reader: w.reader}
-			server := newServer(t, handler(http.StatusOK, "fine").ServeHTTP)
+			tel := oteltest.New(t)
+			server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 			base := &http.Transport{}
 			defer base.CloseIdleConnections()
-			rt := otelhttpclient.NewTransport(base, append(everyOption(tel),
-				otelhttpclient.WithTracerProvider(faultTracers{w.tracers, sdk}),
-				otelhttpclient.WithMeterProvider(faultMeters{w.meters, sdk}))...)
+			rt := otelhttpclient.NewTransport(base, append(instrumented.EveryOption(tel),
+				otelhttpclient.WithTracerProvider(faultTracers{tel.Tracers, sdk}),
+				otelhttpclient.WithMeterProvider(faultMeters{tel.Meters, sdk}))...)
 			request := func(url string) chan string {
 				done := make(chan string, 1)
 				go func() {
-					status, err := exchange(rt, newConventionsRequest(t, t.Context(), "GET", url, nil))
+					status, err := oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "GET", url, nil))
 					done <- fmt.Sprintf("status %d, failed %v", status, err != nil)
 				}()
 				return done
 			}
 			for _, r := range []struct{ url, want string }{
-				{server.URL, "status 200, failed false"}, {server.URL, "status 200, failed false"}, {closedPort(t), "status 0, failed true"},
+				{server.URL, "status 200, failed false"}, {server.URL, "status 200, failed false"}, {oteltest.ClosedPort(t), "status 0, failed true"},
 			} {
 				select {
 				case got := <-request(r.url):
@@ -499,17 +500,17 @@ func TestContractPanicsOfTheSDK(t *testing.T) {
 					t.Fatal("the request has not come back, want it to be as fast as without")
 				}
 			}
-			if started, ended := w.counts(); !row.open && started != ended {
+			if started, ended := tel.Started(), tel.Ended(); !row.open && started != ended {
 				t.Errorf("spans: got %d started and %d ended, want as many", started, ended)
 			}
 			if row.late {
 				// That is on a goroutine where a panic would end the process.
 				calls := sdk.calls.Load()
 				base.CloseIdleConnections()
-				eventually(t, "the closed connection is measured", func() bool { return sdk.calls.Load() > calls })
+				oteltest.Eventually(t, "the closed connection is measured", func() bool { return sdk.calls.Load() > calls })
 			}
-			eventually(t, "the panic is told of", func() bool {
-				return strings.Contains(strings.Join(handled.texts(), "\n"), "panicked: in "+row.method)
+			oteltest.Eventually(t, "the panic is told of", func() bool {
+				return strings.Contains(strings.Join(handled.Texts(), "\n"), "panicked: in "+row.method)
 			})
 		})
 	}
@@ -540,13 +541,13 @@ func TestContractExporterThatBlocks(t *testing.T) {
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithBatcher(e,
 		sdktrace.WithMaxQueueSize(queue), sdktrace.WithMaxExportBatchSize(batch), sdktrace.WithBatchTimeout(time.Millisecond),
 		sdktrace.WithExportTimeout(0)))
-	server := newServer(t, handler(http.StatusOK, "fine").ServeHTTP)
-	rt := newTelemetry(t).transport(server.Client().Transport, otelhttpclient.WithTracerProvider(tracers))
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	rt := instrumented.Transport(oteltest.New(t), server.Client().Transport, otelhttpclient.WithTracerProvider(tracers))
 	done := make(chan error, requests)
-	go faultRun(requests, 1, func(int) {
+	go oteltest.Concurrently(requests, 1, func(int) {
 		req, err := http.NewRequest("GET", server.URL, nil)
 		if err == nil {
-			_, err = exchange(rt, req)
+			_, err = oteltest.Send(rt, req)
 		}
 		done <- err
 	})
@@ -573,14 +574,13 @@ func TestContractExporterThatBlocks(t *testing.T) {
 
 // TestContractExporterThatFails: the error handler is told, the program is not.
 func TestContractExporterThatFails(t *testing.T) {
-	handled := handleErrors(t)
+	handled := oteltest.HandleErrors(t)
 	e := &faultExporter{err: errors.New("no room for spans")}
 	for name, processor := range map[string]sdktrace.TracerProviderOption{"syncer": sdktrace.WithSyncer(e), "batcher": sdktrace.WithBatcher(e)} {
 		tracers := sdktrace.NewTracerProvider(processor)
-		mustExchange(t, newTelemetry(t).transport(answerWith(200), otelhttpclient.WithTracerProvider(tracers)),
-			newConventionsRequest(t, t.Context(), "GET", "http://inventory.example/", nil))
+		oteltest.MustSend(t, instrumented.Transport(oteltest.New(t), oteltest.Answer(200), otelhttpclient.WithTracerProvider(tracers)), oteltest.NewRequest(t, t.Context(), "GET", "http://inventory.example/", nil))
 		_ = tracers.Shutdown(t.Context())
-		if got := strings.Join(handled.texts(), "\n"); strings.Count(got, "no room for spans") == 0 {
+		if got := strings.Join(handled.Texts(), "\n"); strings.Count(got, "no room for spans") == 0 {
 			t.Errorf("%s: handled errors: got %q, want the exporter's", name, got)
 		}
 	}
@@ -593,26 +593,25 @@ func TestContractExporterThatFails(t *testing.T) {
 // many Transports are made.
 func TestContractMemoryStaysBounded(t *testing.T) {
 	status := 0
-	w := newWitness()
-	w.forget = true
+	w := oteltest.NewCounting(t)
 	// Streams that are dropped by the SDK's limit would grow it otherwise.
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()), sdkmetric.WithCardinalityLimit(50))
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := otelhttpclient.NewTransport(oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		status++
-		resp, err := answerWith(status)(req)
+		resp, err := oteltest.Answer(status)(req)
 		resp.Header.Set(fmt.Sprint("X-Back-", status), "x")
 		return resp, err
-	}), append(everyOption(newTelemetry(t)),
-		otelhttpclient.WithTracerProvider(w.tracers), otelhttpclient.WithMeterProvider(meters),
+	}), append(instrumented.EveryOption(oteltest.New(t)),
+		otelhttpclient.WithTracerProvider(w.Tracers), otelhttpclient.WithMeterProvider(meters),
 		otelhttpclient.WithURLTemplate(func(r *http.Request) string { return r.URL.Path }))...)
 	n := 0
 	heap := func() uint64 {
 		for range 5000 {
 			n++
-			req := newConventionsRequest(t, t.Context(), fmt.Sprint("M", n), fmt.Sprintf("https://h%d.example.com/t%d", n, n), nil)
+			req := oteltest.NewRequest(t, t.Context(), fmt.Sprint("M", n), fmt.Sprintf("https://h%d.example.com/t%d", n, n), nil)
 			req.Header.Set(fmt.Sprint("X-Sent-", n), "x")
-			mustExchange(t, rt, req)
-			mustExchange(t, otelhttpclient.NewTransport(answerWith(200), otelhttpclient.WithTracerProvider(w.tracers),
+			oteltest.MustSend(t, rt, req)
+			oteltest.MustSend(t, otelhttpclient.NewTransport(oteltest.Answer(200), otelhttpclient.WithTracerProvider(w.Tracers),
 				otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider())), req)
 		}
 		runtime.GC()

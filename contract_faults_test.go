@@ -10,6 +10,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // TestContractFaults: under a server that misbehaves, thousands of requests see
@@ -18,8 +20,8 @@ import (
 func TestContractFaults(t *testing.T) {
 	// net/http logs what it thinks of such servers.
 	defer log.SetOutput(log.Writer())
-	log.SetOutput(quiet.Writer())
-	onBothVersions(t, func(t *testing.T, version string) {
+	log.SetOutput(oteltest.Quiet.Writer())
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		before := runtime.NumGoroutine()
 		var faults []*fault
 		var base func() *http.Transport
@@ -49,30 +51,29 @@ func TestContractFaults(t *testing.T) {
 		}
 		// http.Client cancels in another way where the RoundTripper is not
 		// net/http's own: then what any other RoundTripper gives is as good.
-		anyOther := roundTripFunc(bare.RoundTrip)
+		anyOther := oteltest.RoundTripFunc(bare.RoundTrip)
 		addOutcome := func(n int) {
 			outcomes[n].add(faultOutcome(bare, faults, n))
 			if faults[n].user == faultHasClientTimeout {
 				outcomes[n].add(faultOutcome(anyOther, faults, n))
 			}
 		}
-		faultRun(rounds, len(faults), addOutcome)
+		oteltest.Concurrently(rounds, len(faults), addOutcome)
 
 		for _, row := range []struct {
 			name    string
-			options func(*telemetry) []otelhttpclient.Option
+			options func(*oteltest.SDK) []otelhttpclient.Option
 		}{
-			{"by default", func(tel *telemetry) []otelhttpclient.Option { return tel.options() }},
-			{"everything on", everyOption},
+			{"by default", func(tel *oteltest.SDK) []otelhttpclient.Option { return instrumented.Options(tel) }},
+			{"everything on", instrumented.EveryOption},
 		} {
 			t.Run(row.name, func(t *testing.T) {
-				tel := newTelemetry(t)
-				w := newWitness()
-				w.forget = true
+				tel := oteltest.New(t)
+				w := oteltest.NewCounting(t)
 				below := base()
 				defer below.CloseIdleConnections()
-				rt := otelhttpclient.NewTransport(below, append(row.options(tel), otelhttpclient.WithTracerProvider(w.tracers))...)
-				faultRun(rounds, len(faults), func(n int) {
+				rt := otelhttpclient.NewTransport(below, append(row.options(tel), otelhttpclient.WithTracerProvider(w.Tracers))...)
+				oteltest.Concurrently(rounds, len(faults), func(n int) {
 					if t.Failed() {
 						return // one report is enough, and thousands are too many
 					}
@@ -94,20 +95,20 @@ func TestContractFaults(t *testing.T) {
 					return
 				}
 				started, ended := 0, 0
-				eventually(t, "every span that was started ends", func() bool {
-					started, ended = w.counts()
+				oteltest.Eventually(t, "every span that was started ends", func() bool {
+					started, ended = w.Started(), w.Ended()
 					return started == ended
 				})
 				if want := rounds * len(faults); started < want {
 					t.Errorf("spans: got %d started, want at least one for each of %d requests", started, want)
 				}
-				if got := tel.countOf(string(otelhttpclient.MetricActiveRequests), attribute.KeyValue{}); got != 0 {
+				if got := tel.Count(string(otelhttpclient.MetricActiveRequests), attribute.KeyValue{}); got != 0 {
 					t.Errorf("active requests: got %d, want 0", got)
 				}
-				eventually(t, "no connection is counted as open", func() bool {
+				oteltest.Eventually(t, "no connection is counted as open", func() bool {
 					// A stream that was reset keeps its connection busy for a while.
 					below.CloseIdleConnections()
-					return tel.countOf(string(otelhttpclient.MetricOpenConnections), attribute.KeyValue{}) == 0
+					return tel.Count(string(otelhttpclient.MetricOpenConnections), attribute.KeyValue{}) == 0
 				})
 			})
 		}
@@ -115,28 +116,8 @@ func TestContractFaults(t *testing.T) {
 		for _, stop := range stops {
 			stop()
 		}
-		eventually(t, "the goroutines are as many as before", func() bool { return runtime.NumGoroutine() <= before })
+		oteltest.Eventually(t, "the goroutines are as many as before", func() bool { return runtime.NumGoroutine() <= before })
 	})
-}
-
-// faultRun calls f rounds times with each number below n, on many goroutines.
-func faultRun(rounds, n int, f func(int)) {
-	jobs := make(chan int)
-	var all sync.WaitGroup
-	for range 32 {
-		all.Go(func() {
-			for j := range jobs {
-				f(j)
-			}
-		})
-	}
-	for range rounds {
-		for j := range n {
-			jobs <- j
-		}
-	}
-	close(jobs)
-	all.Wait()
 }
 
 // faultOutcomes are those that a fault was seen to have.

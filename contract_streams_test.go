@@ -22,28 +22,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
-
-// contractWithin waits for a value that must come soon.
-func contractWithin[T any](t *testing.T, what string, from <-chan T) (v T) {
-	t.Helper()
-	select {
-	case v = <-from:
-	case <-time.After(5 * time.Second):
-		t.Fatalf("%s: not within 5 s, want it soon", what)
-	}
-	return v
-}
-
-// contractResponse is the response to a request that must not fail.
-func contractResponse(t *testing.T, rt http.RoundTripper, req *http.Request) *http.Response {
-	t.Helper()
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip(%s %s) = %v, want no error", req.Method, req.URL, err)
-	}
-	return resp
-}
 
 // contractClosedAfterAll closes a body that the test would otherwise wait for
 // without end, if what it waits for is held back.
@@ -55,17 +36,17 @@ func contractClosedAfterAll(t *testing.T, body io.Closer) {
 // The sizes of the requests are those of the attempts: each is a span of its
 // own where http.Client makes it.
 func TestContractRedirectsReplayTheBody(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, status := range []int{307, 308} {
 			got := make(chan string, 8)
-			w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+			w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				got <- string(body)
 				if r.URL.Path != "/3" {
 					http.Redirect(rw, r, map[string]string{"/1": "/2", "/2": "/3"}[r.URL.Path], status)
 				}
 			})
-			contractCompare(t, w.base, 3, func(t *testing.T, run contractRun) string {
+			contractCompare(t, w.Base, 3, func(t *testing.T, run contractRun) string {
 				resp, err := (&http.Client{Transport: run}).Post(w.URL+"/1", "text/plain", strings.NewReader("replayed"))
 				if err != nil {
 					t.Fatalf("Post = %v, want no error", err)
@@ -73,7 +54,7 @@ func TestContractRedirectsReplayTheBody(t *testing.T) {
 				_, _ = io.Copy(io.Discard, resp.Body)
 				_ = resp.Body.Close()
 				for attempt := range 3 {
-					if body := contractWithin(t, "the body arrives", got); body != "replayed" {
+					if body := oteltest.Within(t, "the body arrives", got); body != "replayed" {
 						t.Errorf("attempt %d: the server got %q, want %q", attempt, body, "replayed")
 					}
 				}
@@ -90,7 +71,7 @@ func TestContractRedirectsReplayTheBody(t *testing.T) {
 // bytes they were in all; nothing, where nobody has asked for that.
 func contractWantRequestSizes(t *testing.T, run contractRun, count uint64, sum int64) {
 	t.Helper()
-	m, _ := run.tel.metric("http.client.request.body.size")
+	m, _ := run.tel.Metric("http.client.request.body.size")
 	sizes, wanted := m.Data.(metricdata.Histogram[int64])
 	if !wanted {
 		return
@@ -148,17 +129,17 @@ func TestContractDeadConnectionReplaysTheBody(t *testing.T) {
 		base.CloseIdleConnections() // those of the run before
 		var seen strings.Builder
 		for range 2 {
-			body := newContractBody(strings.NewReader(text))
-			req := newConventionsRequest(t, t.Context(), "POST", "http://"+l.Addr().String(), body)
+			body := oteltest.NewBody(strings.NewReader(text))
+			req := oteltest.NewRequest(t, t.Context(), "POST", "http://"+l.Addr().String(), body)
 			req.ContentLength = int64(len(text))
 			req.Header.Set("Idempotency-Key", "1") // or net/http would not dare
 			again := 0
 			req.GetBody = func() (io.ReadCloser, error) { again++; return io.NopCloser(strings.NewReader(text)), nil }
 			fmt.Fprintf(&seen, "%s; GetBody called %d times; ", contractExchange(run, req), again)
-			body.wantClosed(t)
+			body.WantClosed(t)
 		}
 		for range 3 { // the first, the second that was lost, its replay
-			if got := contractWithin(t, "the body arrives", bodies); got != text {
+			if got := oteltest.Within(t, "the body arrives", bodies); got != text {
 				t.Errorf("the server got %q, want %q", got, text)
 			}
 		}
@@ -186,7 +167,7 @@ func writeContractFrame(w io.Writer, kind, flags byte, stream uint32, payload ..
 // tells of the bodies of all.
 func newContractHTTP2(t *testing.T, refuse func(w io.Writer, stream uint32)) (address string, base *http.Transport, bodies <-chan string) {
 	t.Helper()
-	w := newWire(t, "2", nil) // for its certificate, and for a client that trusts it
+	w := oteltest.NewServer(t, "2", nil) // for its certificate, and for a client that trusts it
 	config := w.TLS.Clone()
 	config.NextProtos = []string{"h2"}
 	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -243,7 +224,7 @@ func newContractHTTP2(t *testing.T, refuse func(w io.Writer, stream uint32)) (ad
 			go serve(c)
 		}
 	}()
-	return "https://" + l.Addr().String(), w.base, got
+	return "https://" + l.Addr().String(), w.Base, got
 }
 
 // A server of HTTP/2 may say that it has not looked at a request. net/http
@@ -259,14 +240,14 @@ func TestContractRefusedStreamsReplayTheBody(t *testing.T) {
 			outcome := func(t *testing.T, run func(http.RoundTripper) contractRun) string {
 				address, base, bodies := newContractHTTP2(t, refuse)
 				rt := run(base)
-				body, again := newContractBody(strings.NewReader(text)), 0
-				req := newConventionsRequest(t, t.Context(), "POST", address, body)
+				body, again := oteltest.NewBody(strings.NewReader(text)), 0
+				req := oteltest.NewRequest(t, t.Context(), "POST", address, body)
 				req.ContentLength = int64(len(text))
 				req.GetBody = func() (io.ReadCloser, error) { again++; return io.NopCloser(strings.NewReader(text)), nil }
 				seen := contractExchange(rt, req)
-				body.wantClosed(t)
+				body.WantClosed(t)
 				for range 2 {
-					if got := contractWithin(t, "the body arrives", bodies); got != text {
+					if got := oteltest.Within(t, "the body arrives", bodies); got != text {
 						t.Errorf("the server got %q, want %q", got, text)
 					}
 				}
@@ -298,15 +279,15 @@ func TestContractRefusedStreamsReplayTheBody(t *testing.T) {
 // With "Expect: 100-continue" the server says whether it wants the body, before
 // a byte of it is read from the program.
 func TestContractExpectContinue(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/refuse" {
 				rw.WriteHeader(http.StatusExpectationFailed)
 				return
 			}
 			_, _ = io.Copy(rw, r.Body) // the first Read sends the 100
 		})
-		w.base.ExpectContinueTimeout = time.Hour // never without being asked
+		w.Base.ExpectContinueTimeout = time.Hour // never without being asked
 		for _, row := range []struct {
 			path   string
 			status int
@@ -316,21 +297,21 @@ func TestContractExpectContinue(t *testing.T) {
 			{"/refuse", 417, "asked to go on false, body read false"},
 		} {
 			t.Run(row.path[1:], func(t *testing.T) {
-				contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
+				contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
 					var asked atomic.Bool
 					ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{Got100Continue: func() { asked.Store(true) }})
-					body := newContractBody(strings.NewReader("text"))
-					req := newConventionsRequest(t, ctx, "POST", w.URL+row.path, body)
+					body := oteltest.NewBody(strings.NewReader("text"))
+					req := oteltest.NewRequest(t, ctx, "POST", w.URL+row.path, body)
 					req.ContentLength = 4
 					req.Header.Set("Expect", "100-continue")
-					resp := contractResponse(t, run, req)
+					resp := oteltest.Open(t, run, req)
 					text, err := io.ReadAll(resp.Body)
 					_ = resp.Body.Close()
-					body.wantClosed(t)
+					body.WantClosed(t)
 					if resp.StatusCode != row.status {
 						t.Errorf("status = %d, want %d", resp.StatusCode, row.status)
 					}
-					seen := fmt.Sprintf("asked to go on %v, body read %v", asked.Load(), body.reads.Load() > 0)
+					seen := fmt.Sprintf("asked to go on %v, body read %v", asked.Load(), body.Reads() > 0)
 					if seen != row.want {
 						t.Errorf("got %s, want %s", seen, row.want)
 					}
@@ -396,16 +377,16 @@ func contractReadEvents(t *testing.T, run contractRun, resp *http.Response, send
 
 // Server-sent events arrive one by one, and the span lasts as long as they do.
 func TestContractServerSentEvents(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		streams := make(chan chan<- string, 1)
-		w := newWire(t, version, contractEvents(streams))
+		w := oteltest.NewServer(t, version, contractEvents(streams))
 		for _, ending := range []string{"the server ends the stream", "the program closes it", "the program cancels it"} {
 			t.Run(ending, func(t *testing.T) {
-				contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
+				contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					resp := contractResponse(t, run, newConventionsRequest(t, ctx, "GET", w.URL, nil))
-					send := contractWithin(t, "the stream", streams)
+					resp := oteltest.Open(t, run, oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
+					send := oteltest.Within(t, "the stream", streams)
 					seen := contractReadEvents(t, run, resp, send)
 					switch ending {
 					case "the server ends the stream":
@@ -426,30 +407,30 @@ func TestContractServerSentEvents(t *testing.T) {
 
 // Through a reverse proxy that flushes at once, each event comes as it is sent.
 func TestContractReverseProxyStreams(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		streams := make(chan chan<- string, 1)
-		back := newWire(t, version, contractEvents(streams))
+		back := oteltest.NewServer(t, version, contractEvents(streams))
 		target, err := url.Parse(back.URL)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, ending := range []string{"the server ends the stream", "the client goes away"} {
 			t.Run(ending, func(t *testing.T) {
-				contractCompare(t, back.base, 1, func(t *testing.T, run contractRun) string {
+				contractCompare(t, back.Base, 1, func(t *testing.T, run contractRun) string {
 					proxy := &httputil.ReverseProxy{
 						Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 						Transport:     run,
 						FlushInterval: -1,
-						ErrorLog:      quiet,
+						ErrorLog:      oteltest.Quiet,
 					}
-					front := newWire(t, version, proxy.ServeHTTP)
-					resp := contractResponse(t, front.base, newConventionsRequest(t, t.Context(), "GET", front.URL, nil))
-					send := contractWithin(t, "the stream", streams)
+					front := oteltest.NewServer(t, version, proxy.ServeHTTP)
+					resp := oteltest.Open(t, front.Base, oteltest.NewRequest(t, t.Context(), "GET", front.URL, nil))
+					send := oteltest.Within(t, "the stream", streams)
 					seen := contractReadEvents(t, run, resp, send)
 					if ending == "the client goes away" {
 						_ = resp.Body.Close()
 						if !run.bare() {
-							eventually(t, "the span ends", func() bool { return run.counted.ends.Load() == 1 })
+							oteltest.Eventually(t, "the span ends", func() bool { return run.counted.Ends() == 1 })
 						}
 						return seen
 					}
@@ -466,8 +447,8 @@ func TestContractReverseProxyStreams(t *testing.T) {
 // Both directions of a request are used at once: each line is answered before
 // the next is sent.
 func TestContractFullDuplex(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			if err := http.NewResponseController(rw).EnableFullDuplex(); err != nil && version == "1.1" {
 				t.Errorf("EnableFullDuplex = %v, want no error", err)
 			}
@@ -481,10 +462,10 @@ func TestContractFullDuplex(t *testing.T) {
 				rw.(http.Flusher).Flush()
 			}
 		})
-		contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
+		contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
 			reader, writer := io.Pipe()
-			body := newContractBody(reader)
-			resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "POST", w.URL, body))
+			body := oteltest.NewBody(reader)
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "POST", w.URL, body))
 			contractClosedAfterAll(t, resp.Body)
 			in := bufio.NewReader(resp.Body)
 			for i := range 10 {
@@ -501,7 +482,7 @@ func TestContractFullDuplex(t *testing.T) {
 			rest, err := io.ReadAll(in)
 			run.wantEnded(t, "with the end of the response", 1)
 			_ = resp.Body.Close()
-			body.wantClosed(t)
+			body.WantClosed(t)
 			if !run.bare() {
 				contractWantRequestSizes(t, run, 1, int64(10*len("line 0\n")))
 			}
@@ -525,14 +506,14 @@ func (p *contractPipe) Close() error {
 // A server may refuse an upload that goes on. RoundTrip returns meanwhile, and
 // who writes the upload is told that nobody reads it any more.
 func TestContractEarlyAnswerUnblocksTheWriter(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.ReadFull(r.Body, make([]byte, 4))
 			rw.Header().Set("Connection", "close")
 			rw.WriteHeader(http.StatusRequestEntityTooLarge)
 			_, _ = io.WriteString(rw, "too large")
 		})
-		contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
+		contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
 			reader, writer := io.Pipe()
 			body := &contractPipe{PipeReader: reader, closed: make(chan struct{})}
 			read, failed := make(chan struct{}), make(chan error, 1)
@@ -544,13 +525,13 @@ func TestContractEarlyAnswerUnblocksTheWriter(t *testing.T) {
 				}
 				failed <- err
 			}()
-			resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "POST", w.URL, body))
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "POST", w.URL, body))
 			text, err := io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
 			run.wantEnded(t, "with the answer, while the upload is not over", 1)
 			close(read)
-			writeErr := contractWithin(t, "the writer is unblocked", failed)
-			contractWithin(t, "the body is closed", body.closed)
+			writeErr := oteltest.Within(t, "the writer is unblocked", failed)
+			oteltest.Within(t, "the body is closed", body.closed)
 			if !errors.Is(writeErr, io.ErrClosedPipe) {
 				t.Errorf("the writer got %v, want %v", writeErr, io.ErrClosedPipe)
 			}
@@ -562,16 +543,16 @@ func TestContractEarlyAnswerUnblocksTheWriter(t *testing.T) {
 // net/http closes the bodies of redirects by itself, the short ones after it
 // has read them.
 func TestContractSpansOfRedirectsEndOnce(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, size := range []int{0, 100, 100_000} {
-			w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+			w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 				if r.URL.Path != "/4" {
 					rw.Header().Set("Location", fmt.Sprint("/", r.URL.Path[1]-'0'+1))
 					rw.WriteHeader(http.StatusFound)
 				}
 				_, _ = rw.Write(make([]byte, size))
 			})
-			contractCompare(t, w.base, 4, func(t *testing.T, run contractRun) string {
+			contractCompare(t, w.Base, 4, func(t *testing.T, run contractRun) string {
 				resp, err := (&http.Client{Transport: run}).Get(w.URL + "/1")
 				if err != nil {
 					t.Fatalf("Get = %v, want no error", err)
@@ -588,8 +569,8 @@ func TestContractSpansOfRedirectsEndOnce(t *testing.T) {
 // Without a body, the span ends with the headers, and not once more when the
 // program reads and closes what is not there.
 func TestContractSpansWithoutABodyEndOnce(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/204":
 				rw.WriteHeader(204)
@@ -602,8 +583,8 @@ func TestContractSpansWithoutABodyEndOnce(t *testing.T) {
 		})
 		for _, row := range []struct{ method, path string }{{"HEAD", "/"}, {"GET", "/204"}, {"GET", "/304"}, {"HEAD", "/304"}} {
 			t.Run(row.method+row.path, func(t *testing.T) {
-				contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
-					resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), row.method, w.URL+row.path, nil))
+				contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
+					resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), row.method, w.URL+row.path, nil))
 					run.wantEnded(t, "with the headers", 1)
 					body, err := io.ReadAll(resp.Body)
 					return fmt.Sprint(contractText(resp, body, err), resp.Body.Close(), resp.Body.Close())
@@ -638,17 +619,17 @@ func TestContractCloseThatBlocksBelow(t *testing.T) {
 	for name, opts := range map[string]bool{"plain": false, "everything on": true} {
 		t.Run(name, func(t *testing.T) {
 			body := contractStuckBody{make(chan string), make(chan struct{})}
-			base := roundTripFunc(func(req *http.Request) (*http.Response, error) { return reply(req, 200, body), nil })
+			base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) { return oteltest.Reply(req, 200, body), nil })
 			run := newContractRun(t, base)
 			if opts {
 				run = newContractRun(t, base, contractEverything()...)
 			}
-			resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "GET", "http://example.com/", nil))
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", "http://example.com/", nil))
 			var all sync.WaitGroup
 			enter := func(want string, call func()) {
 				t.Helper()
 				all.Go(call)
-				if got := contractWithin(t, want+" reaches base", body.entered); got != want {
+				if got := oteltest.Within(t, want+" reaches base", body.entered); got != want {
 					t.Errorf("base's body got a %s, want a %s", got, want)
 				}
 			}
@@ -661,7 +642,7 @@ func TestContractCloseThatBlocksBelow(t *testing.T) {
 			close(body.goOn)
 			all.Wait()
 			run.wantEnded(t, "when all have returned", 1)
-			if p := run.tel.secondsOf("http.client.request.duration"); p.Count != 1 {
+			if p := run.tel.Seconds("http.client.request.duration"); p.Count != 1 {
 				t.Errorf("measurements: got %d, want 1", p.Count)
 			}
 		})
@@ -670,16 +651,16 @@ func TestContractCloseThatBlocksBelow(t *testing.T) {
 
 // Read and Close at the same time, as a program does that gives up on a stream.
 func TestContractReadAndCloseAtOnce(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = rw.Write(make([]byte, 1<<12))
 			rw.(http.Flusher).Flush()
 			<-r.Context().Done()
 		})
 		const requests = 50
-		contractCompare(t, w.base, requests, func(t *testing.T, run contractRun) string {
+		contractCompare(t, w.Base, requests, func(t *testing.T, run contractRun) string {
 			for range requests {
-				resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+				resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 				reading := make(chan struct{})
 				var all sync.WaitGroup
 				all.Go(func() {
@@ -720,11 +701,11 @@ func (b *contractAtOnce) Close() error { return nil }
 func TestContractDataAndEndAtOnce(t *testing.T) {
 	for _, want := range []error{io.EOF, errors.New("body failed"), io.ErrUnexpectedEOF, fmt.Errorf("wrapped: %w", io.EOF)} {
 		t.Run(want.Error(), func(t *testing.T) {
-			base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				return reply(req, 200, &contractAtOnce{"text", want}), nil
+			base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				return oteltest.Reply(req, 200, &contractAtOnce{"text", want}), nil
 			})
 			contractCompare(t, base, 1, func(t *testing.T, run contractRun) string {
-				resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "GET", "http://example.com/", nil))
+				resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", "http://example.com/", nil))
 				piece := make([]byte, 16)
 				n, err := resp.Body.Read(piece)
 				if string(piece[:n]) != "text" || err != want { //nolint:errorlint // the same value
@@ -732,8 +713,8 @@ func TestContractDataAndEndAtOnce(t *testing.T) {
 				}
 				run.wantEnded(t, "with that Read", 1)
 				if !run.bare() {
-					if m, ok := run.tel.metric("http.client.response.body.size"); ok {
-						if p := run.tel.bytesOf(m.Name); p.Sum != 4 {
+					if m, ok := run.tel.Metric("http.client.response.body.size"); ok {
+						if p := run.tel.Bytes(m.Name); p.Sum != 4 {
 							t.Errorf("size = %d, want 4", p.Sum)
 						}
 					}
@@ -747,14 +728,14 @@ func TestContractDataAndEndAtOnce(t *testing.T) {
 // A body that breaks off: the program gets the same part of it and the same
 // error, again and again, and may close it then.
 func TestContractReadErrorThenClose(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(rw, "text")
 			rw.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		})
-		contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
-			resp := contractResponse(t, run, newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+		contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 			text, err := io.ReadAll(resp.Body)
 			if err == nil {
 				t.Error("reading the body = no error, want one")
@@ -793,10 +774,10 @@ func TestContractUpgrade(t *testing.T) {
 				defer server.Close()
 				base := server.Client().Transport
 				contractCompare(t, base, 1, func(t *testing.T, run contractRun) string {
-					req := newConventionsRequest(t, t.Context(), "GET", server.URL, nil)
+					req := oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil)
 					req.Header.Set("Connection", "Upgrade")
 					req.Header.Set("Upgrade", "echo")
-					resp := contractResponse(t, run, req)
+					resp := oteltest.Open(t, run, req)
 					conn, ok := resp.Body.(io.ReadWriteCloser)
 					if resp.StatusCode != 101 || !ok {
 						t.Fatalf("got the status %d and a body that can be written %v, want 101 and true", resp.StatusCode, ok)
@@ -834,7 +815,7 @@ func TestContractUpgrade(t *testing.T) {
 
 // The connections that base keeps open are closed through the Transport.
 func TestContractCloseIdleConnectionsClosesThem(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		closed := make(chan struct{}, 16) // a connection may be closed that was not used
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -846,9 +827,9 @@ func TestContractCloseIdleConnectionsClosesThem(t *testing.T) {
 		server.StartTLS()
 		defer server.Close()
 		contractCompare(t, server.Client().Transport, 1, func(t *testing.T, run contractRun) string {
-			mustExchange(t, run, newConventionsRequest(t, t.Context(), "GET", server.URL, nil))
+			oteltest.MustSend(t, run, oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
 			// HTTP/1.1's connection is idle a moment after the response.
-			eventually(t, "the connection is closed", func() bool {
+			oteltest.Eventually(t, "the connection is closed", func() bool {
 				(&http.Client{Transport: run.RoundTripper}).CloseIdleConnections()
 				return len(closed) > 0
 			})

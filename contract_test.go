@@ -19,7 +19,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,14 +26,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // contractRun is a way to send requests: the bare transport, or a Transport
 // around it.
 type contractRun struct {
 	http.RoundTripper
-	tel     *telemetry      // nil: bare
-	counted *countedTracers // tells of each End; the SDK's spans forgive a second
+	tel     *oteltest.SDK            // nil: bare
+	counted *oteltest.CountedTracers // tells of each End; the SDK's spans forgive a second
 }
 
 // contractSizes switches the sizes on, for which bodies are counted.
@@ -80,10 +81,10 @@ func contractEverything() []otelhttpclient.Option {
 
 func newContractRun(t *testing.T, base http.RoundTripper, opts ...otelhttpclient.Option) contractRun {
 	t.Helper()
-	tel := newTelemetry(t)
-	counted := newCountedTracers(tel.tracers)
+	tel := oteltest.New(t)
+	counted := oteltest.CountTracers(tel.Tracers)
 	opts = append([]otelhttpclient.Option{otelhttpclient.WithTracerProvider(counted)}, opts...)
-	return contractRun{tel.transport(base, opts...), tel, counted}
+	return contractRun{instrumented.Transport(tel, base, opts...), tel, counted}
 }
 
 func (r contractRun) bare() bool { return r.tel == nil }
@@ -94,7 +95,7 @@ func (r contractRun) wantEnded(t *testing.T, when string, want int64) {
 	if r.bare() {
 		return
 	}
-	if got := r.counted.ends.Load(); got != want {
+	if got := r.counted.Ends(); got != want {
 		t.Errorf("spans ended %s: got %d, want %d", when, got, want)
 	}
 }
@@ -112,8 +113,8 @@ func contractCompare(t *testing.T, base http.RoundTripper, spans int64, scenario
 			if got := scenario(t, run); got != want {
 				t.Errorf("the program saw\n got %s\nwant %s, as without the Transport", got, want)
 			}
-			eventually(t, "the spans end", func() bool { return run.counted.ends.Load() >= spans })
-			if starts := run.counted.starts.Load(); starts != spans {
+			oteltest.Eventually(t, "the spans end", func() bool { return run.counted.Ends() >= spans })
+			if starts := run.counted.Starts(); starts != spans {
 				t.Errorf("spans started: got %d, want %d", starts, spans)
 			}
 			run.wantEnded(t, "after all", spans)
@@ -148,8 +149,8 @@ func contractExchange(rt http.RoundTripper, req *http.Request) string {
 // Response: "The http Client and Transport guarantee that Body is always
 // non-nil".
 func TestContractRoundTripDoesNotInterpretTheResponse(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			status, _ := strconv.Atoi(r.URL.Path[1:])
 			rw.Header().Set("Location", "/elsewhere")
 			rw.Header().Set("WWW-Authenticate", `Basic realm="r"`)
@@ -162,8 +163,8 @@ func TestContractRoundTripDoesNotInterpretTheResponse(t *testing.T) {
 		for _, method := range []string{"GET", "HEAD"} {
 			for _, status := range []int{200, 204, 302, 304, 307, 401, 404, 407, 429, 500, 503, 599, 999} {
 				t.Run(fmt.Sprint(method, status), func(t *testing.T) {
-					contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
-						req := newConventionsRequest(t, t.Context(), method, fmt.Sprint(w.URL, "/", status), nil)
+					contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
+						req := oteltest.NewRequest(t, t.Context(), method, fmt.Sprint(w.URL, "/", status), nil)
 						resp, err := run.RoundTrip(req)
 						if err != nil || resp.StatusCode != status {
 							t.Fatalf("RoundTrip = %v, %v, want the status %d and no error", resp, err, status)
@@ -205,15 +206,15 @@ func contractUnmodified(t *testing.T, req *http.Request) func(when string) {
 // the Request's Body. RoundTrip may read fields of the request in a separate
 // goroutine."
 func TestContractRoundTripDoesNotModifyTheRequest(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		started, goOn := make(chan struct{}), make(chan struct{})
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			started <- struct{}{}
 			<-goOn
 			_, _ = io.Copy(rw, r.Body)
 		})
-		contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
-			req := newConventionsRequest(t, t.Context(), "POST", w.URL+"/a%2Fb?x=1;2#f", strings.NewReader("text"))
+		contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
+			req := oteltest.NewRequest(t, t.Context(), "POST", w.URL+"/a%2Fb?x=1;2#f", strings.NewReader("text"))
 			req.Host = "other.example"
 			req.Header["X-Many"] = []string{"1", "2"}
 			req.Header.Set("Traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01")
@@ -237,9 +238,9 @@ func TestContractRoundTripDoesNotModifyTheRequest(t *testing.T) {
 // a hook as without.
 func TestContractRoundTripLeavesNilFieldsNil(t *testing.T) {
 	for name, opts := range map[string][]otelhttpclient.Option{"plain": nil, "everything on": contractEverything()} {
-		run := newContractRun(t, answerWith(200), opts...)
+		run := newContractRun(t, oteltest.Answer(200), opts...)
 		req := &http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}}
-		if status, err := exchange(run, req); status != 200 || err != nil {
+		if status, err := oteltest.Send(run, req); status != 200 || err != nil {
 			t.Fatalf("%s: got %d, %v, want 200 and no error", name, status, err)
 		}
 		if want := (&http.Request{URL: &url.URL{Scheme: "http", Host: "example.com"}}); !reflect.DeepEqual(req, want) {
@@ -248,45 +249,12 @@ func TestContractRoundTripLeavesNilFieldsNil(t *testing.T) {
 	}
 }
 
-// contractBody is a request body that tells when it is closed. It is of no type
-// that NewRequest knows.
-type contractBody struct {
-	io.Reader
-	reads, closes atomic.Int64
-	closed        chan struct{}
-}
-
-func newContractBody(r io.Reader) *contractBody {
-	return &contractBody{Reader: r, closed: make(chan struct{})}
-}
-
-func (b *contractBody) Read(p []byte) (int, error) {
-	b.reads.Add(1)
-	return b.Reader.Read(p)
-}
-
-func (b *contractBody) Close() error {
-	if b.closes.Add(1) == 1 {
-		close(b.closed)
-	}
-	return nil
-}
-
-func (b *contractBody) wantClosed(t *testing.T) {
-	t.Helper()
-	select {
-	case <-b.closed:
-	case <-time.After(5 * time.Second):
-		t.Error("the request body is not closed within 5 s, want it closed")
-	}
-}
-
 // "RoundTrip must always close the body, including on errors, but depending on
 // the implementation may do so in a separate goroutine even after RoundTrip
 // returns."
 func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/dropped":
 				panic(http.ErrAbortHandler)
@@ -298,11 +266,11 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 		})
 		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
-		failing := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		failing := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			_ = req.Body.Close()
 			return nil, errors.New("base failed")
 		})
-		refused := closedPort(t)
+		refused := oteltest.ClosedPort(t)
 		for _, row := range []struct {
 			name   string
 			base   http.RoundTripper // nil: the server's
@@ -319,7 +287,7 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 			{"bad header", nil, func(r *http.Request) *http.Request { r.Header["a b"] = []string{"c"}; return r }},
 			{"cancelled context", nil, func(r *http.Request) *http.Request { return r.WithContext(cancelled) }},
 			{"body fails", nil, func(r *http.Request) *http.Request {
-				r.Body.(*contractBody).Reader = &brokenBody{strings.NewReader("te"), errors.New("body failed")}
+				r.Body.(*oteltest.Body).Reader = oteltest.FailingBody("te", errors.New("body failed"))
 				return r
 			}},
 			{"body shorter than its length", nil, func(r *http.Request) *http.Request { r.ContentLength = 100; return r }},
@@ -332,14 +300,14 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 			t.Run(row.name, func(t *testing.T) {
 				base, spans := row.base, int64(1)
 				if base == nil {
-					base = w.base
+					base = w.Base
 				}
 				if row.name == "not traced" {
 					spans = 0
 				}
 				contractCompare(t, base, spans, func(t *testing.T, run contractRun) string {
-					body := newContractBody(strings.NewReader("text"))
-					req := newConventionsRequest(t, t.Context(), "POST", w.URL+"/read", body)
+					body := oteltest.NewBody(strings.NewReader("text"))
+					req := oteltest.NewRequest(t, t.Context(), "POST", w.URL+"/read", body)
 					resp, err := run.RoundTrip(row.change(req))
 					// With these it depends on who is first, the server or
 					// the client, whether there is an error, and which.
@@ -347,13 +315,13 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 					if err == nil {
 						_, _ = io.Copy(io.Discard, resp.Body)
 						_ = resp.Body.Close()
-						body.wantClosed(t)
+						body.WantClosed(t)
 						if race {
 							return "any"
 						}
 						return resp.Status
 					}
-					body.wantClosed(t)
+					body.WantClosed(t)
 					if resp != nil {
 						t.Errorf("response = %v with an error, want none", resp)
 					}
@@ -369,10 +337,10 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 
 // "A RoundTripper must be safe for concurrent use by multiple goroutines."
 func TestContractSafeForConcurrentUse(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
 		const workers, each = 8, 16
-		contractCompare(t, w.base, workers*each, func(t *testing.T, run contractRun) string {
+		contractCompare(t, w.Base, workers*each, func(t *testing.T, run contractRun) string {
 			var all sync.WaitGroup
 			for worker := range workers {
 				all.Go(func() {
@@ -402,12 +370,12 @@ func TestContractSafeForConcurrentUse(t *testing.T) {
 func TestContractRequestFieldsReachBase(t *testing.T) {
 	for name, opts := range map[string][]otelhttpclient.Option{"plain": nil, "everything on": contractEverything()} {
 		cause, cancel := &http.Response{StatusCode: 302}, make(chan struct{})
-		req := newConventionsRequest(t, t.Context(), "POST", "http://example.com/", strings.NewReader("text"))
+		req := oteltest.NewRequest(t, t.Context(), "POST", "http://example.com/", strings.NewReader("text"))
 		req.Response, req.Host, req.Close = cause, "other.example", true
 		//lint:ignore SA1019 programs use it still
 		req.Cancel = cancel
 		req.TransferEncoding = []string{"chunked"}
-		run := newContractRun(t, roundTripFunc(func(sent *http.Request) (*http.Response, error) {
+		run := newContractRun(t, oteltest.RoundTripFunc(func(sent *http.Request) (*http.Response, error) {
 			if sent.Response != cause {
 				t.Errorf("%s: base got Response %p, want %p", name, sent.Response, cause)
 			}
@@ -427,7 +395,7 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 					t.Errorf("%s: GetBody gave %q, %v, want %q", name, text, err, "text")
 				}
 			}
-			return reply(sent, 200, http.NoBody), nil
+			return oteltest.Reply(sent, 200, http.NoBody), nil
 		}), opts...)
 		resp, err := run.RoundTrip(req)
 		if err != nil {
@@ -444,12 +412,12 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 // that was used before. Neither may leave the Transport as it was sent, with
 // the span in the context and with headers that the caller has not set.
 func TestContractResponseNamesTheCallersRequest(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
 		for name, opts := range map[string][]otelhttpclient.Option{"plain": nil, "everything on": contractEverything()} {
-			run := newContractRun(t, w.base, opts...)
+			run := newContractRun(t, w.Base, opts...)
 			for nth := range 3 {
-				req := newConventionsRequest(t, t.Context(), "POST", w.URL, strings.NewReader("text"))
+				req := oteltest.NewRequest(t, t.Context(), "POST", w.URL, strings.NewReader("text"))
 				resp, err := run.RoundTrip(req)
 				if err != nil {
 					t.Fatal(err)
@@ -463,7 +431,7 @@ func TestContractResponseNamesTheCallersRequest(t *testing.T) {
 		}
 	})
 	// A base that sends another request says so in the response. That stands.
-	other := newConventionsRequest(t, t.Context(), "GET", "http://other.example/", nil)
+	other := oteltest.NewRequest(t, t.Context(), "GET", "http://other.example/", nil)
 	for name, change := range map[string]func(*http.Request){
 		"URL":    func(r *http.Request) { r.URL = other.URL },
 		"header": func(r *http.Request) { r.Header = other.Header },
@@ -471,12 +439,12 @@ func TestContractResponseNamesTheCallersRequest(t *testing.T) {
 		"method": func(r *http.Request) { r.Method = "PUT" },
 	} {
 		var rewritten *http.Request
-		run := newContractRun(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		run := newContractRun(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			rewritten = req.WithContext(req.Context())
 			change(rewritten)
-			return reply(rewritten, 200, http.NoBody), nil
+			return oteltest.Reply(rewritten, 200, http.NoBody), nil
 		}))
-		resp, err := run.RoundTrip(newConventionsRequest(t, t.Context(), "GET", "http://example.com/", nil))
+		resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "http://example.com/", nil))
 		if err != nil || resp.Request != rewritten {
 			t.Errorf("another %s: the response names %p, %v, want the request that base has made, %p", name, resp.Request, err, rewritten)
 		}
@@ -494,11 +462,11 @@ func TestContractBodiesReachBaseAsTheyAre(t *testing.T) {
 	for name, opts := range map[string][]otelhttpclient.Option{
 		"plain": nil, "everything but the sizes": contractEverythingButSizes(), "sizes": {contractSizes()},
 	} {
-		for i, body := range []io.ReadCloser{nil, http.NoBody, file, io.NopCloser(bytes.NewReader([]byte("x"))), newContractBody(strings.NewReader("x"))} {
+		for i, body := range []io.ReadCloser{nil, http.NoBody, file, io.NopCloser(bytes.NewReader([]byte("x"))), oteltest.NewBody(strings.NewReader("x"))} {
 			length := int64(1 - 2*(i%2)) // known or not
 			req := &http.Request{Method: "POST", URL: &url.URL{Scheme: "https", Host: "example.com"}, Header: http.Header{}, Body: body, ContentLength: length}
 			counted := name == "sizes" && length < 0 && body != nil && body != http.NoBody
-			_, _ = newContractRun(t, roundTripFunc(func(sent *http.Request) (*http.Response, error) {
+			_, _ = newContractRun(t, oteltest.RoundTripFunc(func(sent *http.Request) (*http.Response, error) {
 				if same := sent.Body == body; same == counted {
 					t.Errorf("%s: base got the body %T, for %T; the same: got %v, want %v", name, sent.Body, body, same, !counted)
 				}
@@ -542,26 +510,26 @@ func TestContractFilesReachTheConnection(t *testing.T) {
 	}
 	want := strings.Repeat("0123456789", 10000)
 	_, _ = file.WriteString(want)
-	w := newWire(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
+	w := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
 		if got, err := io.ReadAll(r.Body); string(got) != want || err != nil {
 			t.Errorf("the server got %d bytes, %v, want the file's %d", len(got), err, len(want))
 		}
 	})
 	from := make(chan io.Reader, 8)
-	w.base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	w.Base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, address)
 		return contractConn{c, from}, err
 	}
-	runs := map[string]contractRun{"bare": {RoundTripper: w.base}, "plain": newContractRun(t, w.base),
-		"everything but the sizes": newContractRun(t, w.base, contractEverythingButSizes()...)}
+	runs := map[string]contractRun{"bare": {RoundTripper: w.Base}, "plain": newContractRun(t, w.Base),
+		"everything but the sizes": newContractRun(t, w.Base, contractEverythingButSizes()...)}
 	for name, run := range runs {
 		again, err := os.Open(file.Name())
 		if err != nil {
 			t.Fatal(err)
 		}
-		req := newConventionsRequest(t, t.Context(), "PUT", w.URL, again)
+		req := oteltest.NewRequest(t, t.Context(), "PUT", w.URL, again)
 		req.ContentLength = int64(len(want))
-		mustExchange(t, run, req)
+		oteltest.MustSend(t, run, req)
 		if got := <-from; got != io.Reader(again) {
 			t.Errorf("%s: the connection was given %T to send, want the file itself", name, got)
 		}
@@ -630,10 +598,10 @@ func TestContractOptionalInterfaces(t *testing.T) {
 	seen := map[string]bool{}
 	for name, opts := range map[string][]otelhttpclient.Option{"plain": nil, "everything on": contractEverything()} {
 		for _, body := range (pieces{strings.NewReader("x")}).all() {
-			run := newContractRun(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				return reply(req, 200, body), nil
+			run := newContractRun(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				return oteltest.Reply(req, 200, body), nil
 			}), opts...)
-			resp, err := run.RoundTrip(newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+			resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -674,22 +642,22 @@ func TestContractOptionalInterfaces(t *testing.T) {
 func TestContractNoBodyStaysNoBody(t *testing.T) {
 	for name, opts := range map[string][]otelhttpclient.Option{"plain": nil, "everything on": contractEverything()} {
 		for _, major := range []int{1, 2} {
-			run := newContractRun(t, roundTripFunc(func(req *http.Request) (*http.Response, error) {
-				resp := reply(req, 200, http.NoBody)
+			run := newContractRun(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp := oteltest.Reply(req, 200, http.NoBody)
 				resp.ProtoMajor = major
 				return resp, nil
 			}), opts...)
-			resp, err := run.RoundTrip(newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+			resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 			if err != nil || resp.Body != http.NoBody {
 				t.Errorf("%s, HTTP/%d: got the body %#v, %v, want http.NoBody", name, major, resp.Body, err)
 			}
 			run.wantEnded(t, "without a body", 1)
 		}
 	}
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(204) })
-		contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string {
-			resp, err := run.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(204) })
+		contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
+			resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -703,8 +671,8 @@ func TestContractNoBodyStaysNoBody(t *testing.T) {
 // while the body is on its way. A request hook has a copy of the request, which
 // must not cut the caller's trailer off.
 func TestContractTrailers(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/announced" {
 				rw.Header().Set("Trailer", "Announced")
 			}
@@ -716,7 +684,7 @@ func TestContractTrailers(t *testing.T) {
 		})
 		trailers := func(t *testing.T, run contractRun, path string) string {
 			reader, writer := io.Pipe()
-			req := newConventionsRequest(t, t.Context(), "POST", w.URL+path, reader)
+			req := oteltest.NewRequest(t, t.Context(), "POST", w.URL+path, reader)
 			req.Trailer = http.Header{"Sum": nil}
 			go func() {
 				_, _ = io.WriteString(writer, "body")
@@ -738,7 +706,7 @@ func TestContractTrailers(t *testing.T) {
 		// With an announcement there is a map for the trailer from the
 		// beginning. Without, there is one only at the end.
 		for _, path := range []string{"/announced", "/unannounced"} {
-			contractCompare(t, w.base, 1, func(t *testing.T, run contractRun) string { return trailers(t, run, path) })
+			contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string { return trailers(t, run, path) })
 		}
 	})
 }
@@ -759,13 +727,13 @@ func TestContractUpgradeThroughReverseProxy(t *testing.T) {
 	}))
 	defer back.Close()
 	target, _ := url.Parse(back.URL)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport = tel.transport(nil)
+	proxy.Transport = instrumented.Transport(tel, nil)
 	front := httptest.NewServer(proxy)
 	defer front.Close()
 
-	req := newConventionsRequest(t, t.Context(), "GET", front.URL, nil)
+	req := oteltest.NewRequest(t, t.Context(), "GET", front.URL, nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "echo")
 	resp, err := http.DefaultTransport.RoundTrip(req)
@@ -781,53 +749,53 @@ func TestContractUpgradeThroughReverseProxy(t *testing.T) {
 		t.Errorf("echo = %q, %v, want hello", line, err)
 	}
 	_ = conn.Close()
-	eventually(t, "the span of the upgrade ends", func() bool { return len(tel.spans()) == 1 })
+	oteltest.Eventually(t, "the span of the upgrade ends", func() bool { return len(tel.Spans()) == 1 })
 }
 
 func TestContractCallersTraceRuns(t *testing.T) {
-	w := newWire(t, "HTTP/1.1", func(http.ResponseWriter, *http.Request) {})
+	w := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	got := false
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { got = true }})
-	tel := newTelemetry(t)
-	mustExchange(t, tel.transport(w.Client().Transport), newConventionsRequest(t, ctx, "GET", w.URL, nil))
+	tel := oteltest.New(t)
+	oteltest.MustSend(t, instrumented.Transport(tel, w.Client().Transport), oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 	if !got {
 		t.Error("the caller's GotConn was not called")
 	}
-	wantAttribute(t, tel.onlySpan().Attributes, "network.peer.port", w.port())
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.peer.port", w.Port())
 }
 
 func TestContractNestedTransportsGiveOneSpan(t *testing.T) {
-	tel := newTelemetry(t)
-	mustExchange(t, tel.transport(tel.transport(tel.transport(answerWith(200)))), newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	tel.onlySpan()
-	if p := tel.secondsOf("http.client.request.duration"); p.Count != 1 {
+	tel := oteltest.New(t)
+	oteltest.MustSend(t, instrumented.Transport(tel, instrumented.Transport(tel, instrumented.Transport(tel, oteltest.Answer(200)))), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	tel.OnlySpan()
+	if p := tel.Seconds("http.client.request.duration"); p.Count != 1 {
 		t.Errorf("measurements: got %d, want 1", p.Count)
 	}
 }
 
 // TestContractForgottenBodies: on both versions the collector finds them.
 func TestContractForgottenBodies(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(rw, "x")
 			rw.(http.Flusher).Flush()
 			<-r.Context().Done()
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		tel := newTelemetry(t)
-		rt := tel.transport(w.Client().Transport)
+		tel := oteltest.New(t)
+		rt := instrumented.Transport(tel, w.Client().Transport)
 		func() {
-			resp, err := rt.RoundTrip(newConventionsRequest(t, ctx, "GET", w.URL, nil))
+			resp, err := rt.RoundTrip(oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, _ = resp.Body.Read(make([]byte, 1))
 		}()
 		last := time.Now()
-		eventually(t, "the span of the forgotten body ends", func() bool { runtime.GC(); return len(tel.spans()) == 1 })
-		span := tel.onlySpan()
-		wantAttribute(t, span.Attributes, "otelhttpclient.response.body.abandoned", true)
+		oteltest.Eventually(t, "the span of the forgotten body ends", func() bool { runtime.GC(); return len(tel.Spans()) == 1 })
+		span := tel.OnlySpan()
+		oteltest.WantAttribute(t, span.Attributes, "otelhttpclient.response.body.abandoned", true)
 		if span.EndTime.After(last) {
 			t.Errorf("span ended at %v, want the time of the last activity, before %v", span.EndTime, last)
 		}

@@ -19,26 +19,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
-
-// fetch sends a request and reads its response to the end.
-func fetch(t *testing.T, ctx context.Context, client *http.Client, url string) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		t.Errorf("NewRequest(%s) = %v, want no error", url, err)
-		return
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Errorf("GET %s = %v, want no error", url, err)
-		return
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		t.Errorf("GET %s: reading the body = %v, want no error", url, err)
-	}
-}
 
 func TestContextWithoutTracing(t *testing.T) {
 	var got []string
@@ -46,14 +29,14 @@ func TestContextWithoutTracing(t *testing.T) {
 		got = append(got, r.Header.Get("Traceparent"), r.Header.Get("X-Hook"))
 	}))
 	defer server.Close()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	client := server.Client()
 	base := client.Transport
 	var sent *http.Request
-	client.Transport = otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	client.Transport = instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		sent = req
 		return base.RoundTrip(req)
-	}), tel.options(otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) { req.Header.Set("X-Hook", "ran") }))...)
+	}), otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) { req.Header.Set("X-Hook", "ran") }))
 
 	ctx := otelhttpclient.ContextWithoutTracing(t.Context())
 	ctx = otelhttpclient.ContextWithAttributes(otelhttpclient.ContextWithURLTemplate(ctx, "/"), attribute.Bool("a", true))
@@ -72,10 +55,10 @@ func TestContextWithoutTracing(t *testing.T) {
 	if want := []string{"", ""}; !slices.Equal(got, want) {
 		t.Errorf("traceparent and the hook's header: got %q, want %q", got, want)
 	}
-	if spans := tel.spans(); len(spans) != 0 {
+	if spans := tel.Spans(); len(spans) != 0 {
 		t.Errorf("spans: got %d, want 0", len(spans))
 	}
-	if m, ok := tel.metric("http.client.request.duration"); ok {
+	if m, ok := tel.Metric("http.client.request.duration"); ok {
 		t.Errorf("http.client.request.duration: got %v, want nothing recorded", m.Data)
 	}
 }
@@ -107,8 +90,7 @@ func (e *exporterOverHTTP) Shutdown(context.Context) error { return nil }
 // An exporter that shares the instrumented client is kept out by the context
 // that it passes on, or by its URL.
 func TestExporterThroughTheInstrumentedClient(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	excluded, err := otelhttpclient.ParseExcludedURLs("/v1/traces$")
 	if err != nil {
 		t.Fatalf("ParseExcludedURLs = %v, want no error", err)
@@ -126,7 +108,7 @@ func TestExporterThroughTheInstrumentedClient(t *testing.T) {
 			exporter := &exporterOverHTTP{client: client, url: server.URL + "/v1/traces"}
 			provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(row.wrap(exporter)))
 			otelhttpclient.InstrumentClient(client, otelhttpclient.WithTracerProvider(provider), row.option)
-			fetch(t, t.Context(), client, server.URL+"/items")
+			oteltest.Fetch(t, t.Context(), client, server.URL+"/items")
 			if err := provider.Shutdown(t.Context()); err != nil {
 				t.Errorf("Shutdown = %v, want nil", err)
 			}
@@ -138,10 +120,9 @@ func TestExporterThroughTheInstrumentedClient(t *testing.T) {
 }
 
 func TestContextWithAttributes(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
 
 	outer := otelhttpclient.ContextWithAttributes(t.Context(), attribute.String("plan", "free"), attribute.String("team", "blue"))
 	sibling := otelhttpclient.ContextWithAttributes(outer, attribute.String("zone", "b"))
@@ -149,11 +130,11 @@ func TestContextWithAttributes(t *testing.T) {
 		attribute.String("server.address", "shop"))
 	_ = otelhttpclient.ContextWithAttributes(inner) // nothing is added
 	_ = sibling
-	fetch(t, inner, client, server.URL)
+	oteltest.Fetch(t, inner, client, server.URL)
 
 	want := map[attribute.Key]string{"plan": "free", "team": "red", "zone": "a", "server.address": "shop"}
 	for what, a := range map[string]map[attribute.Key]attribute.Value{
-		"span": attrs(tel.onlySpan().Attributes), "duration": onlyDuration(t, tel),
+		"span": oteltest.Attributes(tel.OnlySpan().Attributes), "duration": onlyDuration(t, tel),
 	} {
 		for key, value := range want {
 			if got := a[key].AsString(); got != value {
@@ -166,10 +147,9 @@ func TestContextWithAttributes(t *testing.T) {
 // The attributes of one context are not those of another one, and an append to
 // one does not write into the other.
 func TestContextWithAttributesOfSiblings(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
 	parent := t.Context()
 	for _, key := range []string{"a", "b", "c"} {
 		parent = otelhttpclient.ContextWithAttributes(parent, attribute.String(key, "parent"))
@@ -178,20 +158,20 @@ func TestContextWithAttributesOfSiblings(t *testing.T) {
 	names := []string{"0", "1", "2", "3"}
 	for _, name := range names {
 		wg.Go(func() {
-			fetch(t, otelhttpclient.ContextWithAttributes(parent, attribute.String("child", name)), client, server.URL+"/"+name)
+			oteltest.Fetch(t, otelhttpclient.ContextWithAttributes(parent, attribute.String("child", name)), client, server.URL+"/"+name)
 		})
 	}
 	wg.Wait()
-	for _, span := range tel.spans() {
-		a := attrs(span.Attributes)
+	for _, span := range tel.Spans() {
+		a := oteltest.Attributes(span.Attributes)
 		want := a["url.full"].AsString()[len(server.URL)+1:]
 		if got := a["child"].AsString(); got != want {
 			t.Errorf("child: got %q, want %q", got, want)
 		}
 	}
-	fetch(t, parent, client, server.URL+"/parent")
-	spans := tel.spans()
-	if got, ok := attrs(spans[len(spans)-1].Attributes)["child"]; ok {
+	oteltest.Fetch(t, parent, client, server.URL+"/parent")
+	spans := tel.Spans()
+	if got, ok := oteltest.Attributes(spans[len(spans)-1].Attributes)["child"]; ok {
 		t.Errorf("child of the parent's request: got %q, want none", got.AsString())
 	}
 }
@@ -205,20 +185,20 @@ func TestContextWithRetries(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-	ctx, parent := tel.tracers.Tracer("test").Start(t.Context(), "operation")
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
+	ctx, parent := tel.Tracers.Tracer("test").Start(t.Context(), "operation")
 	operation := otelhttpclient.ContextWithRetries(ctx)
-	fetch(t, operation, client, server.URL)
-	fetch(t, operation, client, server.URL+"/redirect")
-	fetch(t, ctx, client, server.URL)                                          // not part of it
-	fetch(t, otelhttpclient.ContextWithRetries(operation), client, server.URL) // of another one
-	fetch(t, otelhttpclient.ContextWithURLTemplate(operation, "/"), client, server.URL)
+	oteltest.Fetch(t, operation, client, server.URL)
+	oteltest.Fetch(t, operation, client, server.URL+"/redirect")
+	oteltest.Fetch(t, ctx, client, server.URL)                                          // not part of it
+	oteltest.Fetch(t, otelhttpclient.ContextWithRetries(operation), client, server.URL) // of another one
+	oteltest.Fetch(t, otelhttpclient.ContextWithURLTemplate(operation, "/"), client, server.URL)
 
 	var got []int64
 	seen := map[trace.SpanID]bool{}
-	for _, span := range tel.spans() {
-		v, ok := attrs(span.Attributes)["http.request.resend_count"]
+	for _, span := range tel.Spans() {
+		v, ok := oteltest.Attributes(span.Attributes)["http.request.resend_count"]
 		if ok && v.AsInt64() == 0 {
 			t.Errorf("http.request.resend_count of %s: got 0, want none on a first attempt", span.Name)
 		}
@@ -239,20 +219,19 @@ func TestContextWithRetries(t *testing.T) {
 
 // Concurrent attempts (hedged requests) each have a number of their own.
 func TestContextWithRetriesConcurrently(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
 	ctx := otelhttpclient.ContextWithRetries(t.Context())
 	const attempts = 10
 	var wg sync.WaitGroup
 	for range attempts {
-		wg.Go(func() { fetch(t, ctx, client, server.URL) })
+		wg.Go(func() { oteltest.Fetch(t, ctx, client, server.URL) })
 	}
 	wg.Wait()
 	var got []int64
-	for _, span := range tel.spans() {
-		got = append(got, attrs(span.Attributes)["http.request.resend_count"].AsInt64())
+	for _, span := range tel.Spans() {
+		got = append(got, oteltest.Attributes(span.Attributes)["http.request.resend_count"].AsInt64())
 	}
 	slices.Sort(got)
 	if want := []int64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}; !slices.Equal(got, want) {
@@ -273,16 +252,16 @@ func TestEndOnHeaders(t *testing.T) {
 			}))
 			start(server)
 			defer server.Close()
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			var body io.ReadCloser
 			base := server.Client().Transport
-			rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				resp, err := base.RoundTrip(req)
 				if err == nil {
 					body = resp.Body
 				}
 				return resp, err
-			}), tel.options(otelhttpclient.WithSpanEnd(otelhttpclient.EndOnHeaders))...)
+			}), otelhttpclient.WithSpanEnd(otelhttpclient.EndOnHeaders))
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 			if err != nil {
 				t.Fatalf("NewRequest = %v, want no error", err)
@@ -291,7 +270,7 @@ func TestEndOnHeaders(t *testing.T) {
 			if err != nil {
 				t.Fatalf("RoundTrip = %v, want no error", err)
 			}
-			tel.onlySpan()
+			tel.OnlySpan()
 			onlyDuration(t, tel)
 			if resp.Body != body {
 				t.Errorf("body: got a %T, want the one of base, a %T", resp.Body, body)
@@ -301,15 +280,15 @@ func TestEndOnHeaders(t *testing.T) {
 				t.Errorf("body: got %q and %v, want %q and no error", got, err, "event")
 			}
 			resp.Body.Close()
-			tel.onlySpan() // still
+			tel.OnlySpan() // still
 		})
 	}
 }
 
 func TestSpanEndThatIsNone(t *testing.T) {
-	errs := handleErrors(t)
+	errs := oteltest.HandleErrors(t)
 	otelhttpclient.NewTransport(nil, otelhttpclient.WithSpanEnd(7))
-	if got := errs.texts(); len(got) != 1 || !strings.Contains(got[0], "WithSpanEnd") {
+	if got := errs.Texts(); len(got) != 1 || !strings.Contains(got[0], "WithSpanEnd") {
 		t.Errorf("handled errors: got %q, want one that names WithSpanEnd", got)
 	}
 }
@@ -337,13 +316,12 @@ func TestErrorCheck(t *testing.T) {
 		{"one that panics", 404, check(func(*http.Response) bool { panic("no idea") }), "404"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			handleErrors(t)
-			server := httptest.NewServer(handler(row.status, ""))
-			defer server.Close()
-			tel := newTelemetry(t)
-			fetch(t, t.Context(), &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options(row.options...)...)}, server.URL)
-			span := tel.onlySpan()
-			if got := attrs(span.Attributes)["error.type"].AsString(); got != row.want {
+			oteltest.HandleErrors(t)
+			server := oteltest.NewServer(t, "1.1", oteltest.Handler(row.status, ""))
+			tel := oteltest.New(t)
+			oteltest.Fetch(t, t.Context(), &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, row.options...)}, server.URL)
+			span := tel.OnlySpan()
+			if got := oteltest.Attributes(span.Attributes)["error.type"].AsString(); got != row.want {
 				t.Errorf("error.type of the span: got %q, want %q", got, row.want)
 			}
 			if got := onlyDuration(t, tel)["error.type"].AsString(); got != row.want {
@@ -352,7 +330,7 @@ func TestErrorCheck(t *testing.T) {
 			if got, want := span.Status.Code == codes.Error, row.want != ""; got != want {
 				t.Errorf("status is Error: got %v, want %v", got, want)
 			}
-			if got := attrs(span.Attributes)["http.response.status_code"].AsInt64(); got != int64(row.status) {
+			if got := oteltest.Attributes(span.Attributes)["http.response.status_code"].AsInt64(); got != int64(row.status) {
 				t.Errorf("http.response.status_code: got %d, want %d", got, row.status)
 			}
 		})
@@ -376,7 +354,7 @@ func TestOptIn(t *testing.T) {
 				}))
 				start(server)
 				defer server.Close()
-				tel := newTelemetry(t)
+				tel := oteltest.New(t)
 				var options []otelhttpclient.Option
 				if on {
 					for _, key := range keys { // they add up
@@ -386,7 +364,7 @@ func TestOptIn(t *testing.T) {
 						options = append(options, otelhttpclient.WithOptInMetrics(m))
 					}
 				}
-				client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options(options...)...)}
+				client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, options...)}
 				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("how are you?"))
 				if err != nil {
 					t.Fatalf("NewRequest = %v, want no error", err)
@@ -404,7 +382,7 @@ func TestOptIn(t *testing.T) {
 					"url.scheme": scheme, "user_agent.original": "test/1", "network.transport": "tcp",
 					"http.request.body.size": int64(12), "http.response.body.size": int64(4),
 				}
-				a := attrs(tel.onlySpan().Attributes)
+				a := oteltest.Attributes(tel.OnlySpan().Attributes)
 				for _, key := range keys {
 					got, ok := a[key]
 					if ok != on || on && got.AsInterface() != want[key] {
@@ -412,7 +390,7 @@ func TestOptIn(t *testing.T) {
 					}
 				}
 				for _, name := range metrics {
-					m, ok := tel.metric(string(name))
+					m, ok := tel.Metric(string(name))
 					if ok != on {
 						t.Errorf("%s, asked for %v: got it %v", name, on, ok)
 					}
@@ -432,9 +410,9 @@ func TestOptIn(t *testing.T) {
 }
 
 func TestOptInOfWhatIsUnknown(t *testing.T) {
-	errs := handleErrors(t)
+	errs := oteltest.HandleErrors(t)
 	otelhttpclient.NewTransport(nil, otelhttpclient.WithOptInAttributes("url.path"), otelhttpclient.WithOptInMetrics("http.client.joy"))
-	got := strings.Join(errs.texts(), "\n")
+	got := strings.Join(errs.Texts(), "\n")
 	for _, want := range []string{"WithOptInAttributes", `"url.path"`, "WithOptInMetrics", `"http.client.joy"`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("handled errors: got %q, want them to have %q", got, want)

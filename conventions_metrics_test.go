@@ -21,6 +21,8 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // The rules about metrics, scope and old names, in the order of
@@ -44,12 +46,12 @@ func TestRuleInstruments(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			tel := newTelemetry(t)
-			w := newWire(t, "1.1", func(http.ResponseWriter, *http.Request) {})
-			mustExchange(t, tel.transport(w.base, ruleAllMetrics()), newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
-			w.base.CloseIdleConnections()
-			eventually(t, test.name+" is recorded", func() bool { _, ok := tel.metric(test.name); return ok })
-			m, _ := tel.metric(test.name)
+			tel := oteltest.New(t)
+			w := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+			oteltest.MustSend(t, instrumented.Transport(tel, w.Base, instrumented.AllMetrics()), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
+			w.Base.CloseIdleConnections()
+			oteltest.Eventually(t, test.name+" is recorded", func() bool { _, ok := tel.Metric(test.name); return ok })
+			m, _ := tel.Metric(test.name)
 			if m.Unit != test.unit {
 				t.Errorf("unit = %q, want %q", m.Unit, test.unit)
 			}
@@ -80,10 +82,10 @@ func TestRuleInstruments(t *testing.T) {
 
 func TestRuleOptInMetricsOnlyWhereAskedFor(t *testing.T) {
 	run := func(t *testing.T, options ...otelhttpclient.Option) map[string]bool {
-		tel := newTelemetry(t)
-		w := newWire(t, "1.1", func(http.ResponseWriter, *http.Request) {})
-		mustExchange(t, tel.transport(w.base, options...), newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
-		return ruleMetricNames(t, tel)
+		tel := oteltest.New(t)
+		w := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+		oteltest.MustSend(t, instrumented.Transport(tel, w.Base, options...), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
+		return tel.MetricNames()
 	}
 	const always = "http.client.request.duration"
 	if got := run(t); len(got) != 1 || !got[always] {
@@ -102,20 +104,20 @@ func TestRuleOptInMetricsOnlyWhereAskedFor(t *testing.T) {
 }
 
 func TestRuleDurationIsThatOfTheSpan(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/abort" {
-				abort(true)(rw, r)
+				oteltest.Abort(true)(rw, r)
 			}
 			_, _ = io.WriteString(rw, "ok")
 		})
 		for _, path := range []string{"/", "/abort"} {
-			tel := newTelemetry(t)
-			_, err := exchange(tel.transport(w.base), newConventionsRequest(t, t.Context(), "GET", w.URL+path, nil))
+			tel := oteltest.New(t)
+			_, err := oteltest.Send(instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, t.Context(), "GET", w.URL+path, nil))
 			if got, want := err != nil, path == "/abort"; got != want {
 				t.Fatalf("%s: error = %v, want one: %v", path, err, want)
 			}
-			span, point := tel.onlySpan(), tel.secondsOf("http.client.request.duration")
+			span, point := tel.OnlySpan(), tel.Seconds("http.client.request.duration")
 			want := span.EndTime.Sub(span.StartTime).Seconds()
 			if point.Count != 1 || math.Abs(point.Sum-want) > 1e-9 || want <= 0 {
 				t.Errorf("%s: %d durations, sum %v s, want one, the span's %v s", path, point.Count, point.Sum, want)
@@ -126,8 +128,8 @@ func TestRuleDurationIsThatOfTheSpan(t *testing.T) {
 
 func TestRuleAttributesOfDurationAndSizes(t *testing.T) {
 	required := []string{"http.request.method", "server.address", "server.port"}
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/missing" {
 				rw.WriteHeader(http.StatusNotFound)
 			}
@@ -140,7 +142,7 @@ func TestRuleAttributesOfDurationAndSizes(t *testing.T) {
 		}{
 			{"a success", w.URL, nil, []string{"http.response.status_code", "network.protocol.version"}},
 			{"an error response", w.URL + "/missing", nil, []string{"http.response.status_code", "network.protocol.version", "error.type"}},
-			{"a failure", closedPort(t), nil, []string{"error.type"}},
+			{"a failure", oteltest.ClosedPort(t), nil, []string{"error.type"}},
 			{"with opt-in attributes", w.URL, []otelhttpclient.Option{otelhttpclient.WithOptInAttributes("url.scheme", "url.template")},
 				[]string{"http.response.status_code", "network.protocol.version", "url.scheme", "url.template"}},
 			{"with opt-in attributes of spans", w.URL, []otelhttpclient.Option{otelhttpclient.WithOptInAttributes("user_agent.original", "network.transport",
@@ -148,22 +150,22 @@ func TestRuleAttributesOfDurationAndSizes(t *testing.T) {
 				[]string{"http.response.status_code", "network.protocol.version"}},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				tel := newTelemetry(t)
-				rt := tel.transport(w.base, append(test.options, otelhttpclient.WithOptInMetrics(
+				tel := oteltest.New(t)
+				rt := instrumented.Transport(tel, w.Base, append(test.options, otelhttpclient.WithOptInMetrics(
 					otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize))...)
 				ctx := otelhttpclient.ContextWithURLTemplate(t.Context(), "/")
-				_, _ = exchange(rt, newConventionsRequest(t, ctx, "GET", test.url, nil))
+				_, _ = oteltest.Send(rt, oteltest.NewRequest(t, ctx, "GET", test.url, nil))
 				want := append(append([]string{}, required...), test.want...)
-				duration := pointAttributes(tel.secondsOf("http.client.request.duration"))
-				wantKeys(t, "duration", duration, want...)
-				wantKeys(t, "request size", ruleSizeAttributes(tel, "http.client.request.body.size"), want...)
-				if _, ok := tel.metric("http.client.response.body.size"); ok == (test.name == "a failure") {
+				duration := pointAttributes(tel.Seconds("http.client.request.duration"))
+				oteltest.WantKeys(t, "duration", duration, want...)
+				oteltest.WantKeys(t, "request size", ruleSizeAttributes(tel, "http.client.request.body.size"), want...)
+				if _, ok := tel.Metric("http.client.response.body.size"); ok == (test.name == "a failure") {
 					t.Errorf("response size recorded: got %v, want it exactly where there is a response", ok)
 				} else if ok {
-					wantKeys(t, "response size", ruleSizeAttributes(tel, "http.client.response.body.size"), want...)
+					oteltest.WantKeys(t, "response size", ruleSizeAttributes(tel, "http.client.response.body.size"), want...)
 				}
 				// What the span has, too, it has with the same value.
-				onSpan := attrs(tel.onlySpan().Attributes)
+				onSpan := oteltest.Attributes(tel.OnlySpan().Attributes)
 				for _, kv := range duration {
 					if v, ok := onSpan[kv.Key]; ok && v != kv.Value {
 						t.Errorf("%s: got %v on the duration, want the span's %v", kv.Key, kv.Value.AsInterface(), v.AsInterface())
@@ -175,19 +177,19 @@ func TestRuleAttributesOfDurationAndSizes(t *testing.T) {
 }
 
 func TestRuleActiveRequests(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		arrived, answer := make(chan struct{}), make(chan struct{})
-		w := newWire(t, version, func(http.ResponseWriter, *http.Request) { close(arrived); <-answer })
-		tel := newTelemetry(t)
-		rt := tel.transport(w.base, otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests))
+		w := oteltest.NewServer(t, version, func(http.ResponseWriter, *http.Request) { close(arrived); <-answer })
+		tel := oteltest.New(t)
+		rt := instrumented.Transport(tel, w.Base, otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests))
 		done := make(chan error)
 		go func() {
-			_, err := exchange(rt, newConventionsRequest(t, t.Context(), "PUT", w.URL, nil))
+			_, err := oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "PUT", w.URL, nil))
 			done <- err
 		}()
 		<-arrived
 		want := attribute.NewSet(attribute.String("http.request.method", "PUT"),
-			attribute.String("server.address", w.host()), attribute.Int("server.port", w.port()))
+			attribute.String("server.address", w.Host()), attribute.Int("server.port", w.Port()))
 		ruleWantCounts(t, tel, "http.client.active_requests", "a request is under way", map[attribute.Set]int64{want: 1})
 		close(answer)
 		if err := <-done; err != nil {
@@ -203,15 +205,15 @@ func TestRuleConnectionMetrics(t *testing.T) {
 			t.Parallel() // it takes the library a second to see that a connection is closed
 			begin := time.Now()
 			answer := make(chan struct{})
-			w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) {
+			w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) {
 				rw.(http.Flusher).Flush()
 				<-answer
 			})
-			tel := newTelemetry(t)
-			rt := tel.transport(w.base, otelhttpclient.WithOptInMetrics(
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, w.Base, otelhttpclient.WithOptInMetrics(
 				otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration))
-			connection := []attribute.KeyValue{attribute.String("server.address", w.host()),
-				attribute.Int("server.port", w.port()), attribute.String("network.protocol.version", version)}
+			connection := []attribute.KeyValue{attribute.String("server.address", w.Host()),
+				attribute.Int("server.port", w.Port()), attribute.String("network.protocol.version", version)}
 			state := func(s string) attribute.Set {
 				return attribute.NewSet(append([]attribute.KeyValue{attribute.String("http.connection.state", s)}, connection...)...)
 			}
@@ -219,7 +221,7 @@ func TestRuleConnectionMetrics(t *testing.T) {
 			const name = "http.client.open_connections"
 
 			start := func() *http.Response {
-				resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+				resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 				if err != nil {
 					t.Fatalf("RoundTrip = %v, want no error", err)
 				}
@@ -244,19 +246,19 @@ func TestRuleConnectionMetrics(t *testing.T) {
 			ruleWantCounts(t, tel, name, "both are over", map[attribute.Set]int64{active: 0, idle: connections})
 			finish(start())
 			ruleWantCounts(t, tel, name, "one was used again", map[attribute.Set]int64{active: 0, idle: connections})
-			if _, ok := tel.metric("http.client.connection.duration"); ok {
+			if _, ok := tel.Metric("http.client.connection.duration"); ok {
 				t.Error("a connection's duration is recorded while all are open, want none")
 			}
 
-			w.base.CloseIdleConnections()
-			eventually(t, "the closed connections are seen", func() bool { return tel.countOf(name, attribute.KeyValue{}) == 0 })
+			w.Base.CloseIdleConnections()
+			oteltest.Eventually(t, "the closed connections are seen", func() bool { return tel.Count(name, attribute.KeyValue{}) == 0 })
 			ruleWantCounts(t, tel, name, "they are closed", map[attribute.Set]int64{active: 0, idle: 0})
 			var point metricdata.HistogramDataPoint[float64]
-			eventually(t, "their durations are recorded", func() bool {
-				_, ok := tel.metric("http.client.connection.duration")
+			oteltest.Eventually(t, "their durations are recorded", func() bool {
+				_, ok := tel.Metric("http.client.connection.duration")
 				return ok
 			})
-			point = tel.secondsOf("http.client.connection.duration")
+			point = tel.Seconds("http.client.connection.duration")
 			if most := time.Since(begin).Seconds() * float64(connections); point.Count != uint64(connections) || point.Sum <= 0 || point.Sum > most {
 				t.Errorf("durations of connections: got %d, %v s in all, want %d, and more than 0 and at most %v s", point.Count, point.Sum, connections, most)
 			}
@@ -268,27 +270,27 @@ func TestRuleConnectionMetrics(t *testing.T) {
 }
 
 func TestRuleMetricsOfUnsampledRequestsAreComplete(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			_, _ = io.WriteString(rw, "fine")
 		})
 		measured := func(sampler sdktrace.Sampler) string {
-			tel := newSampledTelemetry(t, sampler)
-			rt := tel.transport(w.base, ruleAllMetrics(), otelhttpclient.WithOptInAttributes("url.scheme", "url.template"))
+			tel := oteltest.NewSampled(t, sampler)
+			rt := instrumented.Transport(tel, w.Base, instrumented.AllMetrics(), otelhttpclient.WithOptInAttributes("url.scheme", "url.template"))
 			ctx := otelhttpclient.ContextWithURLTemplate(t.Context(), "/")
-			mustExchange(t, rt, newConventionsRequest(t, ctx, "POST", w.URL, strings.NewReader("how are you?")))
-			duration, sent, received := tel.secondsOf("http.client.request.duration"), tel.bytesOf("http.client.request.body.size"), tel.bytesOf("http.client.response.body.size")
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "POST", w.URL, strings.NewReader("how are you?")))
+			duration, sent, received := tel.Seconds("http.client.request.duration"), tel.Bytes("http.client.request.body.size"), tel.Bytes("http.client.response.body.size")
 			if duration.Sum <= 0 {
 				t.Errorf("duration = %v s, want more than 0", duration.Sum)
 			}
-			open, _ := tel.metric("http.client.open_connections")
-			active, _ := tel.metric("http.client.active_requests")
+			open, _ := tel.Metric("http.client.open_connections")
+			active, _ := tel.Metric("http.client.active_requests")
 			return fmt.Sprintln(duration.Count, duration.Attributes.ToSlice(), sent.Count, sent.Sum, sent.Attributes.ToSlice(),
 				received.Count, received.Sum, received.Attributes.ToSlice(),
 				len(open.Data.(metricdata.Sum[int64]).DataPoints), len(active.Data.(metricdata.Sum[int64]).DataPoints))
 		}
-		if got, want := measured(neverSample), measured(sdktrace.AlwaysSample()); got != want {
+		if got, want := measured(sdktrace.NeverSample()), measured(sdktrace.AlwaysSample()); got != want {
 			t.Errorf("of an unsampled request:\n got %s\nwant what is measured of a sampled one:\n     %s", got, want)
 		}
 	})
@@ -298,25 +300,25 @@ func TestRuleFailedAndCancelledRequestsAreMeasured(t *testing.T) {
 	sizes := otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize,
 		otelhttpclient.MetricResponseBodySize, otelhttpclient.MetricActiveRequests)
 	t.Run("failed", func(t *testing.T) {
-		tel := newTelemetry(t)
-		rt := tel.transport(&http.Transport{}, sizes)
-		if _, err := exchange(rt, newConventionsRequest(t, t.Context(), "POST", closedPort(t), strings.NewReader("never sent"))); err == nil {
+		tel := oteltest.New(t)
+		rt := instrumented.Transport(tel, &http.Transport{}, sizes)
+		if _, err := oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "POST", oteltest.ClosedPort(t), strings.NewReader("never sent"))); err == nil {
 			t.Fatal("error = nil, want that of a port that nobody listens at")
 		}
-		if got := tel.secondsOf("http.client.request.duration").Count; got != 1 {
+		if got := tel.Seconds("http.client.request.duration").Count; got != 1 {
 			t.Errorf("durations: got %d, want 1", got)
 		}
 		ruleWantBytes(t, tel, "http.client.request.body.size", 0)
-		if got := tel.countOf("http.client.active_requests", attribute.KeyValue{}); got != 0 {
+		if got := tel.Count("http.client.active_requests", attribute.KeyValue{}); got != 0 {
 			t.Errorf("active requests: got %d, want 0", got)
 		}
 	})
-	onBothVersions(t, func(t *testing.T, version string) {
-		tel := newTelemetry(t)
-		w := newWire(t, version, stall(true))
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		tel := oteltest.New(t)
+		w := oteltest.NewServer(t, version, oteltest.Stall(true))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		resp, err := tel.transport(w.base, sizes).RoundTrip(newConventionsRequest(t, ctx, "GET", w.URL, nil))
+		resp, err := instrumented.Transport(tel, w.Base, sizes).RoundTrip(oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 		if err != nil {
 			t.Fatalf("RoundTrip = %v, want no error", err)
 		}
@@ -328,22 +330,22 @@ func TestRuleFailedAndCancelledRequestsAreMeasured(t *testing.T) {
 		if _, err := io.Copy(io.Discard, resp.Body); err == nil {
 			t.Fatal("error = nil, want that of the cancellation")
 		}
-		if got := tel.secondsOf("http.client.request.duration").Count; got != 1 {
+		if got := tel.Seconds("http.client.request.duration").Count; got != 1 {
 			t.Errorf("durations: got %d, want 1", got)
 		}
 		ruleWantBytes(t, tel, "http.client.response.body.size", len("beginning"))
-		if got := tel.countOf("http.client.active_requests", attribute.KeyValue{}); got != 0 {
+		if got := tel.Count("http.client.active_requests", attribute.KeyValue{}); got != 0 {
 			t.Errorf("active requests: got %d, want 0", got)
 		}
 	})
 }
 
 func TestRuleExemplarsLinkToTheSpan(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		tel := newTelemetry(t)
-		w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "ok") })
-		mustExchange(t, tel.transport(w.base, ruleAllMetrics()), newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
-		want := tel.onlySpan().SpanContext
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		tel := oteltest.New(t)
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "ok") })
+		oteltest.MustSend(t, instrumented.Transport(tel, w.Base, instrumented.AllMetrics()), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
+		want := tel.OnlySpan().SpanContext
 		check := func(name string, traceIDs, spanIDs [][]byte) {
 			t.Helper()
 			if len(traceIDs) == 0 {
@@ -357,19 +359,19 @@ func TestRuleExemplarsLinkToTheSpan(t *testing.T) {
 			}
 		}
 		var traceIDs, spanIDs [][]byte
-		for _, e := range tel.secondsOf("http.client.request.duration").Exemplars {
+		for _, e := range tel.Seconds("http.client.request.duration").Exemplars {
 			traceIDs, spanIDs = append(traceIDs, e.TraceID), append(spanIDs, e.SpanID)
 		}
 		check("http.client.request.duration", traceIDs, spanIDs)
 		for _, name := range []string{"http.client.request.body.size", "http.client.response.body.size"} {
 			traceIDs, spanIDs = nil, nil
-			for _, e := range tel.bytesOf(name).Exemplars {
+			for _, e := range tel.Bytes(name).Exemplars {
 				traceIDs, spanIDs = append(traceIDs, e.TraceID), append(spanIDs, e.SpanID)
 			}
 			check(name, traceIDs, spanIDs)
 		}
 		traceIDs, spanIDs = nil, nil
-		active, _ := tel.metric("http.client.active_requests")
+		active, _ := tel.Metric("http.client.active_requests")
 		for _, p := range active.Data.(metricdata.Sum[int64]).DataPoints {
 			for _, e := range p.Exemplars {
 				traceIDs, spanIDs = append(traceIDs, e.TraceID), append(spanIDs, e.SpanID)
@@ -382,18 +384,16 @@ func TestRuleExemplarsLinkToTheSpan(t *testing.T) {
 // Sizes. All of them are checked on the span and on the metric.
 
 // ruleSized is a Transport that records both sizes wherever they can be.
-func ruleSized(tel *telemetry, base http.RoundTripper) *otelhttpclient.Transport {
-	return tel.transport(base,
-		otelhttpclient.WithOptInAttributes("http.request.body.size", "http.response.body.size"),
-		otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize))
+func ruleSized(tel *oteltest.SDK, base http.RoundTripper) *otelhttpclient.Transport {
+	return instrumented.Transport(tel, base, otelhttpclient.WithOptInAttributes("http.request.body.size", "http.response.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize))
 }
 
 // ruleWantSizes checks the sizes of the one request; nil: not recorded.
-func ruleWantSizes(t *testing.T, tel *telemetry, sent, received any) {
+func ruleWantSizes(t *testing.T, tel *oteltest.SDK, sent, received any) {
 	t.Helper()
 	for key, want := range map[string]any{"request": sent, "response": received} {
 		key = "http." + key + ".body.size"
-		wantAttribute(t, tel.onlySpan().Attributes, attribute.Key(key), want)
+		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, attribute.Key(key), want)
 		ruleWantBytes(t, tel, strings.Replace(key, "http.", "http.client.", 1), want)
 	}
 }
@@ -401,8 +401,8 @@ func ruleWantSizes(t *testing.T, tel *telemetry, sent, received any) {
 func TestRuleSizesAreThoseReallySentAndReceived(t *testing.T) {
 	// No single read or write can bring so much.
 	const upload, download = 300_000, 200_000
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			switch r.URL.Path {
 			case "/empty":
@@ -433,8 +433,8 @@ func TestRuleSizesAreThoseReallySentAndReceived(t *testing.T) {
 			{"HEAD, whose Content-Length tells of a body that does not come", "HEAD", "/head", none, 0, 0},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				tel := newTelemetry(t)
-				mustExchange(t, ruleSized(tel, w.base), newConventionsRequest(t, t.Context(), test.method, w.URL+test.path, test.body()))
+				tel := oteltest.New(t)
+				oteltest.MustSend(t, ruleSized(tel, w.Base), oteltest.NewRequest(t, t.Context(), test.method, w.URL+test.path, test.body()))
 				ruleWantSizes(t, tel, test.sent, test.received)
 			})
 		}
@@ -443,10 +443,10 @@ func TestRuleSizesAreThoseReallySentAndReceived(t *testing.T) {
 
 // A body that is closed before its end counts as far as it was read.
 func TestRuleSizeOfAResponseThatIsClosedEarly(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, stall(true))
-		tel := newTelemetry(t)
-		resp, err := ruleSized(tel, w.base).RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, oteltest.Stall(true))
+		tel := oteltest.New(t)
+		resp, err := ruleSized(tel, w.Base).RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		if err != nil {
 			t.Fatalf("RoundTrip = %v, want no error", err)
 		}
@@ -462,8 +462,8 @@ func TestRuleSizeOfAResponseThatIsClosedEarly(t *testing.T) {
 // until then.
 func TestRuleSizeOfAnUploadThatIsAnsweredEarly(t *testing.T) {
 	const sent = 5000
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_ = http.NewResponseController(rw).EnableFullDuplex() // which HTTP/2 always is
 			rw.Header().Set("Connection", "close")
 			rw.Header().Set("Content-Length", "4")
@@ -476,8 +476,8 @@ func TestRuleSizeOfAnUploadThatIsAnsweredEarly(t *testing.T) {
 		body, upload := io.Pipe()
 		t.Cleanup(func() { upload.Close() })
 		go func() { _, _ = upload.Write(make([]byte, sent)) }() // and then no more, for as long as the request lasts
-		tel := newTelemetry(t)
-		status, err := exchange(ruleSized(tel, w.base), newConventionsRequest(t, t.Context(), "POST", w.URL, body))
+		tel := oteltest.New(t)
+		status, err := oteltest.Send(ruleSized(tel, w.Base), oteltest.NewRequest(t, t.Context(), "POST", w.URL, body))
 		if status != http.StatusRequestEntityTooLarge || err != nil {
 			t.Fatalf("status = %d, error = %v, want %d and none", status, err, http.StatusRequestEntityTooLarge)
 		}
@@ -488,24 +488,23 @@ func TestRuleSizeOfAnUploadThatIsAnsweredEarly(t *testing.T) {
 // A body that is sent again counts for each attempt on its own.
 func TestRuleSizeOfARedirectedUpload(t *testing.T) {
 	const size = 5000
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			if r.URL.Path == "/a" {
 				http.Redirect(rw, r, "/b", http.StatusTemporaryRedirect)
 			}
 		})
-		tel := newTelemetry(t)
-		mustDo(t, &http.Client{Transport: ruleSized(tel, w.base)},
-			newConventionsRequest(t, t.Context(), "POST", w.URL+"/a", strings.NewReader(strings.Repeat("x", size))))
-		spans := tel.spans()
+		tel := oteltest.New(t)
+		oteltest.MustSend(t, oteltest.RoundTripFunc((&http.Client{Transport: ruleSized(tel, w.Base)}).Do), oteltest.NewRequest(t, t.Context(), "POST", w.URL+"/a", strings.NewReader(strings.Repeat("x", size))))
+		spans := tel.Spans()
 		if len(spans) != 2 {
 			t.Fatalf("%d spans, want 2: one for each hop", len(spans))
 		}
 		for _, span := range spans {
-			wantAttribute(t, span.Attributes, "http.request.body.size", size)
+			oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", size)
 		}
-		m, _ := tel.metric("http.client.request.body.size")
+		m, _ := tel.Metric("http.client.request.body.size")
 		h, _ := m.Data.(metricdata.Histogram[int64])
 		if len(h.DataPoints) != 2 {
 			t.Fatalf("%d data points, want 2: the status codes differ", len(h.DataPoints))
@@ -524,7 +523,7 @@ func TestRuleSizeOfARedirectedUpload(t *testing.T) {
 func TestRuleSizeOfAnUploadThatNetHTTPSendsAgain(t *testing.T) {
 	const size = 5000
 	var uploads atomic.Int64
-	w := newWire(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
+	w := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		if r.Method == "POST" && uploads.Add(1) == 1 {
 			if c, _, err := rw.(http.Hijacker).Hijack(); err == nil {
@@ -532,12 +531,12 @@ func TestRuleSizeOfAnUploadThatNetHTTPSendsAgain(t *testing.T) {
 			}
 		}
 	})
-	mustExchange(t, w.base, newConventionsRequest(t, t.Context(), "GET", w.URL, nil)) // leaves a connection
+	oteltest.MustSend(t, w.Base, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil)) // leaves a connection
 
-	tel := newTelemetry(t)
-	req := newConventionsRequest(t, t.Context(), "POST", w.URL, strings.NewReader(strings.Repeat("x", size)))
+	tel := oteltest.New(t)
+	req := oteltest.NewRequest(t, t.Context(), "POST", w.URL, strings.NewReader(strings.Repeat("x", size)))
 	req.Header.Set("Idempotency-Key", "1") // or net/http would not dare
-	mustExchange(t, ruleSized(tel, w.base), req)
+	oteltest.MustSend(t, ruleSized(tel, w.Base), req)
 	if got := uploads.Load(); got != 2 {
 		t.Fatalf("the server has got %d uploads, want 2: else nothing was sent again", got)
 	}
@@ -547,7 +546,7 @@ func TestRuleSizeOfAnUploadThatNetHTTPSendsAgain(t *testing.T) {
 // The same with a base that gives the first attempt up in the middle.
 func TestRuleSizeOfAnUploadThatBaseSendsAgain(t *testing.T) {
 	const size = 5000
-	base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		if _, err := io.CopyN(io.Discard, req.Body, 3000); err != nil {
 			return nil, err
 		}
@@ -560,10 +559,10 @@ func TestRuleSizeOfAnUploadThatBaseSendsAgain(t *testing.T) {
 		if _, err := io.Copy(io.Discard, body); err != nil {
 			return nil, err
 		}
-		return answerWith(200)(req)
+		return oteltest.Answer(200)(req)
 	})
-	tel := newTelemetry(t)
-	mustExchange(t, ruleSized(tel, base), newConventionsRequest(t, t.Context(), "POST", "http://shop.invalid/", strings.NewReader(strings.Repeat("x", size))))
+	tel := oteltest.New(t)
+	oteltest.MustSend(t, ruleSized(tel, base), oteltest.NewRequest(t, t.Context(), "POST", "http://shop.invalid/", strings.NewReader(strings.Repeat("x", size))))
 	ruleWantSizes(t, tel, size, 0)
 }
 
@@ -574,7 +573,7 @@ func TestRuleSizeOfACompressedResponse(t *testing.T) {
 	z := gzip.NewWriter(&packed)
 	_, _ = io.WriteString(z, strings.Repeat("y", 3000))
 	_ = z.Close()
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, test := range []struct {
 			name   string
 			accept string
@@ -584,16 +583,16 @@ func TestRuleSizeOfACompressedResponse(t *testing.T) {
 			{"asked for by the caller", "gzip", packed.Len()},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) {
+				w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) {
 					rw.Header().Set("Content-Encoding", "gzip")
 					_, _ = rw.Write(packed.Bytes())
 				})
-				tel := newTelemetry(t)
-				req := newConventionsRequest(t, t.Context(), "GET", w.URL, nil)
+				tel := oteltest.New(t)
+				req := oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil)
 				if test.accept != "" {
 					req.Header.Set("Accept-Encoding", test.accept)
 				}
-				mustExchange(t, ruleSized(tel, w.base), req)
+				oteltest.MustSend(t, ruleSized(tel, w.Base), req)
 				ruleWantSizes(t, tel, 0, test.want)
 			})
 		}
@@ -604,17 +603,13 @@ func TestRuleSizeOfACompressedResponse(t *testing.T) {
 
 func TestRuleScope(t *testing.T) {
 	want := instrumentation.Scope{Name: "github.com/otelhttpclient/otelhttpclient", Version: otelhttpclient.Version, SchemaURL: semconv.SchemaURL}
-	tel := newTelemetry(t)
-	mustExchange(t, tel.transport(answerWith(200)), newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if got := tel.onlySpan().InstrumentationScope; got != want {
+	tel := oteltest.New(t)
+	oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	if got := tel.OnlySpan().InstrumentationScope; got != want {
 		t.Errorf("scope of the span = %+v, want %+v", got, want)
 	}
-	var rm metricdata.ResourceMetrics
-	if err := tel.reader.Collect(t.Context(), &rm); err != nil {
-		t.Fatalf("Collect = %v, want no error", err)
-	}
-	if len(rm.ScopeMetrics) != 1 || rm.ScopeMetrics[0].Scope != want {
-		t.Errorf("scopes of the metrics = %+v, want only %+v", rm.ScopeMetrics, want)
+	if scopes := tel.Collect(); len(scopes) != 1 || scopes[0].Scope != want {
+		t.Errorf("scopes of the metrics = %+v, want only %+v", scopes, want)
 	}
 }
 
@@ -622,20 +617,20 @@ func TestRuleScope(t *testing.T) {
 
 // ruleOldSpan is the span, and all that was measured, of the second attempt of
 // an upload, with the environment variable as it is.
-func ruleOldSpan(t *testing.T, w *wire) (span []attribute.KeyValue, tel *telemetry) {
+func ruleOldSpan(t *testing.T, w *oteltest.Server) (span []attribute.KeyValue, tel *oteltest.SDK) {
 	t.Helper()
 	ctx := otelhttpclient.ContextWithRetries(t.Context())
 	for range 2 {
-		tel = newTelemetry(t)
-		req := newConventionsRequest(t, ctx, "POST", w.URL+"/?sig=abc", strings.NewReader("hello"))
+		tel = oteltest.New(t)
+		req := oteltest.NewRequest(t, ctx, "POST", w.URL+"/?sig=abc", strings.NewReader("hello"))
 		req.Header.Set("User-Agent", "shop/1")
-		mustExchange(t, tel.transport(w.base), req)
+		oteltest.MustSend(t, instrumented.Transport(tel, w.Base), req)
 	}
-	return tel.onlySpan().Attributes, tel
+	return tel.OnlySpan().Attributes, tel
 }
 
-func ruleOldServer(t *testing.T, version string) *wire {
-	return newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+func ruleOldServer(t *testing.T, version string) *oteltest.Server {
+	return oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		rw.Header().Set("Content-Length", "4")
 		_, _ = io.WriteString(rw, "fine")
@@ -647,38 +642,38 @@ var ruleStableKeys = []string{"http.request.method", "server.address", "server.p
 
 func TestRuleOldNamesBesideTheStableOnes(t *testing.T) {
 	for _, variable := range []string{"http/dup", "http,http/dup", "http/dup,http", "database, http/dup"} {
-		onBothVersions(t, func(t *testing.T, version string) {
+		oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 			t.Setenv("OTEL_SEMCONV_STABILITY_OPT_IN", variable)
 			w := ruleOldServer(t, version)
 			span, tel := ruleOldSpan(t, w)
 			flavor := map[string]string{"1.1": "1.1", "2": "2.0"}[version]
 			old := map[attribute.Key]any{
 				"http.method": "POST", "http.url": w.URL + "/?sig=REDACTED", "http.status_code": 200, "http.resend_count": 1,
-				"net.peer.name": w.host(), "net.peer.port": w.port(), "net.sock.peer.addr": w.host(), "net.sock.peer.port": w.port(),
+				"net.peer.name": w.Host(), "net.peer.port": w.Port(), "net.sock.peer.addr": w.Host(), "net.sock.peer.port": w.Port(),
 				"http.flavor": flavor, "http.user_agent": "shop/1",
 				"http.request_content_length": 5, "http.response_content_length": 4,
 			}
 			keys := append([]string{}, ruleStableKeys...)
 			for key, want := range old {
 				keys = append(keys, string(key))
-				wantAttribute(t, span, key, want)
+				oteltest.WantAttribute(t, span, key, want)
 			}
-			wantKeys(t, "span with "+variable, span, keys...)
+			oteltest.WantKeys(t, "span with "+variable, span, keys...)
 
-			m, ok := tel.metric("http.client.duration")
+			m, ok := tel.Metric("http.client.duration")
 			if !ok || m.Unit != "ms" || m.Description == "" {
 				t.Errorf("http.client.duration: got %v, unit %q, description %q, want it in ms, described", ok, m.Unit, m.Description)
 			}
-			milliseconds, seconds := tel.secondsOf("http.client.duration"), tel.secondsOf("http.client.request.duration")
+			milliseconds, seconds := tel.Seconds("http.client.duration"), tel.Seconds("http.client.request.duration")
 			if milliseconds.Count != 1 || math.Abs(milliseconds.Sum-seconds.Sum*1000) > 1e-6 {
 				t.Errorf("http.client.duration: got %d of %v ms, want 1 of %v s", milliseconds.Count, milliseconds.Sum, seconds.Sum)
 			}
 			point := pointAttributes(milliseconds)
-			wantKeys(t, "http.client.duration", point, "http.method", "http.status_code", "net.peer.name", "net.peer.port", "http.flavor")
+			oteltest.WantKeys(t, "http.client.duration", point, "http.method", "http.status_code", "net.peer.name", "net.peer.port", "http.flavor")
 			for _, kv := range point {
-				wantAttribute(t, point, kv.Key, old[kv.Key])
+				oteltest.WantAttribute(t, point, kv.Key, old[kv.Key])
 			}
-			wantKeys(t, "duration", pointAttributes(seconds), "http.request.method", "server.address", "server.port",
+			oteltest.WantKeys(t, "duration", pointAttributes(seconds), "http.request.method", "server.address", "server.port",
 				"http.response.status_code", "network.protocol.version")
 		})
 	}
@@ -689,8 +684,8 @@ func TestRuleNoOldNamesByDefault(t *testing.T) {
 		t.Run(variable, func(t *testing.T) {
 			t.Setenv("OTEL_SEMCONV_STABILITY_OPT_IN", variable)
 			span, tel := ruleOldSpan(t, ruleOldServer(t, "1.1"))
-			wantKeys(t, "span", span, ruleStableKeys...)
-			if got := ruleMetricNames(t, tel); len(got) != 1 || !got["http.client.request.duration"] {
+			oteltest.WantKeys(t, "span", span, ruleStableKeys...)
+			if got := tel.MetricNames(); len(got) != 1 || !got["http.client.request.duration"] {
 				t.Errorf("metrics = %v, want http.client.request.duration alone", got)
 			}
 		})

@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // Each test is named for the rule of docs/conventions.md that it checks, and
@@ -28,27 +30,27 @@ import (
 // Span: kind and creation.
 
 func TestRuleKindIsClientAndRequiredAttributesAreGivenAtCreation(t *testing.T) {
-	sampler := &seeingSampler{Sampler: sdktrace.AlwaysSample()}
-	tel := newSampledTelemetry(t, sampler)
+	sampler := &oteltest.RecordingSampler{Sampler: sdktrace.AlwaysSample()}
+	tel := oteltest.NewSampled(t, sampler)
 	ctx := otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}")
-	mustExchange(t, tel.transport(answerWith(200)), newConventionsRequest(t, ctx, "get", "https://example.com/items/1?a=b", nil))
-	if len(sampler.seen) != 1 {
-		t.Fatalf("the sampler was asked %d times, want once", len(sampler.seen))
+	oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, ctx, "get", "https://example.com/items/1?a=b", nil))
+	if len(sampler.Seen()) != 1 {
+		t.Fatalf("the sampler was asked %d times, want once", len(sampler.Seen()))
 	}
-	seen := sampler.seen[0]
+	seen := sampler.Seen()[0]
 	if seen.Kind != trace.SpanKindClient || seen.Name != "HTTP /items/{sku}" {
 		t.Errorf("at creation: kind %v and name %q, want %v and %q", seen.Kind, seen.Name, trace.SpanKindClient, "HTTP /items/{sku}")
 	}
-	wantKeys(t, "the span at creation", seen.Attributes, "http.request.method", "http.request.method_original",
+	oteltest.WantKeys(t, "the span at creation", seen.Attributes, "http.request.method", "http.request.method_original",
 		"server.address", "server.port", "url.full", "url.template")
-	for _, in := range [][]attribute.KeyValue{seen.Attributes, tel.onlySpan().Attributes} {
-		wantAttribute(t, in, "http.request.method", "_OTHER")
-		wantAttribute(t, in, "http.request.method_original", "get")
-		wantAttribute(t, in, "server.address", "example.com")
-		wantAttribute(t, in, "server.port", 443)
-		wantAttribute(t, in, "url.full", "https://example.com/items/1?a=b")
+	for _, in := range [][]attribute.KeyValue{seen.Attributes, tel.OnlySpan().Attributes} {
+		oteltest.WantAttribute(t, in, "http.request.method", "_OTHER")
+		oteltest.WantAttribute(t, in, "http.request.method_original", "get")
+		oteltest.WantAttribute(t, in, "server.address", "example.com")
+		oteltest.WantAttribute(t, in, "server.port", 443)
+		oteltest.WantAttribute(t, in, "url.full", "https://example.com/items/1?a=b")
 	}
-	if got := tel.onlySpan().SpanKind; got != trace.SpanKindClient {
+	if got := tel.OnlySpan().SpanKind; got != trace.SpanKindClient {
 		t.Errorf("kind = %v, want %v", got, trace.SpanKindClient)
 	}
 }
@@ -68,19 +70,19 @@ func TestRuleMethodIsKnownOrOther(t *testing.T) {
 	}
 	for _, test := range rows {
 		t.Run(test.method, func(t *testing.T) {
-			tel := newTelemetry(t)
-			req := newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil)
+			tel := oteltest.New(t)
+			req := oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil)
 			req.Method = test.method
-			mustExchange(t, tel.transport(answerWith(200)), req)
-			span := tel.onlySpan()
-			point := pointAttributes(tel.secondsOf("http.client.request.duration"))
-			wantAttribute(t, span.Attributes, "http.request.method", test.want)
-			wantAttribute(t, point, "http.request.method", test.want)
-			wantAttribute(t, point, "http.request.method_original", nil)
+			oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), req)
+			span := tel.OnlySpan()
+			point := pointAttributes(tel.Seconds("http.client.request.duration"))
+			oteltest.WantAttribute(t, span.Attributes, "http.request.method", test.want)
+			oteltest.WantAttribute(t, point, "http.request.method", test.want)
+			oteltest.WantAttribute(t, point, "http.request.method_original", nil)
 			if test.original != "" {
-				wantAttribute(t, span.Attributes, "http.request.method_original", test.original)
+				oteltest.WantAttribute(t, span.Attributes, "http.request.method_original", test.original)
 			} else {
-				wantAttribute(t, span.Attributes, "http.request.method_original", nil)
+				oteltest.WantAttribute(t, span.Attributes, "http.request.method_original", nil)
 			}
 			if span.Name != test.name {
 				t.Errorf("name = %q, want %q (%s)", span.Name, test.name, test.reason)
@@ -104,17 +106,17 @@ func TestRuleServerAddressAndPort(t *testing.T) {
 		{"http://10.0.0.1:8080/", "api.internal:81", "api.internal", 81, "with its port"},
 	} {
 		t.Run(test.reason, func(t *testing.T) {
-			tel := newTelemetry(t)
-			req := newConventionsRequest(t, t.Context(), "GET", test.url, nil)
+			tel := oteltest.New(t)
+			req := oteltest.NewRequest(t, t.Context(), "GET", test.url, nil)
 			if test.host != "" {
 				req.Host = test.host
 			}
-			mustExchange(t, tel.transport(answerWith(200)), req)
+			oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), req)
 			for _, in := range [][]attribute.KeyValue{
-				tel.onlySpan().Attributes, pointAttributes(tel.secondsOf("http.client.request.duration")),
+				tel.OnlySpan().Attributes, pointAttributes(tel.Seconds("http.client.request.duration")),
 			} {
-				wantAttribute(t, in, "server.address", test.address)
-				wantAttribute(t, in, "server.port", test.port)
+				oteltest.WantAttribute(t, in, "server.address", test.address)
+				oteltest.WantAttribute(t, in, "server.port", test.port)
 			}
 		})
 	}
@@ -133,24 +135,24 @@ func TestRuleURLFullIsAbsoluteWithFragmentAndWithoutCredentials(t *testing.T) {
 	} {
 		t.Run(test.url, func(t *testing.T) {
 			t.Log(test.reason)
-			wantAttribute(t, spanOf(t, answerWith(200), test.url).Attributes, "url.full", test.want)
+			oteltest.WantAttribute(t, spanOf(t, oteltest.Answer(200), test.url).Attributes, "url.full", test.want)
 		})
 	}
 }
 
 func TestRuleStatusCodeOnlyWhereAResponseWasReceived(t *testing.T) {
-	tel := newTelemetry(t)
-	_, err := exchange(tel.transport(&http.Transport{}), newConventionsRequest(t, t.Context(), "GET", closedPort(t), nil))
+	tel := oteltest.New(t)
+	_, err := oteltest.Send(instrumented.Transport(tel, &http.Transport{}), oteltest.NewRequest(t, t.Context(), "GET", oteltest.ClosedPort(t), nil))
 	if err == nil {
 		t.Fatal("error = nil, want that of a port that nobody listens at")
 	}
-	wantAttribute(t, tel.onlySpan().Attributes, "http.response.status_code", nil)
-	wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "http.response.status_code", nil)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.status_code", nil)
+	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "http.response.status_code", nil)
 
-	tel = newTelemetry(t)
-	mustExchange(t, tel.transport(answerWith(204)), newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	wantAttribute(t, tel.onlySpan().Attributes, "http.response.status_code", 204)
-	wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "http.response.status_code", 204)
+	tel = oteltest.New(t)
+	oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(204)), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.status_code", 204)
+	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "http.response.status_code", 204)
 }
 
 func TestRuleProtocolNameAndVersion(t *testing.T) {
@@ -167,43 +169,43 @@ func TestRuleProtocolNameAndVersion(t *testing.T) {
 		{"", 0, 0, nil, nil}, // not told
 	} {
 		t.Run(test.proto, func(t *testing.T) {
-			tel := newTelemetry(t)
-			base := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			tel := oteltest.New(t)
+			base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				return &http.Response{StatusCode: 200, Proto: test.proto, ProtoMajor: test.major, ProtoMinor: test.minor, Body: http.NoBody, Request: req}, nil
 			})
-			mustExchange(t, tel.transport(base), newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+			oteltest.MustSend(t, instrumented.Transport(tel, base), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 			for _, in := range [][]attribute.KeyValue{
-				tel.onlySpan().Attributes, pointAttributes(tel.secondsOf("http.client.request.duration")),
+				tel.OnlySpan().Attributes, pointAttributes(tel.Seconds("http.client.request.duration")),
 			} {
-				wantAttribute(t, in, "network.protocol.name", test.name)
-				wantAttribute(t, in, "network.protocol.version", test.version)
+				oteltest.WantAttribute(t, in, "network.protocol.name", test.name)
+				oteltest.WantAttribute(t, in, "network.protocol.version", test.version)
 			}
 		})
 	}
 }
 
 func TestRuleProtocolVersionIsAbsentWhileUnknown(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	// A connection is there, but no answer that would tell the version.
-	url := newRawServer(t, writing(""))
-	if _, err := exchange(tel.transport(&http.Transport{}), newConventionsRequest(t, t.Context(), "GET", url, nil)); err == nil {
+	url := oteltest.RawServer(t, oteltest.Write(""))
+	if _, err := oteltest.Send(instrumented.Transport(tel, &http.Transport{}), oteltest.NewRequest(t, t.Context(), "GET", url, nil)); err == nil {
 		t.Fatal("error = nil, want that of a connection that ended")
 	}
-	wantAttribute(t, tel.onlySpan().Attributes, "network.protocol.version", nil)
-	wantAttribute(t, tel.onlySpan().Attributes, "network.peer.address", "127.0.0.1")
-	wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "network.protocol.version", nil)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.protocol.version", nil)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.peer.address", "127.0.0.1")
+	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "network.protocol.version", nil)
 }
 
 func TestRuleResendCountIsAnOrdinalThatTheFirstAttemptHasNot(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	resends := ruleRedirects(t, tel, func(ctx context.Context, client *http.Client, url string) {
 		for range 2 { // told to be attempts of one operation, each with a redirect
-			mustDo(t, client, newConventionsRequest(t, ctx, "GET", url+"/a", nil))
+			oteltest.MustSend(t, oteltest.RoundTripFunc(client.Do), oteltest.NewRequest(t, ctx, "GET", url+"/a", nil))
 		}
 	})
 	var got []any
 	for _, span := range resends {
-		v, ok := attrs(span.Attributes)["http.request.resend_count"]
+		v, ok := oteltest.Attributes(span.Attributes)["http.request.resend_count"]
 		if !ok {
 			got = append(got, nil)
 			continue
@@ -216,15 +218,15 @@ func TestRuleResendCountIsAnOrdinalThatTheFirstAttemptHasNot(t *testing.T) {
 }
 
 func TestRuleProtocolVersionAndPeerOnBothVersions(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "ok") })
-		tel := newTelemetry(t)
-		mustExchange(t, tel.transport(w.base), newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
-		span := tel.onlySpan()
-		wantAttribute(t, span.Attributes, "network.protocol.version", version)
-		wantAttribute(t, span.Attributes, "network.peer.address", w.host())
-		wantAttribute(t, span.Attributes, "network.peer.port", w.port())
-		wantKeys(t, "span", span.Attributes, "http.request.method", "server.address", "server.port", "url.full",
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, "ok") })
+		tel := oteltest.New(t)
+		oteltest.MustSend(t, instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
+		span := tel.OnlySpan()
+		oteltest.WantAttribute(t, span.Attributes, "network.protocol.version", version)
+		oteltest.WantAttribute(t, span.Attributes, "network.peer.address", w.Host())
+		oteltest.WantAttribute(t, span.Attributes, "network.peer.port", w.Port())
+		oteltest.WantKeys(t, "span", span.Attributes, "http.request.method", "server.address", "server.port", "url.full",
 			"http.response.status_code", "network.protocol.version", "network.peer.address", "network.peer.port")
 	})
 }
@@ -232,8 +234,8 @@ func TestRuleProtocolVersionAndPeerOnBothVersions(t *testing.T) {
 func TestRuleOptInAttributesOnlyWhereAskedFor(t *testing.T) {
 	byDefault := []string{"http.request.method", "server.address", "server.port", "url.full",
 		"http.response.status_code", "network.protocol.version", "network.peer.address", "network.peer.port"}
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			rw.Header()["X-Shop-Cache"] = []string{"hit", "near"}
 			_, _ = io.WriteString(rw, "fine")
@@ -254,19 +256,19 @@ func TestRuleOptInAttributesOnlyWhereAskedFor(t *testing.T) {
 			{"http.response.header.x-shop-cache", otelhttpclient.WithResponseHeaders("X-Shop-Cache"), []string{"hit", "near"}},
 		} {
 			t.Run("with "+string(test.key), func(t *testing.T) {
-				tel := newTelemetry(t)
-				req := newConventionsRequest(t, t.Context(), "POST", w.URL, strings.NewReader("how are you?"))
+				tel := oteltest.New(t)
+				req := oteltest.NewRequest(t, t.Context(), "POST", w.URL, strings.NewReader("how are you?"))
 				req.Header = http.Header{"User-Agent": {"shop/1"}, "X-Shop-Id": {"7", "8"}}
-				mustExchange(t, tel.transport(w.base, test.option), req)
+				oteltest.MustSend(t, instrumented.Transport(tel, w.Base, test.option), req)
 				want := slices.Clone(byDefault)
-				span := tel.onlySpan()
+				span := tel.OnlySpan()
 				if test.key != "" {
 					want = append(want, string(test.key))
-					wantAttribute(t, span.Attributes, test.key, test.want)
+					oteltest.WantAttribute(t, span.Attributes, test.key, test.want)
 				}
-				wantKeys(t, "span", span.Attributes, want...)
+				oteltest.WantKeys(t, "span", span.Attributes, want...)
 				if _, isList := test.want.([]string); isList {
-					if got := attrs(span.Attributes)[test.key].Type(); got != attribute.STRINGSLICE {
+					if got := oteltest.Attributes(span.Attributes)[test.key].Type(); got != attribute.STRINGSLICE {
 						t.Errorf("%s is of type %v, want %v", test.key, got, attribute.STRINGSLICE)
 					}
 				}
@@ -277,10 +279,10 @@ func TestRuleOptInAttributesOnlyWhereAskedFor(t *testing.T) {
 
 // A template has to be given: that is how a span's url.template is asked for.
 func TestRuleURLTemplateOnlyWhereOneIsGiven(t *testing.T) {
-	wantAttribute(t, spanOf(t, answerWith(200), "https://example.com/items/1").Attributes, "url.template", nil)
-	span := spanOf(t, answerWith(200), "https://example.com/items/1",
+	oteltest.WantAttribute(t, spanOf(t, oteltest.Answer(200), "https://example.com/items/1").Attributes, "url.template", nil)
+	span := spanOf(t, oteltest.Answer(200), "https://example.com/items/1",
 		otelhttpclient.WithURLTemplate(func(*http.Request) string { return "/items/{sku}" }))
-	wantAttribute(t, span.Attributes, "url.template", "/items/{sku}")
+	oteltest.WantAttribute(t, span.Attributes, "url.template", "/items/{sku}")
 }
 
 // Known methods.
@@ -293,13 +295,13 @@ func TestRuleKnownMethodsFromEnvironment(t *testing.T) {
 		{"GET", "_OTHER", "the list is a full override"},
 		{"frob", "_OTHER", "the list is case-sensitive"},
 	} {
-		tel := newTelemetry(t)
-		mustExchange(t, tel.transport(answerWith(200)), newConventionsRequest(t, t.Context(), test.method, "https://example.com/", nil))
+		tel := oteltest.New(t)
+		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, t.Context(), test.method, "https://example.com/", nil))
 		t.Log(test.method, test.reason)
-		wantAttribute(t, tel.onlySpan().Attributes, "http.request.method", test.want)
+		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.request.method", test.want)
 	}
-	span := spanOf(t, answerWith(200), "https://example.com/", otelhttpclient.WithKnownMethods("GET"))
-	wantAttribute(t, span.Attributes, "http.request.method", "GET") // the option wins
+	span := spanOf(t, oteltest.Answer(200), "https://example.com/", otelhttpclient.WithKnownMethods("GET"))
+	oteltest.WantAttribute(t, span.Attributes, "http.request.method", "GET") // the option wins
 }
 
 // Name.
@@ -311,10 +313,10 @@ func TestRuleName(t *testing.T) {
 		{"FROB", "", "HTTP", "_OTHER"},
 		{"FROB", "/items/{sku}", "HTTP /items/{sku}", "_OTHER, and a template"},
 	} {
-		tel := newTelemetry(t)
+		tel := oteltest.New(t)
 		ctx := otelhttpclient.ContextWithURLTemplate(t.Context(), test.template)
-		mustExchange(t, tel.transport(answerWith(200)), newConventionsRequest(t, ctx, test.method, "https://example.com/items/1", nil))
-		if got := tel.onlySpan().Name; got != test.want {
+		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, ctx, test.method, "https://example.com/items/1", nil))
+		if got := tel.OnlySpan().Name; got != test.want {
 			t.Errorf("name = %q, want %q (%s)", got, test.want, test.reason)
 		}
 	}
@@ -332,35 +334,35 @@ func TestRuleStatus(t *testing.T) {
 		{400, codes.Error, "400"}, {404, codes.Error, "404"}, {499, codes.Error, "499"}, {500, codes.Error, "500"}, {503, codes.Error, "503"},
 		{600, codes.Error, "600"}, {42, codes.Error, "42"}, {-1, codes.Error, "-1"}, {0, codes.Error, "_OTHER"},
 	} {
-		tel := newTelemetry(t)
-		mustExchange(t, tel.transport(answerWith(test.status)), newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+		tel := oteltest.New(t)
+		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(test.status)), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 		t.Log(test.status)
-		span := tel.onlySpan()
-		wantStatus(t, span, test.code)
+		span := tel.OnlySpan()
+		oteltest.WantStatus(t, span, test.code)
 		if span.Status.Description != "" {
 			t.Errorf("description = %q, want none: the status code says it all", span.Status.Description)
 		}
-		wantAttribute(t, span.Attributes, "error.type", test.want)
-		wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", test.want)
+		oteltest.WantAttribute(t, span.Attributes, "error.type", test.want)
+		oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", test.want)
 	}
 }
 
 func TestRuleStatusIsErrorWhereTheBodyOfASuccessFails(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		w := newWire(t, version, abort(true))
-		tel := newTelemetry(t)
-		status, err := exchange(tel.transport(w.base), newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, oteltest.Abort(true))
+		tel := oteltest.New(t)
+		status, err := oteltest.Send(instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		if status != 200 || err == nil {
 			t.Fatalf("got status %d and error %v, want 200 and an error while the body is read", status, err)
 		}
-		span := tel.onlySpan()
-		wantStatus(t, span, codes.Error)
+		span := tel.OnlySpan()
+		oteltest.WantStatus(t, span, codes.Error)
 		if span.Status.Description == "" {
 			t.Error("description is empty, want the error's text: the status code does not tell")
 		}
-		for _, in := range [][]attribute.KeyValue{span.Attributes, pointAttributes(tel.secondsOf("http.client.request.duration"))} {
-			wantAttribute(t, in, "http.response.status_code", 200)
-			wantAttribute(t, in, "error.type", "response_ended")
+		for _, in := range [][]attribute.KeyValue{span.Attributes, pointAttributes(tel.Seconds("http.client.request.duration"))} {
+			oteltest.WantAttribute(t, in, "http.response.status_code", 200)
+			oteltest.WantAttribute(t, in, "error.type", "response_ended")
 		}
 	})
 }
@@ -375,28 +377,28 @@ func TestRuleStatusByErrorCheck(t *testing.T) {
 		{200, codes.Error, "200"},
 		{404, codes.Unset, nil},
 	} {
-		tel := newTelemetry(t)
-		mustExchange(t, tel.transport(answerWith(test.status), check), newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-		wantStatus(t, tel.onlySpan(), test.code)
-		wantAttribute(t, tel.onlySpan().Attributes, "error.type", test.want)
-		wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", test.want)
+		tel := oteltest.New(t)
+		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(test.status), check), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+		oteltest.WantStatus(t, tel.OnlySpan(), test.code)
+		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", test.want)
+		oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", test.want)
 	}
 }
 
 func TestRuleStatusOfCancellationIsUnset(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, headers := range []bool{false, true} {
 			t.Run(ruleWhere(headers), func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				w := newWire(t, version, func(rw http.ResponseWriter, r *http.Request) {
+				w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
 					if !headers {
 						cancel()
 					}
-					stall(headers)(rw, r)
+					oteltest.Stall(headers)(rw, r)
 				})
-				tel := newTelemetry(t)
-				resp, err := tel.transport(w.base).RoundTrip(newConventionsRequest(t, ctx, "GET", w.URL, nil))
+				tel := oteltest.New(t)
+				resp, err := instrumented.Transport(tel, w.Base).RoundTrip(oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 				if headers {
 					if err != nil {
 						t.Fatalf("RoundTrip = %v, want no error", err)
@@ -408,11 +410,11 @@ func TestRuleStatusOfCancellationIsUnset(t *testing.T) {
 				if !errors.Is(err, context.Canceled) {
 					t.Fatalf("error = %v, want %v", err, context.Canceled)
 				}
-				span := tel.onlySpan()
-				wantStatus(t, span, codes.Unset)
-				wantAttribute(t, span.Attributes, "error.type", nil)
-				point := tel.secondsOf("http.client.request.duration")
-				wantAttribute(t, pointAttributes(point), "error.type", nil)
+				span := tel.OnlySpan()
+				oteltest.WantStatus(t, span, codes.Unset)
+				oteltest.WantAttribute(t, span.Attributes, "error.type", nil)
+				point := tel.Seconds("http.client.request.duration")
+				oteltest.WantAttribute(t, pointAttributes(point), "error.type", nil)
 				if point.Count != 1 {
 					t.Errorf("measured %d times, want once: cancelled requests are measured", point.Count)
 				}
@@ -423,18 +425,18 @@ func TestRuleStatusOfCancellationIsUnset(t *testing.T) {
 
 func TestRuleStatusOfDeadlineAndTimeoutIsError(t *testing.T) {
 	const soon = 30 * time.Millisecond
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, headers := range []bool{false, true} {
-			for name, request := range map[string]func(*testing.T, *wire, *telemetry) error{
-				"context deadline": func(t *testing.T, w *wire, tel *telemetry) error {
+			for name, request := range map[string]func(*testing.T, *oteltest.Server, *oteltest.SDK) error{
+				"context deadline": func(t *testing.T, w *oteltest.Server, tel *oteltest.SDK) error {
 					ctx, cancel := context.WithTimeout(t.Context(), soon)
 					defer cancel()
-					_, err := exchange(tel.transport(w.base), newConventionsRequest(t, ctx, "GET", w.URL, nil))
+					_, err := oteltest.Send(instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 					return err
 				},
-				"Client.Timeout": func(t *testing.T, w *wire, tel *telemetry) error {
-					client := &http.Client{Transport: tel.transport(w.base), Timeout: soon}
-					resp, err := client.Do(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+				"Client.Timeout": func(t *testing.T, w *oteltest.Server, tel *oteltest.SDK) error {
+					client := &http.Client{Transport: instrumented.Transport(tel, w.Base), Timeout: soon}
+					resp, err := client.Do(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 					if err != nil {
 						return err
 					}
@@ -442,9 +444,9 @@ func TestRuleStatusOfDeadlineAndTimeoutIsError(t *testing.T) {
 					_, err = io.Copy(io.Discard, resp.Body)
 					return err
 				},
-				"ResponseHeaderTimeout": func(t *testing.T, w *wire, tel *telemetry) error {
-					w.base.ResponseHeaderTimeout = soon
-					return get(t, tel.transport(w.base), w.URL)
+				"ResponseHeaderTimeout": func(t *testing.T, w *oteltest.Server, tel *oteltest.SDK) error {
+					w.Base.ResponseHeaderTimeout = soon
+					return oteltest.TryGet(t.Context(), instrumented.Transport(tel, w.Base), w.URL)
 				},
 			} {
 				if headers && name == "ResponseHeaderTimeout" {
@@ -452,13 +454,13 @@ func TestRuleStatusOfDeadlineAndTimeoutIsError(t *testing.T) {
 				}
 				t.Run(name+", "+ruleWhere(headers), func(t *testing.T) {
 					t.Parallel()
-					tel := newTelemetry(t)
-					if err := request(t, newWire(t, version, stall(headers)), tel); err == nil {
+					tel := oteltest.New(t)
+					if err := request(t, oteltest.NewServer(t, version, oteltest.Stall(headers)), tel); err == nil {
 						t.Fatal("error = nil, want that of the timeout")
 					}
-					wantStatus(t, tel.onlySpan(), codes.Error)
-					wantAttribute(t, tel.onlySpan().Attributes, "error.type", "timeout")
-					wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", "timeout")
+					oteltest.WantStatus(t, tel.OnlySpan(), codes.Error)
+					oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "timeout")
+					oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", "timeout")
 				})
 			}
 		}
@@ -468,7 +470,7 @@ func TestRuleStatusOfDeadlineAndTimeoutIsError(t *testing.T) {
 // Time.
 
 func TestRuleTimeStartsBeforeTheFirstByteAndEndsWithTheBody(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, test := range []struct {
 			name string
 			end  func(*http.Response)
@@ -478,22 +480,22 @@ func TestRuleTimeStartsBeforeTheFirstByteAndEndsWithTheBody(t *testing.T) {
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				arrived := make(chan time.Time, 1)
-				w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) {
+				w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) {
 					arrived <- time.Now()
 					_, _ = io.WriteString(rw, "ok")
 				})
-				tel := newTelemetry(t)
-				resp, err := tel.transport(w.base).RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+				tel := oteltest.New(t)
+				resp, err := instrumented.Transport(tel, w.Base).RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 				if err != nil {
 					t.Fatalf("RoundTrip = %v, want no error", err)
 				}
 				defer resp.Body.Close()
-				if n := len(tel.spans()); n != 0 {
+				if n := len(tel.Spans()); n != 0 {
 					t.Errorf("%d spans have ended with the headers, want none", n)
 				}
 				before := time.Now()
 				test.end(resp)
-				span := tel.onlySpan()
+				span := tel.OnlySpan()
 				if got := <-arrived; span.StartTime.After(got) {
 					t.Errorf("started at %v, want before the request has arrived, at %v", span.StartTime, got)
 				}
@@ -507,7 +509,7 @@ func TestRuleTimeStartsBeforeTheFirstByteAndEndsWithTheBody(t *testing.T) {
 
 // Where there is no body the caller need not do anything for the span to end.
 func TestRuleTimeEndsWithTheHeadersWhereThereIsNoBody(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, test := range []struct {
 			method string
 			status int
@@ -520,20 +522,20 @@ func TestRuleTimeEndsWithTheHeadersWhereThereIsNoBody(t *testing.T) {
 			{"GET", 304, "100"}, // as that which was not sent
 		} {
 			t.Run(test.method+" "+http.StatusText(test.status)+" "+test.length, func(t *testing.T) {
-				w := newWire(t, version, func(rw http.ResponseWriter, _ *http.Request) {
+				w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) {
 					if test.length != "" {
 						rw.Header().Set("Content-Length", test.length)
 					}
 					rw.WriteHeader(test.status)
 				})
-				tel := newTelemetry(t)
-				resp, err := tel.transport(w.base).RoundTrip(newConventionsRequest(t, t.Context(), test.method, w.URL, nil))
+				tel := oteltest.New(t)
+				resp, err := instrumented.Transport(tel, w.Base).RoundTrip(oteltest.NewRequest(t, t.Context(), test.method, w.URL, nil))
 				if err != nil {
 					t.Fatalf("RoundTrip = %v, want no error", err)
 				}
-				tel.onlySpan()
+				tel.OnlySpan()
 				_ = resp.Body.Close()
-				tel.onlySpan() // still
+				tel.OnlySpan() // still
 			})
 		}
 	})
@@ -544,16 +546,16 @@ func TestRuleTimeEndsWithTheHeadersWhereThereIsNoBody(t *testing.T) {
 // ruleRedirects runs requests under a caller's span, through a server where
 // /a leads to /b, and returns the spans of the attempts. No other span but the
 // caller's may have been made.
-func ruleRedirects(t *testing.T, tel *telemetry, requests func(ctx context.Context, client *http.Client, url string)) tracetest.SpanStubs {
+func ruleRedirects(t *testing.T, tel *oteltest.SDK, requests func(ctx context.Context, client *http.Client, url string)) tracetest.SpanStubs {
 	t.Helper()
-	w := newWire(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
+	w := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/a" {
 			http.Redirect(rw, r, "/b", http.StatusFound)
 		}
 	})
-	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
-	requests(otelhttpclient.ContextWithRetries(ctx), &http.Client{Transport: tel.transport(w.base)}, w.URL)
-	spans := tel.spans()
+	ctx, parent := tel.Tracers.Tracer("caller").Start(t.Context(), "caller")
+	requests(otelhttpclient.ContextWithRetries(ctx), &http.Client{Transport: instrumented.Transport(tel, w.Base)}, w.URL)
+	spans := tel.Spans()
 	for _, span := range spans {
 		if span.Parent.SpanID() != parent.SpanContext().SpanID() {
 			t.Errorf("parent of %s = %v, want the caller's span, %v", span.Name, span.Parent.SpanID(), parent.SpanContext().SpanID())
@@ -563,21 +565,11 @@ func ruleRedirects(t *testing.T, tel *telemetry, requests func(ctx context.Conte
 	return spans
 }
 
-func mustDo(t *testing.T, client *http.Client, req *http.Request) {
-	t.Helper()
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatalf("Do = %v, want no error", err)
-	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-}
-
 func TestRuleResendsAreSiblingsWithNoSpanAroundThem(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	spans := ruleRedirects(t, tel, func(ctx context.Context, client *http.Client, url string) {
-		mustDo(t, client, newConventionsRequest(t, ctx, "GET", url+"/a", nil))
-		mustDo(t, client, newConventionsRequest(t, ctx, "GET", url+"/b", nil))
+		oteltest.MustSend(t, oteltest.RoundTripFunc(client.Do), oteltest.NewRequest(t, ctx, "GET", url+"/a", nil))
+		oteltest.MustSend(t, oteltest.RoundTripFunc(client.Do), oteltest.NewRequest(t, ctx, "GET", url+"/b", nil))
 	})
 	if len(spans) != 3 { // ruleRedirects has checked the parents
 		t.Errorf("%d spans, want 3: one for each hop and attempt, and none around them", len(spans))
@@ -587,15 +579,15 @@ func TestRuleResendsAreSiblingsWithNoSpanAroundThem(t *testing.T) {
 // Propagation.
 
 func TestRulePropagationIsOfTheClientSpan(t *testing.T) {
-	for name, sampler := range map[string]sdktrace.Sampler{"01": sdktrace.AlwaysSample(), "00": neverSample} {
-		onBothVersions(t, func(t *testing.T, version string) {
+	for name, sampler := range map[string]sdktrace.Sampler{"01": sdktrace.AlwaysSample(), "00": sdktrace.NeverSample()} {
+		oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 			sent := make(chan []string, 1)
-			w := newWire(t, version, func(_ http.ResponseWriter, r *http.Request) { sent <- r.Header["Traceparent"] })
+			w := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { sent <- r.Header["Traceparent"] })
 			var ids ruleIDs
-			tel := newSampledTelemetry(t, &ruleSpanSampler{Sampler: sampler, ids: &ids})
-			req := newConventionsRequest(t, t.Context(), "GET", w.URL, nil)
+			tel := oteltest.NewSampled(t, &ruleSpanSampler{Sampler: sampler, ids: &ids})
+			req := oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil)
 			req.Header.Set("Traceparent", "00-11111111111111111111111111111111-2222222222222222-01")
-			mustExchange(t, tel.transport(w.base), req)
+			oteltest.MustSend(t, instrumented.Transport(tel, w.Base), req)
 			got := <-sent
 			if len(got) != 1 {
 				t.Fatalf("traceparent = %q, want one: an existing header is replaced", got)
@@ -604,7 +596,7 @@ func TestRulePropagationIsOfTheClientSpan(t *testing.T) {
 			if len(parts) != 4 || parts[1] != ids.trace.String() || parts[3] != name {
 				t.Errorf("traceparent = %q, want the trace %v and the flags %s", got[0], ids.trace, name)
 			}
-			if spans := tel.spans(); name == "01" && (len(spans) != 1 || parts[2] != spans[0].SpanContext.SpanID().String()) {
+			if spans := tel.Spans(); name == "01" && (len(spans) != 1 || parts[2] != spans[0].SpanContext.SpanID().String()) {
 				t.Errorf("traceparent = %q, want the span id of %v", got[0], spans)
 			}
 		})
@@ -630,22 +622,22 @@ func (s *ruleSpanSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.S
 // Exceptions.
 
 func TestRuleNoExceptionEvents(t *testing.T) {
-	for name, run := range map[string]func(*testing.T, *telemetry) error{
-		"failed request": func(t *testing.T, tel *telemetry) error {
-			return get(t, tel.transport(&http.Transport{}), closedPort(t))
+	for name, run := range map[string]func(*testing.T, *oteltest.SDK) error{
+		"failed request": func(t *testing.T, tel *oteltest.SDK) error {
+			return oteltest.TryGet(t.Context(), instrumented.Transport(tel, &http.Transport{}), oteltest.ClosedPort(t))
 		},
-		"failed body": func(t *testing.T, tel *telemetry) error {
-			w := newWire(t, "1.1", abort(true))
-			return get(t, tel.transport(w.base), w.URL)
+		"failed body": func(t *testing.T, tel *oteltest.SDK) error {
+			w := oteltest.NewServer(t, "1.1", oteltest.Abort(true))
+			return oteltest.TryGet(t.Context(), instrumented.Transport(tel, w.Base), w.URL)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			if err := run(t, tel); err == nil {
 				t.Fatal("error = nil, want one")
 			}
-			wantStatus(t, tel.onlySpan(), codes.Error)
-			if events := tel.onlySpan().Events; len(events) != 0 {
+			oteltest.WantStatus(t, tel.OnlySpan(), codes.Error)
+			if events := tel.OnlySpan().Events; len(events) != 0 {
 				t.Errorf("span events = %v, want none", events)
 			}
 		})
@@ -653,12 +645,12 @@ func TestRuleNoExceptionEvents(t *testing.T) {
 }
 
 func TestRuleExceptionEventsByResponseHook(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	hook := otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, _ *http.Response, err error) { span.RecordError(err) })
-	if err := get(t, tel.transport(&http.Transport{}, hook), closedPort(t)); err == nil {
+	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, &http.Transport{}, hook), oteltest.ClosedPort(t)); err == nil {
 		t.Fatal("error = nil, want that of a port that nobody listens at")
 	}
-	if events := tel.onlySpan().Events; len(events) != 1 || events[0].Name != "exception" {
+	if events := tel.OnlySpan().Events; len(events) != 1 || events[0].Name != "exception" {
 		t.Errorf("span events = %v, want one exception", events)
 	}
 }
@@ -689,11 +681,11 @@ func TestRuleErrorTypeValuesInTheirOrder(t *testing.T) {
 		for _, later := range slices.Backward(want[i:]) {
 			all = append(all, ruleErrors()[later])
 		}
-		tel := newTelemetry(t)
-		base := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, errors.Join(all...) })
-		_ = get(t, tel.transport(base), "http://shop.invalid/")
-		wantAttribute(t, tel.onlySpan().Attributes, "error.type", want[i])
-		wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", want[i])
+		tel := oteltest.New(t)
+		base := oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, errors.Join(all...) })
+		_ = oteltest.TryGet(t.Context(), instrumented.Transport(tel, base), "http://shop.invalid/")
+		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", want[i])
+		oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", want[i])
 	}
 }
 

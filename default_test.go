@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // Tests that replace http.DefaultTransport are not parallel.
@@ -52,9 +54,9 @@ func freshDefault(t *testing.T) *http.Transport {
 }
 
 // instrumentDefault instruments http.DefaultTransport until the test ends.
-func instrumentDefault(t *testing.T, tel *telemetry) (uninstrument func()) {
+func instrumentDefault(t *testing.T, tel *oteltest.SDK) (uninstrument func()) {
 	t.Helper()
-	uninstrument, err := otelhttpclient.InstrumentDefault(tel.options()...)
+	uninstrument, err := otelhttpclient.InstrumentDefault(instrumented.Options(tel)...)
 	if err != nil {
 		t.Fatalf("InstrumentDefault() = %v, want no error", err)
 	}
@@ -122,9 +124,9 @@ func wantAnswer(t *testing.T, what string, rt http.RoundTripper, url, want strin
 	}
 }
 
-func wantSpans(t *testing.T, what string, tel *telemetry, want int) {
+func wantSpans(t *testing.T, what string, tel *oteltest.SDK, want int) {
 	t.Helper()
-	if got := len(tel.spans()); got != want {
+	if got := len(tel.Spans()); got != want {
 		t.Errorf("%s: got %d spans, want %d", what, got, want)
 	}
 }
@@ -138,7 +140,7 @@ func bareAndInstrumented(t *testing.T, test func(t *testing.T)) {
 	})
 	t.Run("instrumented", func(t *testing.T) {
 		freshDefault(t)
-		instrumentDefault(t, newTelemetry(t))
+		instrumentDefault(t, oteltest.New(t))
 		test(t)
 	})
 }
@@ -153,11 +155,11 @@ const (
 // A process whose default transport is net/http's own and was never used.
 func TestInstrumentDefault(t *testing.T) {
 	t.Parallel()
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
 	plain, secure := plainServer(t), secureServer(t)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	original := http.DefaultTransport
 	uninstrument := instrumentDefault(t, tel)
 	front := present(t)
@@ -182,7 +184,7 @@ func TestInstrumentDefault(t *testing.T) {
 	}
 	wantSpans(t, "requests through clones", tel, 3)
 
-	again, err := otelhttpclient.InstrumentDefault(tel.options()...)
+	again, err := otelhttpclient.InstrumentDefault(instrumented.Options(tel)...)
 	if err == nil || again != nil {
 		t.Errorf("InstrumentDefault() while instrumented: got %v, want an error and no function", err)
 	} else if want := "the function that InstrumentDefault returned"; !strings.Contains(err.Error(), want) {
@@ -234,7 +236,7 @@ func TestInstrumentDefaultAtAnyTime(t *testing.T) {
 			original := freshDefault(t)
 			original.TLSClientConfig = rootsOf(secure)
 			row.before(original)
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			uninstrument := instrumentDefault(t, tel)
 			front := present(t)
 			if front.TLSClientConfig == nil {
@@ -278,7 +280,7 @@ func TestInstrumentDefaultWithoutHTTP2(t *testing.T) {
 				if when == "before" {
 					switchOff(present(t))
 				}
-				instrumentDefault(t, newTelemetry(t))
+				instrumentDefault(t, oteltest.New(t))
 				if when == "after" {
 					switchOff(present(t))
 				}
@@ -294,11 +296,11 @@ func TestInstrumentDefaultWithoutHTTP2(t *testing.T) {
 func TestInstrumentDefaultReplacedTLSConfiguration(t *testing.T) {
 	secure := secureServer(t)
 	freshDefault(t)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	instrumentDefault(t, tel)
 	present(t).TLSClientConfig = rootsOf(secure)
-	fetch(t, t.Context(), http.DefaultClient, secure.URL)
-	a := attrs(tel.onlySpan().Attributes)
+	oteltest.Fetch(t, t.Context(), http.DefaultClient, secure.URL)
+	a := oteltest.Attributes(tel.OnlySpan().Attributes)
 	for key, want := range map[attribute.Key]string{
 		"url.full":                 secure.URL,
 		"network.protocol.version": "2",
@@ -313,7 +315,7 @@ func TestInstrumentDefaultReplacedTLSConfiguration(t *testing.T) {
 func TestInstrumentDefaultSettingsAtFirstRequest(t *testing.T) {
 	plain := plainServer(t)
 	freshDefault(t)
-	instrumentDefault(t, newTelemetry(t))
+	instrumentDefault(t, oteltest.New(t))
 	http.DefaultClient.CloseIdleConnections() // is no request
 	present(t).Clone()
 	var dials atomic.Int64
@@ -332,11 +334,11 @@ func TestInstrumentDefaultRegisteredProtocols(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a.txt"), []byte("from a file"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	own := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	own := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(req.URL.Scheme))}, nil
 	})
 	freshDefault(t).RegisterProtocol("file", http.NewFileTransport(http.Dir(dir)))
-	uninstrument := instrumentDefault(t, newTelemetry(t))
+	uninstrument := instrumentDefault(t, oteltest.New(t))
 	front := present(t)
 	front.RegisterProtocol("other", own)
 	wantAnswer(t, "registered before", nil, "file:///a.txt", "from a file")
@@ -350,7 +352,7 @@ func TestInstrumentDefaultRegisteredProtocols(t *testing.T) {
 }
 
 func TestInstrumentDefaultRefusesForeignRoutes(t *testing.T) {
-	own := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	own := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader("own " + req.URL.Scheme))}, nil
 	})
 	for scheme, rt := range map[string]http.RoundTripper{"http": own, "https": own} {
@@ -361,7 +363,7 @@ func TestInstrumentDefaultRefusesForeignRoutes(t *testing.T) {
 			if err == nil || uninstrument != nil {
 				t.Fatalf("InstrumentDefault(): got %v, want an error and no function", err)
 			}
-			for _, want := range []string{"roundTripFunc", "for " + scheme + ",", "InstrumentClient"} {
+			for _, want := range []string{"oteltest.RoundTripFunc", "for " + scheme + ",", "InstrumentClient"} {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("InstrumentDefault(): got %q, want it to mention %q", err, want)
 				}
@@ -387,7 +389,7 @@ func TestInstrumentDefaultOfAnotherTypeIsAnError(t *testing.T) {
 		other http.RoundTripper
 		want  string
 	}{
-		{roundTripFunc(nil), "is a otelhttpclient_test.roundTripFunc"},
+		{oteltest.RoundTripFunc(nil), "is a oteltest.RoundTripFunc"},
 		{otelhttpclient.NewTransport(nil), "is a *otelhttpclient.Transport"},
 		{nil, "is a <nil>"},
 		{(*http.Transport)(nil), "is a nil *http.Transport"},
@@ -415,7 +417,7 @@ func TestInstrumentDefaultOfAnotherTypeIsAnError(t *testing.T) {
 func TestInstrumentDefaultThatIsReplaced(t *testing.T) {
 	plain := plainServer(t)
 	original := freshDefault(t)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	first := instrumentDefault(t, tel)
 	front := present(t)
 
@@ -453,11 +455,11 @@ func TestInstrumentDefaultThatIsReplaced(t *testing.T) {
 func TestInstrumentDefaultUnderATransport(t *testing.T) {
 	plain, secure := plainServer(t), secureServer(t)
 	freshDefault(t).TLSClientConfig = rootsOf(secure)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	instrumentDefault(t, tel)
 	for i, url := range []string{plain.URL, secure.URL} {
-		client := &http.Client{Transport: otelhttpclient.NewTransport(nil, tel.options()...)}
-		fetch(t, t.Context(), client, url)
+		client := &http.Client{Transport: instrumented.Transport(tel, nil)}
+		oteltest.Fetch(t, t.Context(), client, url)
 		resp, err := client.Post(url, "text/plain", strings.NewReader("body"))
 		if err != nil {
 			t.Fatalf("Post = %v, want no error", err)
@@ -557,8 +559,7 @@ func (b countedBody) Close() error {
 }
 
 func TestInstrumentDefaultClosesBodiesAsBefore(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	bareAndInstrumented(t, func(t *testing.T) {
 		for _, row := range []struct{ name, url, header string }{
 			{"answered", server.URL, "ok"},
@@ -646,7 +647,7 @@ func TestInstrumentDefaultRewindsBodies(t *testing.T) {
 func TestInstrumentDefaultResponseRequest(t *testing.T) {
 	plain, secure := plainServer(t), secureServer(t)
 	freshDefault(t).TLSClientConfig = rootsOf(secure)
-	uninstrument := instrumentDefault(t, newTelemetry(t))
+	uninstrument := instrumentDefault(t, oteltest.New(t))
 	front := present(t)
 	for _, state := range []string{"instrumented", "uninstrumented"} {
 		for _, url := range []string{plain.URL, secure.URL} {
@@ -684,17 +685,17 @@ func TestInstrumentDefaultRequestsUnderWayKeepTheirSpans(t *testing.T) {
 	}))
 	defer server.Close()
 	freshDefault(t)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	uninstrument := instrumentDefault(t, tel)
 	var wg sync.WaitGroup
-	wg.Go(func() { fetch(t, t.Context(), http.DefaultClient, server.URL+"/traced") })
+	wg.Go(func() { oteltest.Fetch(t, t.Context(), http.DefaultClient, server.URL+"/traced") })
 	<-arrived
 	uninstrument()
-	wg.Go(func() { fetch(t, t.Context(), http.DefaultClient, server.URL+"/untraced") })
+	wg.Go(func() { oteltest.Fetch(t, t.Context(), http.DefaultClient, server.URL+"/untraced") })
 	<-arrived
 	close(answer)
 	wg.Wait()
-	if got, want := attrs(tel.onlySpan().Attributes)["url.full"].AsString(), server.URL+"/traced"; got != want {
+	if got, want := oteltest.Attributes(tel.OnlySpan().Attributes)["url.full"].AsString(), server.URL+"/traced"; got != want {
 		t.Errorf("url.full: got %q, want %q", got, want)
 	}
 }
@@ -705,21 +706,21 @@ func TestInstrumentDefaultConcurrently(t *testing.T) {
 	secure := secureServer(t)
 	original := freshDefault(t)
 	original.TLSClientConfig = rootsOf(secure)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	const callers = 8
-	var instrumented atomic.Int64
+	var successes atomic.Int64
 	var uninstrument func()
 	var wg sync.WaitGroup
 	for range callers {
 		wg.Go(func() {
-			if u, err := otelhttpclient.InstrumentDefault(tel.options()...); err == nil {
-				instrumented.Add(1)
+			if u, err := otelhttpclient.InstrumentDefault(instrumented.Options(tel)...); err == nil {
+				successes.Add(1)
 				uninstrument = u
 			}
 		})
 	}
 	wg.Wait()
-	if got := instrumented.Load(); got != 1 {
+	if got := successes.Load(); got != 1 {
 		t.Fatalf("successful calls of InstrumentDefault: got %d, want 1", got)
 	}
 	client := &http.Client{Transport: present(t)}
@@ -731,7 +732,7 @@ func TestInstrumentDefaultConcurrently(t *testing.T) {
 				case started <- struct{}{}:
 				default:
 				}
-				fetch(t, t.Context(), client, secure.URL)
+				oteltest.Fetch(t, t.Context(), client, secure.URL)
 			}
 		})
 		wg.Go(func() {
@@ -744,8 +745,8 @@ func TestInstrumentDefaultConcurrently(t *testing.T) {
 	if http.DefaultTransport != original {
 		t.Error("http.DefaultTransport after uninstrument: got another, want the original")
 	}
-	before := len(tel.spans())
-	fetch(t, t.Context(), client, secure.URL)
+	before := len(tel.Spans())
+	oteltest.Fetch(t, t.Context(), client, secure.URL)
 	wantSpans(t, "after uninstrument", tel, before)
 	client.CloseIdleConnections()
 }
@@ -759,7 +760,7 @@ func TestUninstrumentDefaultConcurrently(t *testing.T) {
 	for range 8 {
 		original = &http.Transport{}
 		http.DefaultTransport = original
-		uninstruments = append(uninstruments, instrumentDefault(t, newTelemetry(t)))
+		uninstruments = append(uninstruments, instrumentDefault(t, oteltest.New(t)))
 	}
 	for _, uninstrument := range uninstruments {
 		wg.Go(uninstrument)
@@ -772,7 +773,7 @@ func TestUninstrumentDefaultConcurrently(t *testing.T) {
 
 func TestInstrumentDefaultClosesIdleConnections(t *testing.T) {
 	changed := make(chan http.ConnState, 100)
-	server := httptest.NewUnstartedServer(handler(http.StatusOK, "fine"))
+	server := httptest.NewUnstartedServer(oteltest.Handler(http.StatusOK, "fine"))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateIdle || state == http.StateClosed {
 			changed <- state
@@ -794,12 +795,12 @@ func TestInstrumentDefaultClosesIdleConnections(t *testing.T) {
 	freshDefault(t)
 	get := func() {
 		t.Helper()
-		fetch(t, t.Context(), http.DefaultClient, server.URL)
+		oteltest.Fetch(t, t.Context(), http.DefaultClient, server.URL)
 		wait("request", http.StateIdle)
 	}
 
 	get()
-	uninstrument := instrumentDefault(t, newTelemetry(t))
+	uninstrument := instrumentDefault(t, oteltest.New(t))
 	http.DefaultClient.CloseIdleConnections()
 	wait("connection from before InstrumentDefault", http.StateClosed)
 	get()
@@ -812,7 +813,7 @@ func TestInstrumentDefaultClosesIdleConnections(t *testing.T) {
 	front := present(t)
 	uninstrument()
 	wait("uninstrument", http.StateClosed)
-	fetch(t, t.Context(), &http.Client{Transport: front}, server.URL)
+	oteltest.Fetch(t, t.Context(), &http.Client{Transport: front}, server.URL)
 	wait("request", http.StateIdle)
 	front.CloseIdleConnections()
 	wait("CloseIdleConnections after uninstrument", http.StateClosed)
@@ -821,7 +822,7 @@ func TestInstrumentDefaultClosesIdleConnections(t *testing.T) {
 func TestInstrumentDefaultNewClientConn(t *testing.T) {
 	plain, secure := plainServer(t), secureServer(t)
 	freshDefault(t).TLSClientConfig = rootsOf(secure)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	instrumentDefault(t, tel)
 	for _, row := range []struct {
 		name      string
@@ -861,7 +862,7 @@ func TestInstrumentDefaultWebSocketUpgrade(t *testing.T) {
 	http2Server(server)
 	defer server.Close()
 	freshDefault(t).TLSClientConfig = rootsOf(server)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	instrumentDefault(t, tel)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
@@ -889,7 +890,7 @@ func TestInstrumentDefaultUnderHTTP2ClientOff(t *testing.T) {
 	t.Setenv("GODEBUG", "http2client=0")
 	plain, secure := plainServer(t), secureServer(t)
 	freshDefault(t).TLSClientConfig = rootsOf(secure)
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	uninstrument := instrumentDefault(t, tel)
 	front := present(t)
 	wantAnswer(t, "http", nil, plain.URL, http1Traced)
@@ -924,10 +925,10 @@ func TestDefaultThatWrapsItself(t *testing.T) {
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()
 
-	tel := newTelemetry(t)
-	for name, options := range map[string][]otelhttpclient.Option{"with an SDK": tel.options(), "without": nil} {
+	tel := oteltest.New(t)
+	for name, options := range map[string][]otelhttpclient.Option{"with an SDK": instrumented.Options(tel), "without": nil} {
 		inner := otelhttpclient.NewTransport(nil, options...)
-		http.DefaultTransport = roundTripFunc(inner.RoundTrip)
+		http.DefaultTransport = oteltest.RoundTripFunc(inner.RoundTrip)
 
 		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL, nil)
 		if err != nil {
@@ -945,7 +946,7 @@ func TestDefaultThatWrapsItself(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	if got := len(tel.spans()); got != 1 {
+	if got := len(tel.Spans()); got != 1 {
 		t.Errorf("got %d spans, want 1", got)
 	}
 }

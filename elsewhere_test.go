@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // What base asks of another server with the request's context is no part of
@@ -22,16 +24,16 @@ func fetchToken(ctx context.Context, base http.RoundTripper, url string) error {
 	}
 	resp, err := base.RoundTrip(req)
 	if err == nil {
-		discardBody(resp)
+		oteltest.Discard(resp)
 	}
 	return err
 }
 
 func TestPeerIsOfTheRequestsOwnConnection(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		tokens := newWire(t, version, func(http.ResponseWriter, *http.Request) {})
-		server := newWire(t, version, func(http.ResponseWriter, *http.Request) {})
-		closed := closedPort(t)
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		tokens := oteltest.NewServer(t, version, func(http.ResponseWriter, *http.Request) {})
+		server := oteltest.NewServer(t, version, func(http.ResponseWriter, *http.Request) {})
+		closed := oteltest.ClosedPort(t)
 		for _, c := range []struct {
 			name   string
 			url    string
@@ -39,12 +41,12 @@ func TestPeerIsOfTheRequestsOwnConnection(t *testing.T) {
 			after  bool
 			port   any
 		}{
-			{"a token first", server.URL, true, false, server.port()},
+			{"a token first", server.URL, true, false, server.Port()},
 			{"a token first, then nobody listens", closed, true, false, nil},
-			{"a token after the answer", server.URL, false, true, server.port()},
+			{"a token after the answer", server.URL, false, true, server.Port()},
 		} {
-			tel := newTelemetry(t)
-			rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				if c.before {
 					if err := fetchToken(req.Context(), tokens.Client().Transport, tokens.URL); err != nil {
 						return nil, err
@@ -56,19 +58,19 @@ func TestPeerIsOfTheRequestsOwnConnection(t *testing.T) {
 				}
 				return resp, err
 			}), otelhttpclient.WithConnectionTimings(), otelhttpclient.WithOptInAttributes("http.request.body.size"))
-			_, _ = exchange(rt, newConventionsRequest(t, t.Context(), "POST", c.url, strings.NewReader("12345678")))
-			span := tel.onlySpan()
+			_, _ = oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "POST", c.url, strings.NewReader("12345678")))
+			span := tel.OnlySpan()
 			if c.port == nil {
 				for _, a := range span.Attributes {
 					if a.Key == "network.peer.port" {
 						t.Errorf("%s: network.peer.port = %v, want none", c.name, a.Value.AsInt64())
 					}
 				}
-				wantAttribute(t, span.Attributes, "http.request.body.size", 0)
+				oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", 0)
 				continue
 			}
-			wantAttribute(t, span.Attributes, "network.peer.port", c.port)
-			wantAttribute(t, span.Attributes, "http.request.body.size", 8)
+			oteltest.WantAttribute(t, span.Attributes, "network.peer.port", c.port)
+			oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", 8)
 		}
 	})
 }
@@ -77,7 +79,7 @@ func TestPeerIsOfTheRequestsOwnConnection(t *testing.T) {
 func TestPeerWhereDialingFetchesAToken(t *testing.T) {
 	tokens := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer tokens.Close()
-	server := newWire(t, "HTTP/1.1", func(http.ResponseWriter, *http.Request) {})
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if err := fetchToken(ctx, tokens.Client().Transport, tokens.URL); err != nil {
 			return nil, err
@@ -85,7 +87,7 @@ func TestPeerWhereDialingFetchesAToken(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}}
 	defer base.CloseIdleConnections()
-	tel := newTelemetry(t)
-	mustExchange(t, tel.transport(base), newConventionsRequest(t, t.Context(), "GET", server.URL, nil))
-	wantAttribute(t, tel.onlySpan().Attributes, "network.peer.port", server.port())
+	tel := oteltest.New(t)
+	oteltest.MustSend(t, instrumented.Transport(tel, base), oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.peer.port", server.Port())
 }

@@ -16,6 +16,10 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // failure is a way for a request to fail.
@@ -27,51 +31,18 @@ type failure struct {
 	run func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error
 }
 
-func get(t *testing.T, rt http.RoundTripper, url string) error {
-	t.Helper()
-	_, err := exchange(rt, newConventionsRequest(t, t.Context(), "GET", url, nil))
-	return err
-}
-
 // againstRaw is a request to a server that does to the connection what serve
 // does.
 func againstRaw(serve func(net.Conn)) func(*testing.T, func(http.RoundTripper) http.RoundTripper) error {
 	return func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error {
-		return get(t, wrap(&http.Transport{DisableKeepAlives: true}), newRawServer(t, serve))
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{DisableKeepAlives: true}), oteltest.RawServer(t, serve))
 	}
-}
-
-func writing(text string) func(net.Conn) {
-	return func(c net.Conn) { io.WriteString(c, text) }
 }
 
 func againstHandler(version string, h http.HandlerFunc) func(*testing.T, func(http.RoundTripper) http.RoundTripper) error {
 	return func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error {
-		w := newWire(t, version, h)
-		return get(t, wrap(w.base), w.URL)
-	}
-}
-
-// stall answers, if at all, with the beginning of a body, and then waits until
-// the client has gone.
-func stall(headers bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		if headers {
-			io.WriteString(w, "beginning")
-			w.(http.Flusher).Flush()
-		}
-		<-r.Context().Done()
-	}
-}
-
-func abort(headers bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if headers {
-			w.Header().Set("Content-Length", "100")
-			io.WriteString(w, "beginning")
-			w.(http.Flusher).Flush()
-		}
-		panic(http.ErrAbortHandler)
+		w := oteltest.NewServer(t, version, h)
+		return oteltest.TryGet(t.Context(), wrap(w.Base), w.URL)
 	}
 }
 
@@ -83,42 +54,42 @@ func failures() []failure {
 	type wrapper = func(http.RoundTripper) http.RoundTripper
 
 	add("refused port", "none could be established", "connection_error", 0, func(t *testing.T, wrap wrapper) error {
-		return get(t, wrap(&http.Transport{}), closedPort(t))
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{}), oteltest.ClosedPort(t))
 	})
 	add("refused proxy", "none could be established", "connection_error", 0, func(t *testing.T, wrap wrapper) error {
-		proxy := newConventionsRequest(t, t.Context(), "GET", closedPort(t), nil).URL
-		return get(t, wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
+		proxy := oteltest.NewRequest(t, t.Context(), "GET", oteltest.ClosedPort(t), nil).URL
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
 	})
 	add("name that does not resolve", "the resolver says so", "name_resolution_error", 0, func(t *testing.T, wrap wrapper) error {
-		return get(t, wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: "shop.invalid", IsNotFound: true}}
 		}}), "http://shop.invalid/")
 	})
 	add("name resolution that times out", "timeout comes first", "timeout", 0, func(t *testing.T, wrap wrapper) error {
-		return get(t, wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "i/o timeout", Name: "shop.invalid", IsTimeout: true}}
 		}}), "http://shop.invalid/")
 	})
 	add("untrusted certificate", "unknown authority", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
-		return get(t, wrap(untrusting()), newWire(t, "2", func(http.ResponseWriter, *http.Request) {}).URL)
+		return oteltest.TryGet(t.Context(), wrap(untrusting()), oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {}).URL)
 	})
 	add("certificate for another name", "", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
-		w := newWire(t, "2", func(http.ResponseWriter, *http.Request) {})
+		w := oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {})
 		roots := x509.NewCertPool()
 		roots.AddCert(w.Certificate())
 		base := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "shop.invalid"}}
 		defer base.CloseIdleConnections()
-		return get(t, wrap(base), w.URL)
+		return oteltest.TryGet(t.Context(), wrap(base), w.URL)
 	})
 	add("TLS versions that do not meet", "an alert of the server's", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
-		w := newWire(t, "2", func(http.ResponseWriter, *http.Request) {})
-		base := w.base.Clone()
+		w := oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {})
+		base := w.Base.Clone()
 		base.TLSClientConfig.MaxVersion = tls.VersionTLS11
-		return get(t, wrap(base), w.URL)
+		return oteltest.TryGet(t.Context(), wrap(base), w.URL)
 	})
 	add("https to a server that speaks http", "", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
-		w := newWire(t, "1.1", func(http.ResponseWriter, *http.Request) {})
-		return get(t, wrap(w.base), "https://"+w.Listener.Addr().String())
+		w := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+		return oteltest.TryGet(t.Context(), wrap(w.Base), "https://"+w.Listener.Addr().String())
 	})
 
 	add("closed before the answer", "EOF", "response_ended", 0, againstRaw(func(net.Conn) {}))
@@ -129,10 +100,10 @@ func failures() []failure {
 		}
 	}))
 	// net/http tells of half a header line as of a malformed one, not of the EOF.
-	add("closed in the header", "malformed MIME header", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Le")))
-	add("closed in a body of known length", "unexpected EOF", "response_ended", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning")))
-	add("closed in a chunk", "unexpected EOF", "response_ended", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbeginning")))
-	add("closed between chunks", "unexpected EOF", "response_ended", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbeg\r\n")))
+	add("closed in the header", "malformed MIME header", "http_protocol_error", 0, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Le")))
+	add("closed in a body of known length", "unexpected EOF", "response_ended", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning")))
+	add("closed in a chunk", "unexpected EOF", "response_ended", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbeginning")))
+	add("closed between chunks", "unexpected EOF", "response_ended", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nbeg\r\n")))
 	reset := func(text string) func(net.Conn) {
 		return func(c net.Conn) {
 			if text != "" {
@@ -145,10 +116,10 @@ func failures() []failure {
 	}
 	add("reset before the answer", "ECONNRESET", "response_ended", 0, againstRaw(reset("")))
 	add("reset in the body", "ECONNRESET", "response_ended", 200, func(t *testing.T, wrap wrapper) error {
-		url := newRawServer(t, reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning"))
+		url := oteltest.RawServer(t, reset("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning"))
 		body, more := io.Pipe()
 		defer body.Close()
-		resp, err := wrap(&http.Transport{DisableKeepAlives: true}).RoundTrip(newConventionsRequest(t, t.Context(), "POST", url, body))
+		resp, err := wrap(&http.Transport{DisableKeepAlives: true}).RoundTrip(oteltest.NewRequest(t, t.Context(), "POST", url, body))
 		if err != nil {
 			return err
 		}
@@ -158,17 +129,17 @@ func failures() []failure {
 		return err
 	})
 	for _, version := range []string{"1.1", "2"} {
-		add("aborted before the answer, HTTP/"+version, "on HTTP/2 the stream is reset", "response_ended", 0, againstHandler(version, abort(false)))
-		add("aborted in the body, HTTP/"+version, "on HTTP/2 the stream is reset", "response_ended", 200, againstHandler(version, abort(true)))
+		add("aborted before the answer, HTTP/"+version, "on HTTP/2 the stream is reset", "response_ended", 0, againstHandler(version, oteltest.Abort(false)))
+		add("aborted in the body, HTTP/"+version, "on HTTP/2 the stream is reset", "response_ended", 200, againstHandler(version, oteltest.Abort(true)))
 	}
 
-	add("nonsense", "no status line", "http_protocol_error", 0, againstRaw(writing("220 mail.invalid ESMTP\r\n\r\n")))
-	add("nonsense for a status", "", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 abc OK\r\n\r\n")))
-	add("nonsense for a header", "", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 200 OK\r\nno colon\r\n\r\n")))
-	add("nonsense for a length", "", "http_protocol_error", 0, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")))
-	add("nonsense for a chunk's length", "", "http_protocol_error", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")))
+	add("nonsense", "no status line", "http_protocol_error", 0, againstRaw(oteltest.Write("220 mail.invalid ESMTP\r\n\r\n")))
+	add("nonsense for a status", "", "http_protocol_error", 0, againstRaw(oteltest.Write("HTTP/1.1 abc OK\r\n\r\n")))
+	add("nonsense for a header", "", "http_protocol_error", 0, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nno colon\r\n\r\n")))
+	add("nonsense for a length", "", "http_protocol_error", 0, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n")))
+	add("nonsense for a chunk's length", "", "http_protocol_error", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")))
 	add("header without end", "MaxResponseHeaderBytes", "http_protocol_error", 0, func(t *testing.T, wrap wrapper) error {
-		url := newRawServer(t, func(c net.Conn) {
+		url := oteltest.RawServer(t, func(c net.Conn) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n")
 			for {
 				if _, err := io.WriteString(c, "X: y\r\n"); err != nil {
@@ -176,18 +147,18 @@ func failures() []failure {
 				}
 			}
 		})
-		return get(t, wrap(&http.Transport{MaxResponseHeaderBytes: 4096}), url)
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{MaxResponseHeaderBytes: 4096}), url)
 	})
-	add("gzip that is none", "", "http_protocol_error", 200, againstRaw(writing("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
+	add("gzip that is none", "", "http_protocol_error", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
 
 	// Long enough for the headers to have come on a busy machine.
 	const soon = 250 * time.Millisecond
 	for _, version := range []string{"1.1", "2"} {
 		add("ResponseHeaderTimeout, HTTP/"+version, "", "timeout", 0, func(t *testing.T, wrap wrapper) error {
-			w := newWire(t, version, stall(false))
-			base := w.base.Clone()
+			w := oteltest.NewServer(t, version, oteltest.Stall(false))
+			base := w.Base.Clone()
 			base.ResponseHeaderTimeout = soon
-			return get(t, wrap(base), w.URL)
+			return oteltest.TryGet(t.Context(), wrap(base), w.URL)
 		})
 		for _, headers := range []bool{false, true} {
 			where, status := "before the answer", 0
@@ -196,8 +167,8 @@ func failures() []failure {
 			}
 			where += ", HTTP/" + version
 			add("Client.Timeout "+where, "", "timeout", status, func(t *testing.T, wrap wrapper) error {
-				w := newWire(t, version, stall(headers))
-				client := &http.Client{Transport: wrap(w.base), Timeout: soon}
+				w := oteltest.NewServer(t, version, oteltest.Stall(headers))
+				client := &http.Client{Transport: wrap(w.Base), Timeout: soon}
 				resp, err := client.Get(w.URL)
 				if err != nil {
 					return err
@@ -208,10 +179,10 @@ func failures() []failure {
 			})
 			withContext := func(name, reason string, deadline func(context.Context) (context.Context, context.CancelFunc)) {
 				add(name+" "+where, reason, "timeout", status, func(t *testing.T, wrap wrapper) error {
-					w := newWire(t, version, stall(headers))
+					w := oteltest.NewServer(t, version, oteltest.Stall(headers))
 					ctx, cancel := deadline(t.Context())
 					defer cancel()
-					_, err := exchange(wrap(w.base), newConventionsRequest(t, ctx, "GET", w.URL, nil))
+					_, err := oteltest.Send(wrap(w.Base), oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 					return err
 				})
 			}
@@ -234,7 +205,7 @@ func failures() []failure {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		return get(t, wrap(&http.Transport{TLSHandshakeTimeout: soon}), "https://"+l.Addr().String())
+		return oteltest.TryGet(t.Context(), wrap(&http.Transport{TLSHandshakeTimeout: soon}), "https://"+l.Addr().String())
 	})
 	return list
 }
@@ -249,8 +220,8 @@ func proxyFailures() []failure {
 	}
 	throughProxy := func(serve func(net.Conn)) func(*testing.T, wrapper) error {
 		return func(t *testing.T, wrap wrapper) error {
-			proxy := newConventionsRequest(t, t.Context(), "GET", newRawServer(t, serve), nil).URL
-			return get(t, wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
+			proxy := oteltest.NewRequest(t, t.Context(), "GET", oteltest.RawServer(t, serve), nil).URL
+			return oteltest.TryGet(t.Context(), wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
 		}
 	}
 	for name, status := range map[string]string{
@@ -263,23 +234,23 @@ func proxyFailures() []failure {
 		"Go's for unknown statuses": "799 status code 799",
 	} {
 		add("proxy that refuses the tunnel, "+name, "net/http returns the phrase as an error", "proxy_tunnel_error",
-			throughProxy(writing("HTTP/1.1 "+status+"\r\nContent-Length: 0\r\n\r\n")))
+			throughProxy(oteltest.Write("HTTP/1.1 "+status+"\r\nContent-Length: 0\r\n\r\n")))
 	}
 	add("proxy that hangs up at CONNECT", "EOF", "response_ended", throughProxy(func(net.Conn) {}))
-	add("proxy that answers CONNECT with nonsense", "", "http_protocol_error", throughProxy(writing("220 mail.invalid ESMTP\r\n\r\n")))
+	add("proxy that answers CONNECT with nonsense", "", "http_protocol_error", throughProxy(oteltest.Write("220 mail.invalid ESMTP\r\n\r\n")))
 	add("proxy that refuses the tunnel, named by the application", "through OnProxyConnectResponse", "blocked_by_policy", func(t *testing.T, wrap wrapper) error {
-		proxy := newConventionsRequest(t, t.Context(), "GET", newRawServer(t, writing("HTTP/1.1 403 Blocked by policy\r\n\r\n")), nil).URL
+		proxy := oteltest.NewRequest(t, t.Context(), "GET", oteltest.RawServer(t, oteltest.Write("HTTP/1.1 403 Blocked by policy\r\n\r\n")), nil).URL
 		base := &http.Transport{Proxy: http.ProxyURL(proxy)}
 		base.OnProxyConnectResponse = func(context.Context, *url.URL, *http.Request, *http.Response) error {
 			return &namedError{"blocked_by_policy", nil}
 		}
-		return get(t, wrap(base), "https://shop.invalid/")
+		return oteltest.TryGet(t.Context(), wrap(base), "https://shop.invalid/")
 	})
 	add("TLS to a proxy that is not trusted", "", "secure_connection_error", func(t *testing.T, wrap wrapper) error {
-		proxy := newConventionsRequest(t, t.Context(), "GET", newWire(t, "2", func(http.ResponseWriter, *http.Request) {}).URL, nil).URL
+		proxy := oteltest.NewRequest(t, t.Context(), "GET", oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {}).URL, nil).URL
 		base := untrusting()
 		base.Proxy = http.ProxyURL(proxy)
-		return get(t, wrap(base), "https://shop.invalid/")
+		return oteltest.TryGet(t.Context(), wrap(base), "https://shop.invalid/")
 	})
 	return list
 }
@@ -288,33 +259,33 @@ func TestErrorTypeOfRealFailures(t *testing.T) {
 	for _, f := range slices.Concat(failures(), proxyFailures()) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			err := f.run(t, func(base http.RoundTripper) http.RoundTripper {
 				if b, ok := base.(*http.Transport); ok {
 					t.Cleanup(b.CloseIdleConnections)
 				}
-				return tel.transport(base)
+				return instrumented.Transport(tel, base)
 			})
 			if err == nil {
 				t.Fatal("error = nil, want one")
 			}
-			span := tel.onlySpan()
-			wantAttribute(t, span.Attributes, "error.type", f.want)
-			wantStatus(t, span, codes.Error)
+			span := tel.OnlySpan()
+			oteltest.WantAttribute(t, span.Attributes, "error.type", f.want)
+			oteltest.WantStatus(t, span, codes.Error)
 			if span.Status.Description == "" && err.Error() != "" {
 				t.Errorf("status description is empty, want the text of %q", err)
 			}
 			if len(span.Events) != 0 {
 				t.Errorf("span events = %v, want none: RecordError is not called", span.Events)
 			}
-			point := pointAttributes(tel.secondsOf("http.client.request.duration"))
-			wantAttribute(t, point, "error.type", f.want)
+			point := pointAttributes(tel.Seconds("http.client.request.duration"))
+			oteltest.WantAttribute(t, point, "error.type", f.want)
 			var status any
 			if f.status != 0 {
 				status = f.status
 			}
-			wantAttribute(t, span.Attributes, "http.response.status_code", status)
-			wantAttribute(t, point, "http.response.status_code", status)
+			oteltest.WantAttribute(t, span.Attributes, "http.response.status_code", status)
+			oteltest.WantAttribute(t, point, "http.response.status_code", status)
 			if t.Failed() {
 				t.Logf("the error was %#v: %v; %s", err, err, f.reason)
 			}
@@ -326,17 +297,17 @@ func TestErrorTypeSameOnSpanAndUnsampledMetric(t *testing.T) {
 	for _, f := range slices.Concat(failures(), proxyFailures()) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			tel := newSampledTelemetry(t, neverSample)
+			tel := oteltest.NewSampled(t, sdktrace.NeverSample())
 			_ = f.run(t, func(base http.RoundTripper) http.RoundTripper {
 				if b, ok := base.(*http.Transport); ok {
 					t.Cleanup(b.CloseIdleConnections)
 				}
-				return tel.transport(base)
+				return instrumented.Transport(tel, base)
 			})
-			if n := len(tel.spans()); n != 0 {
+			if n := len(tel.Spans()); n != 0 {
 				t.Errorf("%d spans, want none", n)
 			}
-			wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", f.want)
+			oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", f.want)
 		})
 	}
 }
@@ -388,7 +359,7 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 		{"never *fmt.wrapErrors", fmt.Errorf("%w and %w", plain, plain), "_OTHER"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			handleErrors(t)
+			oteltest.HandleErrors(t)
 			wantErrorType(t, "http://shop.invalid/", test.err, test.want)
 		})
 	}
@@ -421,19 +392,19 @@ func TestErrorTypeOfTextsOfRefusedTunnels(t *testing.T) {
 // wantErrorType checks what is recorded when base fails with err.
 func wantErrorType(t *testing.T, url string, err error, want string) {
 	t.Helper()
-	tel := newTelemetry(t)
-	base := roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, err })
-	if got := get(t, tel.transport(base), url); got != err {
+	tel := oteltest.New(t)
+	base := oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, err })
+	if got := oteltest.TryGet(t.Context(), instrumented.Transport(tel, base), url); got != err {
 		t.Errorf("error = %v, want the same value that base returned: %v", got, err)
 	}
-	wantAttribute(t, tel.onlySpan().Attributes, "error.type", want)
-	wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", want)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", want)
+	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", want)
 }
 
 // What the caller has cancelled on purpose is no error: the status is unset,
 // and there is no error.type.
 func TestCancellationIsNoError(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, test := range []struct {
 			name string
 			with func(context.Context) (context.Context, func())
@@ -467,19 +438,19 @@ func TestCancellationIsNoError(t *testing.T) {
 				for _, timeout := range []time.Duration{0, time.Hour} {
 					t.Run(fmt.Sprintf("%s, Client.Timeout %v", name, timeout), func(t *testing.T) {
 						t.Parallel()
-						tel := newTelemetry(t)
+						tel := oteltest.New(t)
 						arrived := make(chan struct{})
-						w := newWire(t, version, func(w http.ResponseWriter, r *http.Request) {
+						w := oteltest.NewServer(t, version, func(w http.ResponseWriter, r *http.Request) {
 							close(arrived)
-							stall(headers)(w, r)
+							oteltest.Stall(headers)(w, r)
 						})
 						ctx, cancel := test.with(t.Context())
 						defer cancel()
-						client := &http.Client{Transport: tel.transport(w.base), Timeout: timeout}
+						client := &http.Client{Transport: instrumented.Transport(tel, w.Base), Timeout: timeout}
 						if !headers {
 							go func() { <-arrived; cancel() }()
 						}
-						resp, err := client.Do(newConventionsRequest(t, ctx, "GET", w.URL, nil))
+						resp, err := client.Do(oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 						if headers {
 							if err != nil {
 								t.Fatal(err)
@@ -491,10 +462,10 @@ func TestCancellationIsNoError(t *testing.T) {
 						if err == nil {
 							t.Fatal("error = nil, want that of the cancellation")
 						}
-						span := tel.onlySpan()
-						wantStatus(t, span, codes.Unset)
-						wantAttribute(t, span.Attributes, "error.type", nil)
-						wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", nil)
+						span := tel.OnlySpan()
+						oteltest.WantStatus(t, span, codes.Unset)
+						oteltest.WantAttribute(t, span.Attributes, "error.type", nil)
+						oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", nil)
 					})
 				}
 			}
@@ -503,60 +474,60 @@ func TestCancellationIsNoError(t *testing.T) {
 }
 
 func TestCancellationOfADialIsNoError(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	base := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		cancel()
 		<-ctx.Done()
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}}
-	if _, err := exchange(tel.transport(base), newConventionsRequest(t, ctx, "GET", closedPort(t), nil)); err == nil {
+	if _, err := oteltest.Send(instrumented.Transport(tel, base), oteltest.NewRequest(t, ctx, "GET", oteltest.ClosedPort(t), nil)); err == nil {
 		t.Fatal("error = nil, want that of the cancellation")
 	}
-	wantStatus(t, tel.onlySpan(), codes.Unset)
-	wantAttribute(t, tel.onlySpan().Attributes, "error.type", nil)
+	oteltest.WantStatus(t, tel.OnlySpan(), codes.Unset)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", nil)
 }
 
 // Request.Cancel is another way to cancel on purpose.
 func TestCancellationByRequestCancelIsNoError(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		tel := newTelemetry(t)
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		tel := oteltest.New(t)
 		cancel := make(chan struct{})
-		w := newWire(t, version, func(w http.ResponseWriter, r *http.Request) {
+		w := oteltest.NewServer(t, version, func(w http.ResponseWriter, r *http.Request) {
 			close(cancel)
-			stall(false)(w, r)
+			oteltest.Stall(false)(w, r)
 		})
-		req := newConventionsRequest(t, t.Context(), "GET", w.URL, nil)
+		req := oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil)
 		//lint:ignore SA1019 it works still, and so has to be known
 		req.Cancel = cancel
-		if _, err := exchange(tel.transport(w.base), req); err == nil {
+		if _, err := oteltest.Send(instrumented.Transport(tel, w.Base), req); err == nil {
 			t.Fatal("error = nil, want that of the cancellation")
 		}
-		wantStatus(t, tel.onlySpan(), codes.Unset)
-		wantAttribute(t, tel.onlySpan().Attributes, "error.type", nil)
+		oteltest.WantStatus(t, tel.OnlySpan(), codes.Unset)
+		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", nil)
 	})
 }
 
 // A request that fails on its own while its context is fine, or that the caller
 // cancels when it has failed, is an error.
 func TestCancellationAfterAFailureChangesNothing(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	base := roundTripFunc(func(*http.Request) (*http.Response, error) {
+	base := oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) {
 		cancel()
 		return nil, &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	})
-	exchange(tel.transport(base), newConventionsRequest(t, ctx, "GET", "http://shop.invalid/", nil))
-	wantStatus(t, tel.onlySpan(), codes.Error)
-	wantAttribute(t, tel.onlySpan().Attributes, "error.type", "connection_error")
+	oteltest.Send(instrumented.Transport(tel, base), oteltest.NewRequest(t, ctx, "GET", "http://shop.invalid/", nil))
+	oteltest.WantStatus(t, tel.OnlySpan(), codes.Error)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "connection_error")
 }
 
 func TestErrorTypeOfAnErrorResponseStandsWhenItsBodyFails(t *testing.T) {
-	tel := newTelemetry(t)
-	url := newRawServer(t, writing("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nbeginning"))
-	if err := get(t, tel.transport(&http.Transport{}), url); err == nil {
+	tel := oteltest.New(t)
+	url := oteltest.RawServer(t, oteltest.Write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nbeginning"))
+	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, &http.Transport{}), url); err == nil {
 		t.Fatal("error = nil, want that of the body")
 	}
-	wantAttribute(t, tel.onlySpan().Attributes, "error.type", "503")
-	wantAttribute(t, pointAttributes(tel.secondsOf("http.client.request.duration")), "error.type", "503")
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "503")
+	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", "503")
 }

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
 // fault is one way in which an exchange goes wrong, or nearly so.
@@ -338,7 +340,7 @@ func faultServer2(faults []*fault) (base func() *http.Transport, stop func()) {
 		faults[n].handler(w, r)
 	}))
 	s.EnableHTTP2 = true
-	s.Config.ErrorLog = quiet
+	s.Config.ErrorLog = oteltest.Quiet
 	s.StartTLS()
 	for _, f := range faults {
 		f.url = s.URL + "/"

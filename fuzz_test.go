@@ -9,9 +9,11 @@ import (
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // The fuzzers put a secret where credentials are found, surround it with
@@ -153,15 +155,15 @@ func harmless(text string) bool {
 	return true
 }
 
-func checkSecret(t *testing.T, h *handled, w *witness, from string) {
+func checkSecret(t *testing.T, h *oteltest.HandledErrors, w *oteltest.SDK, from string) {
 	t.Helper()
-	if started, ended := w.counts(); started != ended {
+	if started, ended := w.Started(), w.Ended(); started != ended {
 		t.Errorf("%q: got %d spans started and %d ended, want as many", from, started, ended)
 	}
-	if text := w.exported(t); leaks(text) {
+	if text := w.Exported(); leaks(text) {
 		t.Errorf("%q: got the secret in what is exported, want none of it:\n%s", from, text)
 	}
-	for _, e := range h.take() {
+	for _, e := range h.Take() {
 		t.Errorf("%q: got an error handled: %s, want none", from, e)
 	}
 }
@@ -199,9 +201,9 @@ func FuzzRecordedURL(f *testing.F) {
 		}
 		f.Add(uint8(i), s.before, s.after, uint8(i), true)
 	}
-	h := takeHandled(f)
+	h := oteltest.HandleErrors(f)
 	f.Fuzz(func(t *testing.T, place uint8, before, after string, key uint8, asFields bool) {
-		h.take()
+		h.Take()
 		name := sensitiveKey(key)
 		raw := placed(place, before, after, name)
 		u, err := url.Parse(raw)
@@ -227,10 +229,10 @@ func FuzzRecordedURL(f *testing.F) {
 			}
 		}
 		filters := []otelhttpclient.URLFilter{nil, otelhttpclient.StripQuery, otelhttpclient.RedactQuery("a", "next"), otelhttpclient.KeepQuery("a", name)}
-		w := newWitness()
-		rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		w := oteltest.New(t)
+		rt := instrumented.Transport(w, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			return answer(req, nil), nil
-		}), w.options(otelhttpclient.WithURLFilter(filters[int(key)%len(filters)]))...)
+		}), otelhttpclient.WithURLFilter(filters[int(key)%len(filters)]))
 		written := u.String()
 		drop(t, rt, &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}})
 		checkSecret(t, h, w, written)
@@ -248,11 +250,11 @@ func FuzzRecordedURL(f *testing.F) {
 			if !harmless(written) {
 				continue
 			}
-			w := newWitness()
-			drop(t, otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			w := oteltest.New(t)
+			drop(t, instrumented.Transport(w, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				return answer(req, nil), nil
-			}), w.options()...), &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}})
-			for _, s := range w.spans() {
+			})), &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}})
+			for _, s := range w.Spans() {
 				if got := stringOf(s, "url.full"); got != written {
 					t.Errorf("url.full of a URL without secrets: got %q, want it as written: %q", got, written)
 				}
@@ -261,8 +263,8 @@ func FuzzRecordedURL(f *testing.F) {
 	})
 }
 
-func stringOf(s trace.ReadOnlySpan, key string) string {
-	for _, kv := range s.Attributes() {
+func stringOf(s tracetest.SpanStub, key string) string {
+	for _, kv := range s.Attributes {
 		if string(kv.Key) == key {
 			return kv.Value.String()
 		}
@@ -276,9 +278,9 @@ func FuzzErrorText(f *testing.F) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, uint8(i)+place)
 		}
 	}
-	h := takeHandled(f)
+	h := oteltest.HandleErrors(f)
 	f.Fuzz(func(t *testing.T, place uint8, before, after string, key, shape uint8) {
-		h.take()
+		h.Take()
 		raw := placed(place, before, after, sensitiveKey(key))
 		requested, err := url.Parse(raw)
 		if err != nil || requested.Host == "" || shape&1 != 0 {
@@ -308,10 +310,10 @@ func FuzzErrorText(f *testing.F) {
 				failure = errors.New(text) // what is wrong stood in the fragment
 			}
 		}
-		w := newWitness()
-		rt := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+		w := oteltest.New(t)
+		rt := instrumented.Transport(w, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) {
 			return nil, failure
-		}), w.options()...)
+		}))
 		_, got := rt.RoundTrip(&http.Request{Method: http.MethodGet, URL: requested, Header: http.Header{}})
 		if got != failure {
 			t.Errorf("%q: got error %v, want base's own: %v", raw, got, failure)
@@ -319,12 +321,12 @@ func FuzzErrorText(f *testing.F) {
 		checkSecret(t, h, w, fmt.Sprintf("%s: %v", requested, failure))
 
 		// The body's error too.
-		w = newWitness()
-		rt = otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		w = oteltest.New(t)
+		rt = instrumented.Transport(w, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			resp := answer(req, nil)
 			resp.Body = io.NopCloser(io.MultiReader(strings.NewReader("x"), failingReader{failure}))
 			return resp, nil
-		}), w.options()...)
+		}))
 		drop(t, rt, &http.Request{Method: http.MethodGet, URL: requested, Header: http.Header{}})
 		checkSecret(t, h, w, fmt.Sprintf("%s: body: %v", requested, failure))
 	})
@@ -340,13 +342,13 @@ func FuzzCapturedHeader(f *testing.F) {
 			f.Add(place, s.before, s.after, uint8(i)*7+place, uint8(i)+place)
 		}
 	}
-	h := takeHandled(f)
+	h := oteltest.HandleErrors(f)
 	names := []string{
 		"Location", "Content-Location", "Referer", "Link", "Refresh", "X-Original-Url", "Sourcemap", "Via",
 		"Authorization", "Proxy-Authorization", "Cookie", "Set-Cookie", "X-Api-Key", "X-Auth-Token", "X-Amz-Security-Token", "Www-Authenticate",
 	}
 	f.Fuzz(func(t *testing.T, place uint8, before, after string, key, which uint8) {
-		h.take()
+		h.Take()
 		name := names[int(which)%len(names)]
 		value := placed(place, before, after, sensitiveKey(key))
 		switch {
@@ -365,11 +367,11 @@ func FuzzCapturedHeader(f *testing.F) {
 		if which&0x40 != 0 {
 			name = strings.ToLower(name)
 		}
-		w := newWitness()
+		w := oteltest.New(t)
 		header := http.Header{name: {"plain", value}}
-		rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		rt := instrumented.Transport(w, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			return answer(req, header), nil
-		}), w.options(otelhttpclient.WithRequestHeaders("*"), otelhttpclient.WithResponseHeaders("*"))...)
+		}), otelhttpclient.WithRequestHeaders("*"), otelhttpclient.WithResponseHeaders("*"))
 		drop(t, rt, &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "https", Host: "example.com"}, Header: header})
 		checkSecret(t, h, w, name+": "+value)
 		if got := header[name][1]; got != value {
@@ -378,14 +380,14 @@ func FuzzCapturedHeader(f *testing.F) {
 
 		// A URL without secrets is recorded as it is written.
 		if plain := "https://example.com/" + before + "?" + after; harmless(plain) {
-			w := newWitness()
+			w := oteltest.New(t)
 			header := http.Header{"Location": {plain}}
-			rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			rt := instrumented.Transport(w, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				return answer(req, header), nil
-			}), w.options(otelhttpclient.WithResponseHeaders("location"))...)
+			}), otelhttpclient.WithResponseHeaders("location"))
 			drop(t, rt, &http.Request{Method: http.MethodGet, URL: &url.URL{Scheme: "https", Host: "example.com"}, Header: http.Header{}})
-			for _, s := range w.spans() {
-				for _, kv := range s.Attributes() {
+			for _, s := range w.Spans() {
+				for _, kv := range s.Attributes {
 					if kv.Key == "http.response.header.location" && kv.Value.AsStringSlice()[0] != plain {
 						t.Errorf("Location without secrets: got %q, want it as written: %q", kv.Value.AsStringSlice()[0], plain)
 					}

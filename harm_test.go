@@ -17,14 +17,16 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // TestPrintedContextsHoldNoCredentials prints the context while the connection
 // is being made, as a logger in a dialer does: under the race detector it shows
 // that nothing of the request is read.
 func TestPrintedContextsHoldNoCredentials(t *testing.T) {
-	server := newWire(t, "HTTP/1.1", func(http.ResponseWriter, *http.Request) {})
-	tel := newTelemetry(t)
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+	tel := oteltest.New(t)
 	var printed strings.Builder
 	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		for _, format := range []string{"%v", "%+v", "%s", "%d", "%#v", "%q"} {
@@ -34,12 +36,12 @@ func TestPrintedContextsHoldNoCredentials(t *testing.T) {
 	}}
 	defer base.CloseIdleConnections()
 	var inRequest context.Context
-	rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		inRequest = req.Context()
 		return base.RoundTrip(req)
 	}), otelhttpclient.WithConnectionTimings())
 	ctx := otelhttpclient.ContextWithURLTemplate(otelhttpclient.ContextWithRetries(t.Context()), "/secret-template")
-	req := newConventionsRequest(t, ctx, "GET", server.URL+"/?token=secret-token", nil)
+	req := oteltest.NewRequest(t, ctx, "GET", server.URL+"/?token=secret-token", nil)
 	req.Header.Set("Authorization", "Bearer secret-header")
 	stop := make(chan struct{})
 	go func() {
@@ -48,7 +50,7 @@ func TestPrintedContextsHoldNoCredentials(t *testing.T) {
 			_ = fmt.Sprint(ctx)
 		}
 	}()
-	mustExchange(t, rt, req)
+	oteltest.MustSend(t, rt, req)
 	<-stop
 	for _, format := range []string{"%v", "%+v", "%#v", "%x"} {
 		fmt.Fprintf(&printed, format+"\n", inRequest)
@@ -64,14 +66,14 @@ func TestPrintedContextsHoldNoCredentials(t *testing.T) {
 // TestTrailersOfAShortBody: on HTTP/2 they are there although the body ended
 // before its Content-Length.
 func TestTrailersOfAShortBody(t *testing.T) {
-	onBothVersions(t, func(t *testing.T, version string) {
-		server := newWire(t, version, func(w http.ResponseWriter, _ *http.Request) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		server := oteltest.NewServer(t, version, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "100")
 			_, _ = io.WriteString(w, "short")
 			w.Header().Set(http.TrailerPrefix+"Grpc-Status", "13")
 		})
 		read := func(rt http.RoundTripper) string {
-			resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", server.URL, nil))
+			resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +82,7 @@ func TestTrailersOfAShortBody(t *testing.T) {
 			return fmt.Sprint(string(body), " ", err, " ", resp.Trailer)
 		}
 		base := server.Client().Transport
-		if got, want := read(newTelemetry(t).transport(base)), read(base); got != want {
+		if got, want := read(instrumented.Transport(oteltest.New(t), base)), read(base); got != want {
 			t.Errorf("got %s, want what base gives, %s", got, want)
 		}
 	})
@@ -92,7 +94,7 @@ func TestStaleFieldsOfThePropagatorAreRemoved(t *testing.T) {
 		"Tracestate":  {"stale=1"}, "Baggage": {"caller=1"}, "X-Other": {"kept"},
 	}
 	lower := http.Header{"tracestate": {"stale=1"}, "baggage": {"caller=1"}, "X-Other": {"kept"}}
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	for _, c := range []struct {
 		name   string
 		header http.Header
@@ -100,19 +102,19 @@ func TestStaleFieldsOfThePropagatorAreRemoved(t *testing.T) {
 		gone   []string
 		kept   []string
 	}{
-		{"sampled", incoming, tel.options(), []string{"Tracestate"}, []string{"Traceparent", "Baggage", "X-Other"}},
-		{"in lower case", lower, tel.options(), []string{"tracestate", "Tracestate"}, []string{"Traceparent", "baggage", "X-Other"}},
+		{"sampled", incoming, instrumented.Options(tel), []string{"Tracestate"}, []string{"Traceparent", "Baggage", "X-Other"}},
+		{"in lower case", lower, instrumented.Options(tel), []string{"tracestate", "Tracestate"}, []string{"Traceparent", "baggage", "X-Other"}},
 		{"writes only one of its fields", http.Header{"X-A": {"1"}, "X-B": {"stale"}, "X-Other": {"kept"}},
-			tel.options(otelhttpclient.WithPropagators(writesA{})), []string{"X-B"}, []string{"X-A", "X-Other"}},
+			instrumented.Options(tel, otelhttpclient.WithPropagators(writesA{})), []string{"X-B"}, []string{"X-A", "X-Other"}},
 		{"no span and none above", incoming, []otelhttpclient.Option{
-			otelhttpclient.WithMeterProvider(tel.meters), otelhttpclient.WithPropagators(propagation.TraceContext{}),
+			otelhttpclient.WithMeterProvider(tel.Meters), otelhttpclient.WithPropagators(propagation.TraceContext{}),
 		}, nil, []string{"Traceparent", "Tracestate", "Baggage", "X-Other"}},
 	} {
 		var sent http.Header
 		before := c.header.Clone()
-		req := newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil)
+		req := oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil)
 		req.Header = c.header
-		mustExchange(t, otelhttpclient.NewTransport(keepingHeader(&sent), c.opts...), req)
+		oteltest.MustSend(t, otelhttpclient.NewTransport(keepingHeader(&sent), c.opts...), req)
 		for _, name := range c.gone {
 			if v, ok := sent[name]; ok {
 				t.Errorf("%s: %s = %q, want none", c.name, name, v)
@@ -135,15 +137,14 @@ func (writesA) Inject(_ context.Context, c propagation.TextMapCarrier) { c.Set("
 func (writesA) Fields() []string                                       { return []string{"x-a", "x-b", "baggage"} }
 
 func TestSharedClientTraceRunsOncePerRequest(t *testing.T) {
-	server := newWire(t, "HTTP/1.1", func(http.ResponseWriter, *http.Request) {})
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	var calls atomic.Int32
 	shared := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { calls.Add(1) }}
-	rt := newTelemetry(t).transport(server.Client().Transport,
-		otelhttpclient.WithClientTrace(func(context.Context) *httptrace.ClientTrace { return shared }))
+	rt := instrumented.Transport(oteltest.New(t), server.Client().Transport, otelhttpclient.WithClientTrace(func(context.Context) *httptrace.ClientTrace { return shared }))
 	const requests = 5
 	for range requests {
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {}})
-		mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", server.URL, nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", server.URL, nil))
 	}
 	if got := calls.Load(); got != requests {
 		t.Errorf("calls of the shared trace: got %d, want %d", got, requests)
@@ -180,8 +181,8 @@ func (e embeddingHistogram) Record(context.Context, float64, ...metric.RecordOpt
 
 func TestInstrumentsThatEmbedNoopRecord(t *testing.T) {
 	var records atomic.Int32
-	rt := otelhttpclient.NewTransport(answerWith(200), otelhttpclient.WithMeterProvider(embeddingMeters{records: &records}))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	rt := otelhttpclient.NewTransport(oteltest.Answer(200), otelhttpclient.WithMeterProvider(embeddingMeters{records: &records}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	if got := records.Load(); got != 1 {
 		t.Errorf("records: got %d, want 1", got)
 	}
@@ -189,11 +190,11 @@ func TestInstrumentsThatEmbedNoopRecord(t *testing.T) {
 
 func TestHostThatIsNoneIsNotRecorded(t *testing.T) {
 	for _, host := range []string{"a?b", "with space", "user:secret@h", "a/b"} {
-		tel := newTelemetry(t)
-		req := newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil)
+		tel := oteltest.New(t)
+		req := oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil)
 		req.Host = host
-		mustExchange(t, tel.transport(answerWith(200)), req)
-		for _, a := range append(tel.onlySpan().Attributes, pointAttributes(tel.secondsOf("http.client.request.duration"))...) {
+		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), req)
+		for _, a := range append(tel.OnlySpan().Attributes, pointAttributes(tel.Seconds("http.client.request.duration"))...) {
 			if a.Key == "server.address" || a.Key == "server.port" {
 				t.Errorf("%q: %s = %s, want none", host, a.Key, a.Value.String())
 			}
@@ -205,24 +206,24 @@ func TestHostThatIsNoneIsNotRecorded(t *testing.T) {
 // HTTP/2 or not says nothing.
 func TestBodyOfABaseThatLeavesTheLengthAt0(t *testing.T) {
 	broken := errors.New("broken")
-	tel := newTelemetry(t)
-	rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
-		resp := reply(req, 200, io.NopCloser(io.MultiReader(strings.NewReader("content"), &brokenBody{Reader: strings.NewReader(""), err: broken})))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp := oteltest.Reply(req, 200, io.NopCloser(io.MultiReader(strings.NewReader("content"), oteltest.FailingBody("", broken))))
 		resp.ProtoMajor, resp.ProtoMinor, resp.ContentLength = 2, 0, 0
 		return resp, nil
 	}))
-	resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(tel.spans()); got != 0 {
+	if got := len(tel.Spans()); got != 0 {
 		t.Errorf("spans that have ended before the body was read: got %d, want 0", got)
 	}
 	if _, err := io.ReadAll(resp.Body); !errors.Is(err, broken) {
 		t.Errorf("reading: got %v, want %v", err, broken)
 	}
 	_ = resp.Body.Close()
-	if tel.onlySpan().Status.Code != 1 {
-		t.Errorf("status: got %v, want Error", tel.onlySpan().Status)
+	if tel.OnlySpan().Status.Code != 1 {
+		t.Errorf("status: got %v, want Error", tel.OnlySpan().Status)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // headerExchange is the headers of a request and of its response.
@@ -25,20 +27,20 @@ func (e headerExchange) capture(t *testing.T, start func(*httptest.Server), opti
 	}))
 	start(server)
 	defer server.Close()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 	if err != nil {
 		t.Fatalf("NewRequest = %v, want no error", err)
 	}
 	maps.Copy(req.Header, e.request)
-	resp, err := otelhttpclient.NewTransport(server.Client().Transport, tel.options(options...)...).RoundTrip(req)
+	resp, err := instrumented.Transport(tel, server.Client().Transport, options...).RoundTrip(req)
 	if err != nil {
 		t.Fatalf("RoundTrip = %v, want no error", err)
 	}
 	resp.Body.Close()
 
 	request, response = map[string][]string{}, map[string][]string{}
-	for _, kv := range tel.onlySpan().Attributes {
+	for _, kv := range tel.OnlySpan().Attributes {
 		if name, ok := strings.CutPrefix(string(kv.Key), "http.request.header."); ok {
 			request[name] = kv.Value.AsStringSlice()
 		}
@@ -184,14 +186,14 @@ func TestMalformedHeaderPatterns(t *testing.T) {
 		"WithSensitiveHeaders": otelhttpclient.WithSensitiveHeaders,
 	} {
 		t.Run(name, func(t *testing.T) {
-			errs := handleErrors(t)
+			errs := oteltest.HandleErrors(t)
 			otelhttpclient.NewTransport(nil, option("x-fine", "[a-"))
-			if got := errs.texts(); len(got) != 1 || !strings.Contains(got[0], name) || !strings.Contains(got[0], "[a-") {
+			if got := errs.Texts(); len(got) != 1 || !strings.Contains(got[0], name) || !strings.Contains(got[0], "[a-") {
 				t.Errorf("handled errors: got %q, want one that names %s and [a-", got, name)
 			}
 		})
 	}
-	handleErrors(t)
+	oteltest.HandleErrors(t)
 	request, _ := ordinary.capture(t, (*httptest.Server).Start, otelhttpclient.WithRequestHeaders("[a-", "x-request-id"))
 	wantHeaders(t, "request", request, map[string][]string{"x-request-id": {"7"}})
 }

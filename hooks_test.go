@@ -19,10 +19,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 func TestHooksRunInOrder(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var calls []string
 	request := func(name string) otelhttpclient.Option {
 		return otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { calls = append(calls, name) })
@@ -30,11 +32,11 @@ func TestHooksRunInOrder(t *testing.T) {
 	response := func(name string) otelhttpclient.Option {
 		return otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { calls = append(calls, name) })
 	}
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		calls = append(calls, "base")
-		return reply(req, http.StatusOK, http.NoBody), nil
-	}), tel.options(response("response 1"), request("request 1"), request("request 2"), response("response 2"), request("request 3"))...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+	}), response("response 1"), request("request 1"), request("request 2"), response("response 2"), request("request 3"))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	want := []string{"request 1", "request 2", "request 3", "base", "response 1", "response 2"}
 	if !slices.Equal(calls, want) {
 		t.Errorf("calls = %q, want %q", calls, want)
@@ -42,38 +44,37 @@ func TestHooksRunInOrder(t *testing.T) {
 }
 
 func TestRequestHook(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	got := make(chan http.Header, 1)
-	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
 	var inContext bool
-	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options(
-		otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
-			inContext = trace.SpanFromContext(req.Context()) == span && span.IsRecording()
-			span.SetName("inventory: items")
-			span.SetAttributes(attribute.String("peer.service", "inventory"))
-			req.Header.Set("X-Request-Id", "42")
-			req.Header.Set("X-Own", "of the hook")
-			req.Header.Set("Traceparent", "of the hook")
-		}))...)
-	req := newRequest(t, t.Context(), http.MethodGet, server.URL+"/items")
+	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
+		inContext = trace.SpanFromContext(req.Context()) == span && span.IsRecording()
+		span.SetName("inventory: items")
+		span.SetAttributes(attribute.String("peer.service", "inventory"))
+		req.Header.Set("X-Request-Id", "42")
+		req.Header.Set("X-Own", "of the hook")
+		req.Header.Set("Traceparent", "of the hook")
+	}))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/items", nil)
 	req.Header.Set("X-Own", "of the caller")
 	before := req.Header.Clone()
-	do(t, rt, req)
+	oteltest.MustSend(t, rt, req)
 
 	if !inContext {
 		t.Error("the span is not the one in the context of the hook's request, want it to be, and recording")
 	}
-	span, header := tel.onlySpan(), <-got
+	span, header := tel.OnlySpan(), <-got
 	if got, want := span.Name, "inventory: items"; got != want {
 		t.Errorf("name = %q, want %q", got, want)
 	}
-	if got, want := attrs(span.Attributes)["peer.service"].String(), "inventory"; got != want {
+	if got, want := oteltest.Attributes(span.Attributes)["peer.service"].String(), "inventory"; got != want {
 		t.Errorf("peer.service = %q, want %q", got, want)
 	}
 	if header.Get("X-Request-Id") != "42" || header.Get("X-Own") != "of the hook" {
 		t.Errorf("headers = %v, want those that the hook has set", header)
 	}
-	if got, want := header.Get("Traceparent"), traceparent(span.SpanContext); got != want {
+	if got, want := header.Get("Traceparent"), oteltest.Traceparent(span.SpanContext); got != want {
 		t.Errorf("traceparent = %q, want the propagator's, %q", got, want)
 	}
 	if !reflect.DeepEqual(req.Header, before) {
@@ -82,49 +83,47 @@ func TestRequestHook(t *testing.T) {
 }
 
 func TestRequestHookHasAPrivateCopy(t *testing.T) {
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
-		otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
-			req.URL.Path = "/changed"
-			req.Header["X-Own"][0] = "changed"
-			req.Host = "changed.example"
-			req.Method = http.MethodPut
-		}))...)
-	req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/items")
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
+		req.URL.Path = "/changed"
+		req.Header["X-Own"][0] = "changed"
+		req.Host = "changed.example"
+		req.Method = http.MethodPut
+	}))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/items", nil)
 	req.Header.Set("X-Own", "own")
-	do(t, rt, req)
+	oteltest.MustSend(t, rt, req)
 	if req.URL.Path != "/items" || req.Header.Get("X-Own") != "own" || req.Host != "inventory.example" || req.Method != http.MethodGet {
 		t.Errorf("the caller's request became %s %s %q %v, want it untouched", req.Method, req.URL, req.Host, req.Header)
 	}
 }
 
 func TestResponseHook(t *testing.T) {
-	tel := newTelemetry(t)
-	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+	tel := oteltest.New(t)
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Items", "3")
 		w.WriteHeader(http.StatusNotFound)
 	})
 	calls := 0
-	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options(
-		otelhttpclient.WithResponseHook(func(span trace.Span, req *http.Request, resp *http.Response, err error) {
-			calls++
-			if err != nil || resp == nil {
-				t.Errorf("the hook got %v, %v, want a response", resp, err)
-				return
-			}
-			if trace.SpanFromContext(req.Context()) != span || req.Header.Get("Traceparent") == "" {
-				t.Errorf("the hook got the request %v, want the one that was sent", req.Header)
-			}
-			span.SetName("renamed")
-			span.SetAttributes(attribute.String("items", resp.Header.Get("X-Items")), attribute.String("error.type", "missing"))
-			span.SetStatus(codes.Ok, "")
-		}))...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
+	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithResponseHook(func(span trace.Span, req *http.Request, resp *http.Response, err error) {
+		calls++
+		if err != nil || resp == nil {
+			t.Errorf("the hook got %v, %v, want a response", resp, err)
+			return
+		}
+		if trace.SpanFromContext(req.Context()) != span || req.Header.Get("Traceparent") == "" {
+			t.Errorf("the hook got the request %v, want the one that was sent", req.Header)
+		}
+		span.SetName("renamed")
+		span.SetAttributes(attribute.String("items", resp.Header.Get("X-Items")), attribute.String("error.type", "missing"))
+		span.SetStatus(codes.Ok, "")
+	}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 	if calls != 1 {
 		t.Errorf("the hook ran %d times, want once", calls)
 	}
-	span := tel.onlySpan()
-	got := attrs(span.Attributes)
+	span := tel.OnlySpan()
+	got := oteltest.Attributes(span.Attributes)
 	if got["items"].String() != "3" || span.Name != "renamed" {
 		t.Errorf("items = %q, name = %q, want what the hook has set, %q and %q", got["items"].String(), span.Name, "3", "renamed")
 	}
@@ -134,26 +133,25 @@ func TestResponseHook(t *testing.T) {
 }
 
 func TestResponseHookSeesTheFailure(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	failure := errors.New("base failed")
 	var calls int
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, failure }), tel.options(
-		otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, resp *http.Response, err error) {
-			calls++
-			if resp != nil || err != failure { //nolint:errorlint // the same value
-				t.Errorf("the hook got %v, %v, want nil and base's error, %v", resp, err, failure)
-			}
-			span.RecordError(err)
-			span.SetAttributes(attribute.String("error.type", "own"))
-		}))...)
-	if _, err := rt.RoundTrip(newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")); err != failure { //nolint:errorlint // the same value
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, failure }), otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, resp *http.Response, err error) {
+		calls++
+		if resp != nil || err != failure { //nolint:errorlint // the same value
+			t.Errorf("the hook got %v, %v, want nil and base's error, %v", resp, err, failure)
+		}
+		span.RecordError(err)
+		span.SetAttributes(attribute.String("error.type", "own"))
+	}))
+	if _, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)); err != failure { //nolint:errorlint // the same value
 		t.Errorf("RoundTrip() = %v, want base's error, %v", err, failure)
 	}
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	if calls != 1 || len(span.Events) != 1 {
 		t.Errorf("the hook ran %d times and left %d events, want once each", calls, len(span.Events))
 	}
-	if got, want := attrs(span.Attributes)["error.type"].String(), "own"; got != want {
+	if got, want := oteltest.Attributes(span.Attributes)["error.type"].String(), "own"; got != want {
 		t.Errorf("error.type = %q, want the hook to win with %q", got, want)
 	}
 	if span.Status.Code != codes.Error {
@@ -162,20 +160,17 @@ func TestResponseHookSeesTheFailure(t *testing.T) {
 }
 
 func TestHooksRunForSpansThatAreNotRecording(t *testing.T) {
-	tel := newSampledTelemetry(t, sdktrace.NeverSample())
+	tel := oteltest.NewSampled(t, sdktrace.NeverSample())
 	var sent http.Header
 	var calls []string
-	rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(
-		otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
-			if span.IsRecording() {
-				t.Error("the span is recording, want it not to be")
-			}
-			req.Header.Set("X-Request-Id", "42")
-			calls = append(calls, "request")
-		}),
-		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { calls = append(calls, "response") }),
-	)...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
+		if span.IsRecording() {
+			t.Error("the span is recording, want it not to be")
+		}
+		req.Header.Set("X-Request-Id", "42")
+		calls = append(calls, "request")
+	}), otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { calls = append(calls, "response") }))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if want := []string{"request", "response"}; !slices.Equal(calls, want) {
 		t.Errorf("calls = %q, want %q", calls, want)
 	}
@@ -216,21 +211,21 @@ func TestPanicsOfCallbacksDoNotBreakTheRequest(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			handled := handleErrors(t)
-			tel := newTelemetry(t)
-			rt := otelhttpclient.NewTransport(replying(http.StatusOK, "text"), tel.options(row.opt)...)
-			resp, body := do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://user:"+secret+"@inventory.example/items/42?a=b"))
+			handled := oteltest.HandleErrors(t)
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, "text"), row.opt)
+			resp, body := oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://user:"+secret+"@inventory.example/items/42?a=b", nil))
 			if resp.StatusCode != http.StatusOK || body != "text" {
 				t.Errorf("got %d %q, want 200 %q", resp.StatusCode, body, "text")
 			}
-			span := tel.onlySpan()
-			if got := attrs(span.Attributes)["url.full"].String(); span.Name != row.wantName || got != row.wantURL {
+			span := tel.OnlySpan()
+			if got := oteltest.Attributes(span.Attributes)["url.full"].String(); span.Name != row.wantName || got != row.wantURL {
 				t.Errorf("name %q, url.full %q, want %q and %q: %s", span.Name, got, row.wantName, row.wantURL, row.reason)
 			}
 			if span.Status.Code != codes.Unset {
 				t.Errorf("status = %v, want Unset", span.Status)
 			}
-			texts := handled.texts()
+			texts := handled.Texts()
 			if len(texts) != 1 || !strings.Contains(texts[0], "boom") || strings.Contains(texts[0], secret) {
 				t.Errorf("handled errors = %q, want the one panic", texts)
 			}
@@ -239,25 +234,19 @@ func TestPanicsOfCallbacksDoNotBreakTheRequest(t *testing.T) {
 }
 
 func TestHooksAfterOneThatPanicsRun(t *testing.T) {
-	handled := handleErrors(t)
-	tel := newTelemetry(t)
+	handled := oteltest.HandleErrors(t)
+	tel := oteltest.New(t)
 	var calls []string
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
-		otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("boom https://user:hunter22@inventory.example/") }),
-		otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { calls = append(calls, "request") }),
-		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic(errors.New("boom")) }),
-		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { calls = append(calls, "response") }),
-		otelhttpclient.WithPropagators(propagation.TraceContext{}),
-	)...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("boom https://user:hunter22@inventory.example/") }), otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { calls = append(calls, "request") }), otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic(errors.New("boom")) }), otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { calls = append(calls, "response") }), otelhttpclient.WithPropagators(propagation.TraceContext{}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if want := []string{"request", "response"}; !slices.Equal(calls, want) {
 		t.Errorf("calls = %q, want %q", calls, want)
 	}
-	texts := handled.texts()
+	texts := handled.Texts()
 	if len(texts) != 2 || strings.Contains(strings.Join(texts, "\n"), "hunter22") {
 		t.Errorf("handled errors = %q, want both panics, without the password", texts)
 	}
-	tel.onlySpan()
+	tel.OnlySpan()
 }
 
 type panickingHandler struct{}
@@ -268,12 +257,8 @@ func TestErrorHandlerThatPanicsDoesNotBreakTheRequest(t *testing.T) {
 	before := otel.GetErrorHandler()
 	otel.SetErrorHandler(panickingHandler{})
 	t.Cleanup(func() { otel.SetErrorHandler(before) })
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
-		otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("in the request hook") }),
-		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic("in the response hook") }),
-		otelhttpclient.WithURLFilter(func(*url.URL) *url.URL { panic("in the URL filter") }),
-	)...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
-	tel.onlySpan()
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("in the request hook") }), otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic("in the response hook") }), otelhttpclient.WithURLFilter(func(*url.URL) *url.URL { panic("in the URL filter") }))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+	tel.OnlySpan()
 }

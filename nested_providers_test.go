@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/baggage"
@@ -12,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 func TestRewrittenRequestsAreTheSameSending(t *testing.T) {
@@ -23,17 +26,17 @@ func TestRewrittenRequestsAreTheSameSending(t *testing.T) {
 		"tls":                  func(r *http.Request) { r.URL.Scheme = "https" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			tel := newTelemetry(t)
-			below := tel.transport(answerWith(200))
-			rt := tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+			tel := oteltest.New(t)
+			below := instrumented.Transport(tel, oteltest.Answer(200))
+			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 				c := r.Clone(r.Context())
 				change(c)
 				return below.RoundTrip(c)
 			}))
 			m, _ := baggage.NewMember("k", "v")
 			b, _ := baggage.New(m)
-			mustExchange(t, rt, newConventionsRequest(t, baggage.ContextWithBaggage(t.Context(), b), "PUT", "http://example.com/x", nil))
-			if n, d := len(tel.spans()), tel.secondsOf("http.client.request.duration").Count; n != 1 || d != 1 {
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, baggage.ContextWithBaggage(t.Context(), b), "PUT", "http://example.com/x", nil))
+			if n, d := len(tel.Spans()), tel.Seconds("http.client.request.duration").Count; n != 1 || d != 1 {
 				t.Errorf("%d spans, %d durations of one sending, want 1, 1", n, d)
 			}
 		})
@@ -58,16 +61,16 @@ type uncomparablePropagator struct {
 
 func TestPropagatorOfManyKeys(t *testing.T) {
 	for _, p := range []propagation.TextMapPropagator{manyKeys{}, &manyKeys{}, uncomparablePropagator{}, propagation.NewCompositeTextMapPropagator(manyKeys{}, propagation.Baggage{})} {
-		tel := newTelemetry(t)
+		tel := oteltest.New(t)
 		var got http.Header
-		rt := tel.transport(tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		rt := instrumented.Transport(tel, instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			got = r.Header
-			return replying(200, "x")(r)
+			return oteltest.AnswerText(200, "x")(r)
 		}), otelhttpclient.WithPropagators(p)), otelhttpclient.WithPropagators(p))
-		req := newConventionsRequest(t, t.Context(), "GET", "http://example.com/x", nil)
+		req := oteltest.NewRequest(t, t.Context(), "GET", "http://example.com/x", nil)
 		req.Header.Set("x-3", "old")
-		mustExchange(t, rt, req)
-		if len(tel.spans()) != 1 || got.Get("Traceparent") != traceparent(tel.spans()[0].SpanContext) || got.Get("x-0") != "again" || got.Get("x-3") != "v" || req.Header.Get("x-3") != "old" {
+		oteltest.MustSend(t, rt, req)
+		if len(tel.Spans()) != 1 || got.Get("Traceparent") != oteltest.Traceparent(tel.Spans()[0].SpanContext) || got.Get("x-0") != "again" || got.Get("x-3") != "v" || req.Header.Get("x-3") != "old" {
 			t.Errorf("%T: %v", p, got)
 		}
 	}
@@ -86,15 +89,15 @@ func TestNilProvidersOfParents(t *testing.T) {
 		func(s trace.Span) trace.Span { return typedNilSpan{s} },
 		func(s trace.Span) trace.Span { return nilSpan{s} },
 	} {
-		tel := newTelemetry(t)
-		ctx, span := tel.tracers.Tracer("x").Start(t.Context(), "p")
+		tel := oteltest.New(t)
+		ctx, span := tel.Tracers.Tracer("x").Start(t.Context(), "p")
 		ctx = trace.ContextWithSpan(ctx, wrap(span))
 		head := ""
-		rt := otelhttpclient.NewTransport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		rt := otelhttpclient.NewTransport(oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			head = r.Header.Get("Traceparent")
-			return replying(200, "x")(r)
+			return oteltest.AnswerText(200, "x")(r)
 		}), otelhttpclient.WithPropagators(propagation.TraceContext{}))
-		mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "http://example.com/x", nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "http://example.com/x", nil))
 		if head == "" {
 			t.Errorf("%d: no traceparent", i)
 		}
@@ -103,19 +106,19 @@ func TestNilProvidersOfParents(t *testing.T) {
 
 // span started by hook's client, with the retry counts shared
 func TestUnrelatedRequestsAreNoAttempts(t *testing.T) {
-	tel := newTelemetry(t)
-	below := tel.transport(answerWith(200))
-	rt := tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
-		tok := another(t, r.Context(), "POST", "https://tokens.example/", "x")
+	tel := oteltest.New(t)
+	below := instrumented.Transport(tel, oteltest.Answer(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		tok := oteltest.NewRequest(t, r.Context(), "POST", "https://tokens.example/", strings.NewReader("x"))
 		resp, err := below.RoundTrip(tok)
 		if err == nil {
-			discardBody(resp)
+			oteltest.Discard(resp)
 		}
 		return below.RoundTrip(r)
 	}))
 	ctx := otelhttpclient.ContextWithRetries(t.Context())
 	for range 2 {
-		mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 	}
 	if c := resendCounts(tel); fmt.Sprint(c) != "[0 0 0 1]" {
 		t.Errorf("%v", c)

@@ -15,36 +15,38 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-func resendCounts(tel *telemetry) (got []int64) {
-	for _, s := range tel.spans() {
-		got = append(got, attrs(s.Attributes)["http.request.resend_count"].AsInt64())
+func resendCounts(tel *oteltest.SDK) (got []int64) {
+	for _, s := range tel.Spans() {
+		got = append(got, oteltest.Attributes(s.Attributes)["http.request.resend_count"].AsInt64())
 	}
 	return got
 }
 
 func TestFailoverThroughAnotherTransportIsAResend(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	heads := map[string]int{}
 	wire := func(status int) http.RoundTripper {
-		return roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		return oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			heads[r.Header.Get("Traceparent")]++
-			return replying(status, "x")(r)
+			return oteltest.AnswerText(status, "x")(r)
 		})
 	}
-	a, b := tel.transport(wire(503)), tel.transport(wire(200))
-	rt := tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	a, b := instrumented.Transport(tel, wire(503)), instrumented.Transport(tel, wire(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		resp, err := a.RoundTrip(r)
 		if err != nil || resp.StatusCode < 500 {
 			return resp, err
 		}
-		discardBody(resp)
+		oteltest.Discard(resp)
 		c := r.Clone(r.Context())
 		return b.RoundTrip(c)
 	}))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if n := len(tel.spans()); n != 2 || len(heads) != 2 {
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	if n := len(tel.Spans()); n != 2 || len(heads) != 2 {
 		t.Errorf("spans %d, traceparents %d, want 2 and 2", n, len(heads))
 	}
 }
@@ -52,11 +54,11 @@ func TestFailoverThroughAnotherTransportIsAResend(t *testing.T) {
 func TestRetriesAreCountedOnceBelowANoop(t *testing.T) {
 	for name, tp := range map[string]trace.TracerProvider{"noop": noop.NewTracerProvider(), "wrapped noop": switchedTracers{noop.NewTracerProvider()}} {
 		t.Run(name, func(t *testing.T) {
-			tel := newTelemetry(t)
-			rt := tel.transport(tel.transport(answerWith(200)), otelhttpclient.WithTracerProvider(tp), otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()))
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, instrumented.Transport(tel, oteltest.Answer(200)), otelhttpclient.WithTracerProvider(tp), otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()))
 			ctx := otelhttpclient.ContextWithRetries(t.Context())
 			for range 3 {
-				mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
+				oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 			}
 			if c := resendCounts(tel); len(c) != 3 || c[0] != 0 || c[1] != 1 || c[2] != 2 {
 				t.Errorf("got %v, want 0 1 2", c)
@@ -67,14 +69,14 @@ func TestRetriesAreCountedOnceBelowANoop(t *testing.T) {
 
 // 3b same, no global SDK
 func TestRetriesAreCountedOnceBelowTheDefault(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(tel.transport(answerWith(200)))
+	tel := oteltest.New(t)
+	rt := otelhttpclient.NewTransport(instrumented.Transport(tel, oteltest.Answer(200)))
 	ctx := otelhttpclient.ContextWithRetries(t.Context())
 	for range 3 {
-		mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 	}
 	if c := resendCounts(tel); len(c) != 3 || c[0] != 0 || c[1] != 1 || c[2] != 2 {
 		t.Errorf("got %v, want 0 1 2", c)
@@ -94,41 +96,41 @@ func (c *dropFirst) Description() string { return "x" }
 
 func TestRefreshAfterADroppedSpan(t *testing.T) {
 	for _, measured := range []bool{true, false} {
-		tel := newSampledTelemetry(t, &dropFirst{})
+		tel := oteltest.NewSampled(t, &dropFirst{})
 		var opts []otelhttpclient.Option
 		if !measured {
 			opts = append(opts, otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()))
 		}
-		below := tel.transport(answerWith(200), opts...)
+		below := instrumented.Transport(tel, oteltest.Answer(200), opts...)
 		var refresh *http.Request
-		rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 			refresh = req.Clone(context.WithoutCancel(req.Context()))
-			return replying(200, "stale")(req)
+			return oteltest.AnswerText(200, "stale")(req)
 		}), opts...)
-		mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-		mustExchange(t, below, refresh)
-		if n := len(tel.spans()); n != 1 {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+		oteltest.MustSend(t, below, refresh)
+		if n := len(tel.Spans()); n != 1 {
 			t.Errorf("measured %v: %d spans, want 1 of the refresh", measured, n)
 		}
 	}
 }
 
 func TestLayersAddAttributes(t *testing.T) {
-	tel := newTelemetry(t)
-	below := tel.transport(answerWith(200))
-	rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	tel := oteltest.New(t)
+	below := instrumented.Transport(tel, oteltest.Answer(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		resp, err := below.RoundTrip(req)
 		if err != nil {
 			return nil, err
 		}
-		discardBody(resp)
+		oteltest.Discard(resp)
 		ctx := otelhttpclient.ContextWithURLTemplate(otelhttpclient.ContextWithAttributes(req.Context(), attribute.String("retry.reason", "x")), "/{id}")
 		return below.RoundTrip(req.Clone(ctx))
 	}))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/1", nil))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/1", nil))
 	found, tmpl := false, false
-	for _, s := range tel.spans() {
-		_, ok := attrs(s.Attributes)["retry.reason"]
+	for _, s := range tel.Spans() {
+		_, ok := oteltest.Attributes(s.Attributes)["retry.reason"]
 		found = found || ok
 		tmpl = tmpl || s.Name == "GET /{id}"
 	}
@@ -138,14 +140,14 @@ func TestLayersAddAttributes(t *testing.T) {
 }
 
 func TestInnerPropagatorWritesWhereTheOuterDoesNot(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	head := ""
-	wire := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		head = r.Header.Get("Traceparent")
-		return replying(200, "x")(r)
+		return oteltest.AnswerText(200, "x")(r)
 	})
-	rt := tel.transport(tel.transport(wire), otelhttpclient.WithPropagators(noPropagator{}))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	rt := instrumented.Transport(tel, instrumented.Transport(tel, wire), otelhttpclient.WithPropagators(noPropagator{}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	if head == "" {
 		t.Error("no traceparent on the wire although the inner Transport has a propagator")
 	}
@@ -156,16 +158,16 @@ type panickySpan struct{ trace.Span }
 func (panickySpan) TracerProvider() trace.TracerProvider { panic("no provider") }
 
 func TestPanickingParentProvider(t *testing.T) {
-	tel := newTelemetry(t)
-	ctx, span := tel.tracers.Tracer("x").Start(t.Context(), "p")
+	tel := oteltest.New(t)
+	ctx, span := tel.Tracers.Tracer("x").Start(t.Context(), "p")
 	ctx = trace.ContextWithSpan(ctx, panickySpan{span})
 	head := ""
-	wire := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		head = r.Header.Get("Traceparent")
-		return replying(200, "x")(r)
+		return oteltest.AnswerText(200, "x")(r)
 	})
 	rt := otelhttpclient.NewTransport(wire, otelhttpclient.WithPropagators(propagation.TraceContext{}))
-	mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 	if head == "" {
 		t.Error("no traceparent")
 	}
@@ -174,33 +176,33 @@ func TestPanickingParentProvider(t *testing.T) {
 type panickyMeters struct{ metric.MeterProvider }
 
 func TestPanickingMeterProviderLeavesTheSpan(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	head := ""
-	wire := roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		head = r.Header.Get("Traceparent")
-		return replying(200, "x")(r)
+		return oteltest.AnswerText(200, "x")(r)
 	})
-	rt := tel.transport(wire, otelhttpclient.WithMeterProvider(panickyMeters{}))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if head == "" || len(tel.spans()) != 1 {
-		t.Errorf("head %q spans %d: a broken MeterProvider takes tracing with it", head, len(tel.spans()))
+	rt := instrumented.Transport(tel, wire, otelhttpclient.WithMeterProvider(panickyMeters{}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	if head == "" || len(tel.Spans()) != 1 {
+		t.Errorf("head %q spans %d: a broken MeterProvider takes tracing with it", head, len(tel.Spans()))
 	}
 }
 
 func TestTwoRetryLayers(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	twice := func(below http.RoundTripper) http.RoundTripper {
-		return roundTripFunc(func(r *http.Request) (*http.Response, error) {
+		return oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 			resp, err := below.RoundTrip(r)
 			if err != nil {
 				return resp, err
 			}
-			discardBody(resp)
+			oteltest.Discard(resp)
 			return below.RoundTrip(r.Clone(r.Context()))
 		})
 	}
-	rt := tel.transport(twice(tel.transport(twice(tel.transport(answerWith(200))))))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	rt := instrumented.Transport(tel, twice(instrumented.Transport(tel, twice(instrumented.Transport(tel, oteltest.Answer(200))))))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	m := map[int64]int{}
 	for _, c := range resendCounts(tel) {
 		m[c]++
@@ -211,28 +213,28 @@ func TestTwoRetryLayers(t *testing.T) {
 }
 
 func TestHedgedAttempts(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var mu sync.Mutex
 	heads := map[string]int{}
-	below := tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	below := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		mu.Lock()
 		heads[r.Header.Get("Traceparent")]++
 		mu.Unlock()
-		return replying(200, "x")(r)
+		return oteltest.AnswerText(200, "x")(r)
 	}))
-	rt := tel.transport(roundTripFunc(func(r *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
 		ch := make(chan *http.Response, 3)
 		for range 3 {
 			go func() { resp, _ := below.RoundTrip(r); ch <- resp }()
 		}
-		discardBody(<-ch)
-		discardBody(<-ch)
+		oteltest.Discard(<-ch)
+		oteltest.Discard(<-ch)
 		return <-ch, nil
 	}))
 	for range 50 {
-		mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	}
-	if n := len(tel.spans()); n != 150 || len(heads) != 150 {
+	if n := len(tel.Spans()); n != 150 || len(heads) != 150 {
 		t.Errorf("%d %d", n, len(heads))
 	}
 }

@@ -2,7 +2,6 @@ package otelhttpclient_test
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // nestedCase is what a layer between two Transports does with a request.
@@ -25,21 +26,6 @@ type nestedCase struct {
 	again []int // http.request.resend_count of the spans that have one
 }
 
-func discardBody(resp *http.Response) {
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-}
-
-// another is a request that a layer makes on its own.
-func another(t *testing.T, ctx context.Context, method, url, body string) *http.Request {
-	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return req
-}
-
 func nestedCases() []nestedCase {
 	send := func(t *testing.T, below http.RoundTripper, req *http.Request) {
 		t.Helper()
@@ -47,7 +33,7 @@ func nestedCases() []nestedCase {
 		if err != nil {
 			t.Fatal(err)
 		}
-		discardBody(resp)
+		oteltest.Discard(resp)
 	}
 	again := func(req *http.Request) *http.Request {
 		c := req.Clone(req.Context())
@@ -72,11 +58,11 @@ func nestedCases() []nestedCase {
 			return below.RoundTrip(c)
 		}, 1, 1, nil},
 		{"a login at the same address first", func(t *testing.T, below http.RoundTripper, req *http.Request) (*http.Response, error) {
-			send(t, below, another(t, req.Context(), req.Method, req.URL.String(), `{"method":"login"}`))
+			send(t, below, oteltest.NewRequest(t, req.Context(), req.Method, req.URL.String(), strings.NewReader(`{"method":"login"}`)))
 			return below.RoundTrip(req)
 		}, 2, 2, nil},
 		{"a token from elsewhere first", func(t *testing.T, below http.RoundTripper, req *http.Request) (*http.Response, error) {
-			send(t, below, another(t, req.Context(), "POST", "https://tokens.example/", "grant"))
+			send(t, below, oteltest.NewRequest(t, req.Context(), "POST", "https://tokens.example/", strings.NewReader("grant")))
 			return below.RoundTrip(req)
 		}, 2, 2, nil},
 		{"once more", func(t *testing.T, below http.RoundTripper, req *http.Request) (*http.Response, error) {
@@ -90,7 +76,7 @@ func nestedCases() []nestedCase {
 		}, 3, 3, []int{1, 2}},
 		{"once more, made anew", func(t *testing.T, below http.RoundTripper, req *http.Request) (*http.Response, error) {
 			send(t, below, req)
-			return below.RoundTrip(another(t, req.Context(), req.Method, req.URL.String(), "the same"))
+			return below.RoundTrip(oteltest.NewRequest(t, req.Context(), req.Method, req.URL.String(), strings.NewReader("the same")))
 		}, 2, 2, []int{1}},
 	}
 }
@@ -102,24 +88,24 @@ func TestNestedTransportsGiveOneSpanForOneSending(t *testing.T) {
 				if c.name == "to another host" && !propagated {
 					t.Skip("nothing tells it from another request")
 				}
-				tel := newTelemetry(t)
+				tel := oteltest.New(t)
 				var opts []otelhttpclient.Option
 				if !propagated {
 					opts = append(opts, otelhttpclient.WithPropagators(noPropagator{}))
 				}
 				parents := map[string]bool{}
 				sent := 0
-				wire := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+				wire := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					sent++
 					if h := req.Header.Get("Traceparent"); h != "" {
 						parents[h] = true
 					}
-					return replying(200, "fine")(req)
+					return oteltest.AnswerText(200, "fine")(req)
 				})
-				below := tel.transport(tel.transport(wire, opts...), opts...)
-				rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) { return c.layer(t, below, req) }), opts...)
-				mustExchange(t, rt, newConventionsRequest(t, t.Context(), "POST", "https://example.com/rpc", strings.NewReader("hello")))
-				spans := tel.spans()
+				below := instrumented.Transport(tel, instrumented.Transport(tel, wire, opts...), opts...)
+				rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) { return c.layer(t, below, req) }), opts...)
+				oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "POST", "https://example.com/rpc", strings.NewReader("hello")))
+				spans := tel.Spans()
 				if len(spans) != c.spans || sent != c.sent {
 					t.Errorf("got %d spans of %d requests, want %d of %d", len(spans), sent, c.spans, c.sent)
 				}
@@ -138,7 +124,7 @@ func TestNestedTransportsGiveOneSpanForOneSending(t *testing.T) {
 					t.Errorf("resend counts: got %v, want %v", again, c.again)
 				}
 				if c.spans == 1 {
-					if got := tel.secondsOf("http.client.request.duration").Count; got != 1 {
+					if got := tel.Seconds("http.client.request.duration").Count; got != 1 {
 						t.Errorf("durations: got %d, want 1", got)
 					}
 				}
@@ -156,16 +142,16 @@ func (noPropagator) Extract(ctx context.Context, _ propagation.TextMapCarrier) c
 func (noPropagator) Fields() []string { return nil }
 
 func TestRequestsAfterTheRoundTripHaveSpansOfTheirOwn(t *testing.T) {
-	tel := newTelemetry(t)
-	below := tel.transport(answerWith(200))
+	tel := oteltest.New(t)
+	below := instrumented.Transport(tel, oteltest.Answer(200))
 	var refresh *http.Request
-	rt := tel.transport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		refresh = req.Clone(context.WithoutCancel(req.Context()))
-		return replying(200, "stale")(req)
+		return oteltest.AnswerText(200, "stale")(req)
 	}))
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	mustExchange(t, below, refresh)
-	if got := len(tel.spans()); got != 2 {
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	oteltest.MustSend(t, below, refresh)
+	if got := len(tel.Spans()); got != 2 {
 		t.Errorf("spans: got %d, want one of the answer from the cache and one of the refresh", got)
 	}
 }
@@ -186,7 +172,7 @@ func TestProvidersWithoutSpansSilenceNobodyBelow(t *testing.T) {
 	} {
 		for _, parent := range []bool{false, true} {
 			for _, measured := range []bool{false, true} {
-				tel := newTelemetry(t)
+				tel := oteltest.New(t)
 				opts := []otelhttpclient.Option{otelhttpclient.WithTracerProvider(above)}
 				if !measured {
 					opts = append(opts, otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()))
@@ -194,15 +180,15 @@ func TestProvidersWithoutSpansSilenceNobodyBelow(t *testing.T) {
 				ctx, want := t.Context(), 1
 				if parent {
 					var span trace.Span
-					ctx, span = tel.tracers.Tracer("test").Start(ctx, "parent")
+					ctx, span = tel.Tracers.Tracer("test").Start(ctx, "parent")
 					defer span.End()
 				}
-				rt := tel.transport(tel.transport(answerWith(200)), opts...)
-				mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
-				if got := len(tel.spans()); got != want {
+				rt := instrumented.Transport(tel, instrumented.Transport(tel, oteltest.Answer(200)), opts...)
+				oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
+				if got := len(tel.Spans()); got != want {
 					t.Errorf("%s, parent %v, measured %v: got %d spans, want %d", name, parent, measured, got, want)
 				}
-				if got := tel.secondsOf("http.client.request.duration").Count; got != 1 {
+				if got := tel.Seconds("http.client.request.duration").Count; got != 1 {
 					t.Errorf("%s, parent %v, measured %v: got %d durations, want 1", name, parent, measured, got)
 				}
 			}
@@ -213,11 +199,11 @@ func TestProvidersWithoutSpansSilenceNobodyBelow(t *testing.T) {
 // TestOneSamplingDecision: two Transports of one provider ask its sampler once.
 func TestOneSamplingDecision(t *testing.T) {
 	asked := &countingSampler{}
-	tel := newSampledTelemetry(t, asked)
+	tel := oteltest.NewSampled(t, asked)
 	for _, opts := range [][]otelhttpclient.Option{nil, {otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider())}} {
 		asked.n = 0
-		rt := tel.transport(tel.transport(answerWith(200), opts...), opts...)
-		mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil))
+		rt := instrumented.Transport(tel, instrumented.Transport(tel, oteltest.Answer(200), opts...), opts...)
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 		if asked.n != 1 {
 			t.Errorf("decisions: got %d, want 1", asked.n)
 		}

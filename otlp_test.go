@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
 // otlpReceiver is what stands for a Collector: it keeps what it is sent.
@@ -90,7 +91,7 @@ func TestSpansArriveOverOTLP(t *testing.T) {
 		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName("gateway"), attribute.String("deployment.environment.name", "test"))),
 	)
 	traceparents := make(chan string, 2)
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		traceparents <- r.Header.Get("Traceparent")
 		if r.URL.Path == "/broken" {
 			w.WriteHeader(http.StatusInternalServerError)
@@ -101,8 +102,8 @@ func TestSpansArriveOverOTLP(t *testing.T) {
 		otelhttpclient.WithTracerProvider(tracers), otelhttpclient.WithPropagators(propagation.TraceContext{}))
 
 	ctx, parent := tracers.Tracer("caller").Start(t.Context(), "caller")
-	do(t, rt, newRequest(t, ctx, http.MethodGet, server.URL+"/items?sig=secret"))
-	do(t, rt, newRequest(t, ctx, http.MethodPost, server.URL+"/broken"))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, http.MethodGet, server.URL+"/items?sig=secret", nil))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, http.MethodPost, server.URL+"/broken", nil))
 	parent.End()
 	// The context of the test is still alive: this sends what is left.
 	if err := tracers.Shutdown(t.Context()); err != nil {
@@ -190,7 +191,7 @@ func TestSpansArriveOverOTLP(t *testing.T) {
 	}
 	for _, name := range []string{"GET", "POST"} { // in the order of the requests
 		span := spans[name]
-		want := traceparent(trace.NewSpanContext(trace.SpanContextConfig{
+		want := oteltest.Traceparent(trace.NewSpanContext(trace.SpanContextConfig{
 			TraceID: trace.TraceID(span.GetTraceId()), SpanID: trace.SpanID(span.GetSpanId()), TraceFlags: trace.FlagsSampled,
 		}))
 		if got := <-traceparents; got != want {

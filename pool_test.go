@@ -22,6 +22,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 var (
@@ -36,11 +38,10 @@ type poolState struct {
 	durations    uint64
 }
 
-func poolStateOf(tel *telemetry) (s poolState) {
-	tel.t.Helper()
-	s.active = tel.countOf("http.client.open_connections", attribute.String("http.connection.state", "active"))
-	s.idle = tel.countOf("http.client.open_connections", attribute.String("http.connection.state", "idle"))
-	m, _ := tel.metric("http.client.connection.duration")
+func poolStateOf(tel *oteltest.SDK) (s poolState) {
+	s.active = tel.Count("http.client.open_connections", attribute.String("http.connection.state", "active"))
+	s.idle = tel.Count("http.client.open_connections", attribute.String("http.connection.state", "idle"))
+	m, _ := tel.Metric("http.client.connection.duration")
 	h, _ := m.Data.(metricdata.Histogram[float64])
 	for _, p := range h.DataPoints {
 		s.durations += p.Count
@@ -48,7 +49,7 @@ func poolStateOf(tel *telemetry) (s poolState) {
 	return s
 }
 
-func wantPool(t *testing.T, tel *telemetry, when string, want poolState) {
+func wantPool(t *testing.T, tel *oteltest.SDK, when string, want poolState) {
 	t.Helper()
 	if got := poolStateOf(tel); got != want {
 		t.Errorf("%s: got %+v, want %+v", when, got, want)
@@ -57,25 +58,20 @@ func wantPool(t *testing.T, tel *telemetry, when string, want poolState) {
 
 // wantPoolClosed waits for the closed connections to be found. All of them have
 // to be counted no more, and every count to be 0.
-func wantPoolClosed(t *testing.T, tel *telemetry, durations uint64) {
+func wantPoolClosed(t *testing.T, tel *oteltest.SDK, durations uint64) {
 	t.Helper()
 	want := poolState{durations: durations}
 	for deadline := time.Now().Add(5 * time.Second); poolStateOf(tel) != want && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
 	wantPool(t, tel, "after all were closed", want)
-	m, _ := tel.metric("http.client.open_connections")
+	m, _ := tel.Metric("http.client.open_connections")
 	sum, _ := m.Data.(metricdata.Sum[int64])
 	for _, p := range sum.DataPoints {
 		if p.Value != 0 {
 			t.Errorf("count of %v: got %d, want 0", p.Attributes.ToSlice(), p.Value)
 		}
 	}
-}
-
-func poolGet(t *testing.T, rt http.RoundTripper, url string) {
-	t.Helper()
-	mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", url, nil))
 }
 
 // TestPoolIsThatOfTheMeterProvider: however many Transports use a connection,
@@ -97,13 +93,13 @@ func TestPoolIsThatOfTheMeterProvider(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel() // as each takes a second
-			onBothVersions(t, func(t *testing.T, version string) {
-				w := newWire(t, version, handler(http.StatusOK, "fine").ServeHTTP)
-				tels := []*telemetry{newTelemetry(t), newTelemetry(t)}
+			oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+				w := oteltest.NewServer(t, version, oteltest.Handler(http.StatusOK, "fine"))
+				tels := []*oteltest.SDK{oteltest.New(t), oteltest.New(t)}
 				for range 2 {
 					for _, o := range row.options {
 						for _, tel := range tels {
-							poolGet(t, tel.transport(w.base, o), w.URL)
+							oteltest.Get(t, t.Context(), instrumented.Transport(tel, w.Base, o), w.URL)
 						}
 					}
 				}
@@ -114,7 +110,7 @@ func TestPoolIsThatOfTheMeterProvider(t *testing.T) {
 					}
 					wantPool(t, tel, "after all requests", want)
 				}
-				w.base.CloseIdleConnections()
+				w.Base.CloseIdleConnections()
 				for _, tel := range tels {
 					want := uint64(0)
 					if row.timed {
@@ -133,14 +129,14 @@ func TestPoolIsActiveForAllTransports(t *testing.T) {
 	t.Parallel()
 	const requests = 3
 	answers := make(chan struct{})
-	w := newWire(t, "2", func(rw http.ResponseWriter, _ *http.Request) {
+	w := oteltest.NewServer(t, "2", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.(http.Flusher).Flush()
 		<-answers
 	})
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var responses []*http.Response
 	for range requests {
-		resp, err := tel.transport(w.base, poolBoth).RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+		resp, err := instrumented.Transport(tel, w.Base, poolBoth).RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		if err != nil {
 			t.Fatalf("RoundTrip = %v, want no error", err)
 		}
@@ -156,7 +152,7 @@ func TestPoolIsActiveForAllTransports(t *testing.T) {
 		}
 	}
 	wantPool(t, tel, "after all requests", poolState{idle: 1})
-	w.base.CloseIdleConnections()
+	w.Base.CloseIdleConnections()
 	wantPoolClosed(t, tel, 1)
 }
 
@@ -164,10 +160,10 @@ func TestPoolIsActiveForAllTransports(t *testing.T) {
 // its connection once.
 func TestPoolWithNestedTransports(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
-	tel := newTelemetry(t)
-	rt := tel.transport(tel.transport(w.base, poolBoth), poolBoth)
-	resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, instrumented.Transport(tel, w.Base, poolBoth), poolBoth)
+	resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 	if err != nil {
 		t.Fatalf("RoundTrip = %v, want no error", err)
 	}
@@ -175,7 +171,7 @@ func TestPoolWithNestedTransports(t *testing.T) {
 	_, _ = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
 	wantPool(t, tel, "after the request", poolState{idle: 1})
-	w.base.CloseIdleConnections()
+	w.Base.CloseIdleConnections()
 	wantPoolClosed(t, tel, 1)
 }
 
@@ -188,15 +184,15 @@ type poolProvider struct {
 // TestPoolOfAProviderThatCannotBeCompared is one for each Transport.
 func TestPoolOfAProviderThatCannotBeCompared(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
-	tel := newTelemetry(t)
+	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
 	for range 2 {
-		rt := tel.transport(w.base, poolBoth, otelhttpclient.WithMeterProvider(poolProvider{MeterProvider: tel.meters}))
-		poolGet(t, rt, w.URL)
-		poolGet(t, rt, w.URL)
+		rt := instrumented.Transport(tel, w.Base, poolBoth, otelhttpclient.WithMeterProvider(poolProvider{MeterProvider: tel.Meters}))
+		oteltest.Get(t, t.Context(), rt, w.URL)
+		oteltest.Get(t, t.Context(), rt, w.URL)
 	}
 	wantPool(t, tel, "with two Transports", poolState{idle: 2})
-	w.base.CloseIdleConnections()
+	w.Base.CloseIdleConnections()
 	wantPoolClosed(t, tel, 2)
 }
 
@@ -205,15 +201,15 @@ func TestPoolOfAProviderThatCannotBeCompared(t *testing.T) {
 // others.
 func TestPoolFreesItsProvider(t *testing.T) {
 	t.Parallel()
-	kept, dropped := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP), newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
-	tel := newTelemetry(t)
-	poolGet(t, tel.transport(kept.base, poolBoth), kept.URL)
+	kept, dropped := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine")), oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel := oteltest.New(t)
+	oteltest.Get(t, t.Context(), instrumented.Transport(tel, kept.Base, poolBoth), kept.URL)
 	type provider struct{ metric.MeterProvider }
 	freed := make(chan struct{})
 	func() {
-		p := &provider{tel.meters}
+		p := &provider{tel.Meters}
 		runtime.AddCleanup(p, func(chan struct{}) { close(freed) }, nil)
-		poolGet(t, tel.transport(dropped.base, poolBoth, otelhttpclient.WithMeterProvider(p)), dropped.URL)
+		oteltest.Get(t, t.Context(), instrumented.Transport(tel, dropped.Base, poolBoth, otelhttpclient.WithMeterProvider(p)), dropped.URL)
 	}()
 	isFreed := func() bool {
 		runtime.GC()
@@ -229,8 +225,8 @@ func TestPoolFreesItsProvider(t *testing.T) {
 			t.Fatal("the provider is freed while a connection is open, want it kept to measure its end")
 		}
 	}
-	dropped.base.CloseIdleConnections()
-	eventually(t, "the provider is freed", isFreed)
+	dropped.Base.CloseIdleConnections()
+	oteltest.Eventually(t, "the provider is freed", isFreed)
 	wantPool(t, tel, "at the end", poolState{idle: 1, durations: 1})
 }
 
@@ -238,24 +234,24 @@ func TestPoolFreesItsProvider(t *testing.T) {
 // counts for the host of its latest request.
 func TestPoolThroughAProxy(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	proxy, err := url.Parse(w.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.base.Proxy = http.ProxyURL(proxy)
-	tel := newTelemetry(t)
-	rt := tel.transport(w.base, poolBoth)
+	w.Base.Proxy = http.ProxyURL(proxy)
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, w.Base, poolBoth)
 	for _, host := range []string{"a.example", "b.example", "a.example", "c.example"} {
-		poolGet(t, rt, "http://"+host+"/")
+		oteltest.Get(t, t.Context(), rt, "http://"+host+"/")
 		wantPool(t, tel, "after a request to "+host, poolState{idle: 1})
-		if got := tel.countOf("http.client.open_connections", attribute.String("server.address", host)); got != 1 {
+		if got := tel.Count("http.client.open_connections", attribute.String("server.address", host)); got != 1 {
 			t.Errorf("connections of %s after a request to it: got %d, want 1", host, got)
 		}
 	}
-	w.base.CloseIdleConnections()
+	w.Base.CloseIdleConnections()
 	wantPoolClosed(t, tel, 1)
-	point := tel.secondsOf("http.client.connection.duration")
+	point := tel.Seconds("http.client.connection.duration")
 	if got, _ := point.Attributes.Value("server.address"); got.AsString() != "c.example" {
 		t.Errorf("server.address of the duration: got %q, want that of the last request, c.example", got.AsString())
 	}
@@ -266,7 +262,7 @@ func TestPoolThroughAProxy(t *testing.T) {
 func TestPoolOfADialThatLost(t *testing.T) {
 	t.Parallel()
 	answer := make(chan struct{})
-	w := newWire(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
+	w := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/first" {
 			rw.(http.Flusher).Flush()
 			<-answer
@@ -274,7 +270,7 @@ func TestPoolOfADialThatLost(t *testing.T) {
 	})
 	var dials atomic.Int64
 	dialing, over, dialed := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	w.base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	w.Base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials.Add(1) == 2 {
 			close(dialing)
 			<-over
@@ -282,16 +278,16 @@ func TestPoolOfADialThatLost(t *testing.T) {
 		}
 		return (&net.Dialer{}).DialContext(ctx, network, address)
 	}
-	tel := newTelemetry(t)
-	rt := tel.transport(w.base, poolBoth)
-	first, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL+"/first", nil))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, w.Base, poolBoth)
+	first, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL+"/first", nil))
 	if err != nil {
 		t.Fatalf("RoundTrip = %v, want no error", err)
 	}
 	second := make(chan error, 1)
-	req := newConventionsRequest(t, t.Context(), "GET", w.URL+"/second", nil)
+	req := oteltest.NewRequest(t, t.Context(), "GET", w.URL+"/second", nil)
 	go func() {
-		_, err := exchange(rt, req)
+		_, err := oteltest.Send(rt, req)
 		second <- err
 	}()
 	<-dialing
@@ -308,14 +304,14 @@ func TestPoolOfADialThatLost(t *testing.T) {
 	wantPool(t, tel, "before the dialed connection is used", poolState{idle: 1})
 	reused := false
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.WasIdle }})
-	mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", w.URL+"/third", nil))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", w.URL+"/third", nil))
 	if !reused {
 		t.Fatal("the third request dialed, want it to get an idle connection")
 	}
 	wantPool(t, tel, "after the dialed connection was used", poolState{idle: 2})
-	w.base.CloseIdleConnections()
+	w.Base.CloseIdleConnections()
 	wantPoolClosed(t, tel, 2)
-	if got, least := tel.secondsOf("http.client.connection.duration").Sum, 2*idle.Seconds(); got < least {
+	if got, least := tel.Seconds("http.client.connection.duration").Sum, 2*idle.Seconds(); got < least {
 		t.Errorf("durations: got %v s in all, want at least %v: both were open while they were idle", got, least)
 	}
 }
@@ -336,7 +332,7 @@ func (c *poolConn) SyscallConn() (syscall.RawConn, error) { return c.file(c.Conn
 // TestPoolOfOwnConnections: requests on connections of the application's own
 // types neither hang nor fail.
 func TestPoolOfOwnConnections(t *testing.T) {
-	handleErrors(t)
+	oteltest.HandleErrors(t)
 	own := func(file func(net.Conn) (syscall.RawConn, error)) func(net.Conn) net.Conn {
 		return func(c net.Conn) net.Conn { return &poolConn{c, file} }
 	}
@@ -352,24 +348,24 @@ func TestPoolOfOwnConnections(t *testing.T) {
 		{"SyscallConn returns nothing", own(func(net.Conn) (syscall.RawConn, error) { return nil, nil }), false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
-			w.base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+			w.Base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				c, err := (&net.Dialer{}).DialContext(ctx, network, address)
 				if err != nil {
 					return nil, err
 				}
 				return row.wrap(c), nil
 			}
-			tel := newTelemetry(t)
-			rt := tel.transport(w.base, poolBoth)
-			poolGet(t, rt, w.URL)
-			poolGet(t, rt, w.URL)
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, w.Base, poolBoth)
+			oteltest.Get(t, t.Context(), rt, w.URL)
+			oteltest.Get(t, t.Context(), rt, w.URL)
 			want, durations := poolState{}, uint64(0)
 			if row.counted {
 				want, durations = poolState{idle: 1}, 1
 			}
 			wantPool(t, tel, "after the requests", want)
-			w.base.CloseIdleConnections()
+			w.Base.CloseIdleConnections()
 			wantPoolClosed(t, tel, durations)
 		})
 	}
@@ -379,11 +375,11 @@ func TestPoolOfOwnConnections(t *testing.T) {
 // checked, holds up neither requests on others nor their measurement.
 func TestPoolConnectionThatBlocks(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, "1.1", handler(http.StatusOK, "fine").ServeHTTP)
+	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	stuck, release := make(chan struct{}), make(chan struct{})
 	var once sync.Once
 	var calls atomic.Int64
-	blocking := w.base.Clone()
+	blocking := w.Base.Clone()
 	blocking.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		return &poolConn{c, func(c net.Conn) (syscall.RawConn, error) {
@@ -395,15 +391,15 @@ func TestPoolConnectionThatBlocks(t *testing.T) {
 		}}, err
 	}
 	defer blocking.CloseIdleConnections()
-	tel := newTelemetry(t)
-	poolGet(t, tel.transport(blocking, poolBoth), w.URL)
+	tel := oteltest.New(t)
+	oteltest.Get(t, t.Context(), instrumented.Transport(tel, blocking, poolBoth), w.URL)
 	<-stuck
-	rt := tel.transport(w.base, poolBoth)
-	poolGet(t, rt, w.URL)
-	poolGet(t, rt, w.URL)
+	rt := instrumented.Transport(tel, w.Base, poolBoth)
+	oteltest.Get(t, t.Context(), rt, w.URL)
+	oteltest.Get(t, t.Context(), rt, w.URL)
 	wantPool(t, tel, "while a check is stuck", poolState{idle: 2})
-	w.base.CloseIdleConnections()
-	eventually(t, "the other connection is found to be closed", func() bool {
+	w.Base.CloseIdleConnections()
+	oteltest.Eventually(t, "the other connection is found to be closed", func() bool {
 		return poolStateOf(tel) == poolState{idle: 1, durations: 1}
 	})
 	close(release)
@@ -426,11 +422,11 @@ func TestPoolOfUpgradedConnections(t *testing.T) {
 	}))
 	defer server.Close()
 	base := &http.Transport{}
-	tel := newTelemetry(t)
-	req := newConventionsRequest(t, t.Context(), "GET", server.URL, nil)
+	tel := oteltest.New(t)
+	req := oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "echo")
-	resp, err := tel.transport(base, poolBoth).RoundTrip(req)
+	resp, err := instrumented.Transport(tel, base, poolBoth).RoundTrip(req)
 	if err != nil {
 		t.Fatalf("RoundTrip = %v, want no error", err)
 	}
@@ -443,18 +439,18 @@ func TestPoolOfUpgradedConnections(t *testing.T) {
 // connection until the garbage collector finds the body.
 func TestPoolOfForgottenBodies(t *testing.T) {
 	t.Parallel()
-	w := newWire(t, "2", stall(true))
-	tel := newTelemetry(t)
-	rt := tel.transport(w.base, poolBoth)
+	w := oteltest.NewServer(t, "2", oteltest.Stall(true))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, w.Base, poolBoth)
 	func() {
-		resp, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", w.URL, nil))
+		resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		if err != nil {
 			t.Fatalf("RoundTrip = %v, want no error", err)
 		}
 		wantPool(t, tel, "while the request is under way", poolState{active: 1})
 		runtime.KeepAlive(resp)
 	}()
-	eventually(t, "the connection is idle", func() bool {
+	oteltest.Eventually(t, "the connection is idle", func() bool {
 		runtime.GC()
 		return poolStateOf(tel) == poolState{idle: 1}
 	})
@@ -463,10 +459,10 @@ func TestPoolOfForgottenBodies(t *testing.T) {
 // TestForgottenUpgradesAreClosed: a connection that has switched protocols is
 // not held by the watch over connections.
 func TestForgottenUpgradesAreClosed(t *testing.T) {
-	url := newRawServer(t, func(c net.Conn) {
+	url := oteltest.RawServer(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc")
 	})
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var closed atomic.Int32
 	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
@@ -475,12 +471,12 @@ func TestForgottenUpgradesAreClosed(t *testing.T) {
 		}
 		return c, err
 	}}
-	rt := tel.transport(base, otelhttpclient.WithOptInMetrics(otelhttpclient.MetricOpenConnections))
+	rt := instrumented.Transport(tel, base, otelhttpclient.WithOptInMetrics(otelhttpclient.MetricOpenConnections))
 	const requests = 5
 	for range requests {
-		if _, err := rt.RoundTrip(newConventionsRequest(t, t.Context(), "GET", url, nil)); err != nil {
+		if _, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", url, nil)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all connections are freed", func() bool { runtime.GC(); return closed.Load() == requests })
+	oteltest.Eventually(t, "all connections are freed", func() bool { runtime.GC(); return closed.Load() == requests })
 }

@@ -16,18 +16,15 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// traceparent is the header that tells of a span.
-func traceparent(sc trace.SpanContext) string {
-	return fmt.Sprintf("00-%s-%s-%s", sc.TraceID(), sc.SpanID(), sc.TraceFlags())
-}
-
 // keepingHeader is a base that keeps the header of the last request.
-func keepingHeader(h *http.Header) roundTripFunc {
+func keepingHeader(h *http.Header) oteltest.RoundTripFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		*h = req.Header.Clone()
-		return reply(req, http.StatusOK, http.NoBody), nil
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
 	}
 }
 
@@ -69,22 +66,22 @@ func withTracestateAndBaggage(t *testing.T, ctx context.Context) context.Context
 }
 
 func TestParentIDOfTraceparentIsTheClientSpan(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	got := make(chan http.Header, 1)
-	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
 	ctx := withTracestateAndBaggage(t, t.Context())
-	req := newRequest(t, ctx, http.MethodGet, server.URL)
+	req := oteltest.NewRequest(t, ctx, http.MethodGet, server.URL, nil)
 	req.Header.Set("Authorization", "Bearer 1")
 	req.Header["X-Several"] = []string{"a", "b"}
-	do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
+	oteltest.MustSend(t, instrumented.Transport(tel, server.Client().Transport), req)
 
-	span, header := tel.onlySpan(), <-got
+	span, header := tel.OnlySpan(), <-got
 	remote := trace.SpanContextFromContext(ctx)
 	if span.SpanContext.TraceID() != remote.TraceID() || span.SpanContext.SpanID() == remote.SpanID() || span.Parent.SpanID() != remote.SpanID() {
 		t.Errorf("span %v with parent %v, want a child of the caller's, %v", span.SpanContext.SpanID(), span.Parent.SpanID(), remote.SpanID())
 	}
 	want := map[string][]string{
-		"Traceparent":   {traceparent(span.SpanContext)},
+		"Traceparent":   {oteltest.Traceparent(span.SpanContext)},
 		"Tracestate":    {"vendor=opaque,other=1"},
 		"Authorization": {"Bearer 1"},
 		"X-Several":     {"a", "b"},
@@ -115,17 +112,17 @@ func TestUnsampledContextIsPropagatedWithAClearFlag(t *testing.T) {
 		"with a hook": {otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) {})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tel := newSampledTelemetry(t, sdktrace.NeverSample())
+			tel := oteltest.NewSampled(t, sdktrace.NeverSample())
 			var sent http.Header
 			var seen trace.SpanContext
-			rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				seen = trace.SpanContextFromContext(req.Context())
 				return keepingHeader(&sent)(req)
-			}), tel.options(opts...)...)
+			}), opts...)
 			ctx := withTracestateAndBaggage(t, t.Context())
-			do(t, rt, newRequest(t, ctx, http.MethodGet, "http://inventory.example/"))
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, http.MethodGet, "http://inventory.example/", nil))
 
-			if want := traceparent(seen); sent.Get("Traceparent") != want {
+			if want := oteltest.Traceparent(seen); sent.Get("Traceparent") != want {
 				t.Errorf("traceparent = %q, want that of the span that base sees, %q", sent.Get("Traceparent"), want)
 			}
 			if !strings.HasSuffix(sent.Get("Traceparent"), "-00") {
@@ -138,7 +135,7 @@ func TestUnsampledContextIsPropagatedWithAClearFlag(t *testing.T) {
 			if sent.Get("Tracestate") != "vendor=opaque,other=1" || !strings.Contains(sent.Get("Baggage"), "tenant=acme") {
 				t.Errorf("tracestate = %q, baggage = %q, want both handed on", sent.Get("Tracestate"), sent.Get("Baggage"))
 			}
-			if n := len(tel.spans()); n != 0 {
+			if n := len(tel.Spans()); n != 0 {
 				t.Errorf("%d spans were exported, want none", n)
 			}
 		})
@@ -150,7 +147,7 @@ func TestUnsampledContextIsPropagatedWithoutMetrics(t *testing.T) {
 	var sent http.Header
 	rt := otelhttpclient.NewTransport(keepingHeader(&sent),
 		otelhttpclient.WithTracerProvider(tracers), otelhttpclient.WithPropagators(propagation.TraceContext{}))
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if got := sent.Get("Traceparent"); !strings.HasSuffix(got, "-00") {
 		t.Errorf("traceparent = %q, want one with the sampled flag clear", got)
 	}
@@ -174,12 +171,12 @@ func TestPropagationFormats(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			var sent http.Header
-			rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(otelhttpclient.WithPropagators(row.propagator))...)
-			req := newRequest(t, withTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://inventory.example/")
+			rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagators(row.propagator))
+			req := oteltest.NewRequest(t, withTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://inventory.example/", nil)
 			req.Header.Set("X-Own", "kept")
-			do(t, rt, req)
+			oteltest.MustSend(t, rt, req)
 
 			want := map[string]bool{"X-Own": true}
 			for _, key := range row.want {
@@ -192,12 +189,12 @@ func TestPropagationFormats(t *testing.T) {
 			if !maps.Equal(got, want) {
 				t.Errorf("headers = %v, want %v: %s", got, want, row.reason)
 			}
-			sc := tel.onlySpan().SpanContext
+			sc := tel.OnlySpan().SpanContext
 			if want["X-B3-Spanid"] && (sent.Get("X-B3-Spanid") != sc.SpanID().String() || sent.Get("X-B3-Traceid") != sc.TraceID().String() || sent.Get("X-B3-Sampled") != "1") {
 				t.Errorf("B3 = %v, want trace %v, span %v, sampled", sent, sc.TraceID(), sc.SpanID())
 			}
-			if want["Traceparent"] && sent.Get("Traceparent") != traceparent(sc) {
-				t.Errorf("traceparent = %q, want %q", sent.Get("Traceparent"), traceparent(sc))
+			if want["Traceparent"] && sent.Get("Traceparent") != oteltest.Traceparent(sc) {
+				t.Errorf("traceparent = %q, want %q", sent.Get("Traceparent"), oteltest.Traceparent(sc))
 			}
 		})
 	}
@@ -218,16 +215,16 @@ func TestInjectionReplacesAHeaderOfTheSameName(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			got := make(chan http.Header, 1)
-			server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
-			req := newRequest(t, t.Context(), http.MethodGet, server.URL)
+			server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+			req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
 			maps.Copy(req.Header, row.header)
 			req.Header["x-own"] = []string{"kept"}
 			before := req.Header.Clone()
-			do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
+			oteltest.MustSend(t, instrumented.Transport(tel, server.Client().Transport), req)
 
-			header, want := <-got, []string{traceparent(tel.onlySpan().SpanContext)}
+			header, want := <-got, []string{oteltest.Traceparent(tel.OnlySpan().SpanContext)}
 			if !reflect.DeepEqual(header["Traceparent"], want) {
 				t.Errorf("traceparent = %q, want %q: %s", header["Traceparent"], want, row.reason)
 			}
@@ -250,21 +247,21 @@ func (a appender) Inject(ctx context.Context, carrier propagation.TextMapCarrier
 }
 
 func TestCallersHeaderIsUntouched(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var sent http.Header
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		// A base may write into the header that it got.
 		req.Header.Set("X-Base", "1")
 		req.Header["X-Roomy"] = append(req.Header["X-Roomy"], "of base")
 		return keepingHeader(&sent)(req)
-	}), tel.options(otelhttpclient.WithPropagators(appender{}))...)
-	req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")
+	}), otelhttpclient.WithPropagators(appender{}))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
 	roomy := make([]string, 1, 4)
 	roomy[0] = "of the caller"
 	req.Header["X-Roomy"] = roomy
 	req.Header.Set("Via", "caller")
 	before := req.Header.Clone()
-	do(t, rt, req)
+	oteltest.MustSend(t, rt, req)
 
 	if !reflect.DeepEqual(req.Header, before) {
 		t.Errorf("the caller's header became %q, want %q", req.Header, before)
@@ -278,26 +275,26 @@ func TestCallersHeaderIsUntouched(t *testing.T) {
 }
 
 func TestPropagatorInstalledLater(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	var sent http.Header
-	rt := otelhttpclient.NewTransport(keepingHeader(&sent), otelhttpclient.WithTracerProvider(tel.tracers))
+	rt := otelhttpclient.NewTransport(keepingHeader(&sent), otelhttpclient.WithTracerProvider(tel.Tracers))
 	request := func() http.Header {
-		tel.exporter.Reset()
-		do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+		tel.Reset()
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 		return sent
 	}
 	if h := request(); len(h) != 0 {
 		t.Errorf("headers = %v before there was a propagator, want none", h)
 	}
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	if h, want := request(), traceparent(tel.onlySpan().SpanContext); h.Get("Traceparent") != want {
+	if h, want := request(), oteltest.Traceparent(tel.OnlySpan().SpanContext); h.Get("Traceparent") != want {
 		t.Errorf("traceparent = %q, want %q", h.Get("Traceparent"), want)
 	}
 	otel.SetTextMapPropagator(b3{})
-	if h, want := request(), tel.onlySpan().SpanContext.SpanID().String(); h.Get("X-B3-Spanid") != want || h.Get("Traceparent") != "" {
+	if h, want := request(), tel.OnlySpan().SpanContext.SpanID().String(); h.Get("X-B3-Spanid") != want || h.Get("Traceparent") != "" {
 		t.Errorf("headers = %v, want those of the propagator that was installed last, with span %v", h, want)
 	}
 }
@@ -313,20 +310,20 @@ func (p panicking) Inject(ctx context.Context, carrier propagation.TextMapCarrie
 
 func TestPanickingPropagatorDoesNotBreakTheRequest(t *testing.T) {
 	for _, sampler := range []sdktrace.Sampler{sdktrace.AlwaysSample(), sdktrace.NeverSample()} {
-		handled := handleErrors(t)
-		tel := newSampledTelemetry(t, sampler)
+		handled := oteltest.HandleErrors(t)
+		tel := oteltest.NewSampled(t, sampler)
 		var sent http.Header
-		rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(otelhttpclient.WithPropagators(panicking{}))...)
-		req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")
+		rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagators(panicking{}))
+		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
 		req.Header.Set("X-Own", "kept")
-		resp, _ := do(t, rt, req)
+		resp, _ := oteltest.MustSend(t, rt, req)
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("%s: status = %d, want 200", sampler.Description(), resp.StatusCode)
 		}
 		if want := (http.Header{"X-Own": {"kept"}}); !reflect.DeepEqual(sent, want) {
 			t.Errorf("%s: headers = %v, want the caller's alone, %v", sampler.Description(), sent, want)
 		}
-		if texts := handled.texts(); len(texts) != 1 || !strings.Contains(texts[0], "in the propagator") {
+		if texts := handled.Texts(); len(texts) != 1 || !strings.Contains(texts[0], "in the propagator") {
 			t.Errorf("%s: handled errors = %q, want the one panic", sampler.Description(), texts)
 		}
 	}
@@ -357,14 +354,14 @@ func TestPropagationTargets(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprint(row.targets, row.url), func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			var sent http.Header
-			rt := otelhttpclient.NewTransport(keepingHeader(&sent), tel.options(otelhttpclient.WithPropagationTargets(row.targets...))...)
-			do(t, rt, newRequest(t, t.Context(), http.MethodGet, row.url))
+			rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagationTargets(row.targets...))
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, row.url, nil))
 			if got := sent.Get("Traceparent") != ""; got != row.want {
 				t.Errorf("propagated = %v, want %v: %s", got, row.want, row.reason)
 			}
-			tel.onlySpan() // which there is in any case
+			tel.OnlySpan() // which there is in any case
 		})
 	}
 }

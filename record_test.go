@@ -9,17 +9,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // urlFullOf is the url.full of a request to u.
 func urlFullOf(t *testing.T, u *url.URL) string {
 	t.Helper()
-	w := newWitness()
-	drop(t, otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	w := oteltest.New(t)
+	drop(t, instrumented.Transport(w, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		return answer(req, nil), nil
-	}), w.options()...), &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}})
-	spans := w.spans()
+	})), &http.Request{Method: http.MethodGet, URL: u, Header: http.Header{}})
+	spans := w.Spans()
 	if len(spans) != 1 {
 		t.Fatalf("%s: got %d spans, want 1", u, len(spans))
 	}
@@ -97,14 +98,14 @@ func TestPartsOfAURLInAnErrorAreNotRecorded(t *testing.T) {
 		errors.New("lost user:" + secret + "@host"),
 		errors.New(`Get "https:///user:` + secret + `@host/x": no host`),
 	} {
-		w := newWitness()
-		_, err := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) {
+		w := oteltest.New(t)
+		_, err := instrumented.Transport(w, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) {
 			return nil, failure
-		}), w.options()...).RoundTrip(&http.Request{URL: &url.URL{Scheme: "https", Host: "h"}, Header: http.Header{}})
+		})).RoundTrip(&http.Request{URL: &url.URL{Scheme: "https", Host: "h"}, Header: http.Header{}})
 		if err != failure {
 			t.Errorf("got error %v, want base's own: %v", err, failure)
 		}
-		if text := w.exported(t); leaks(text) {
+		if text := w.Exported(); leaks(text) {
 			t.Errorf("%v: got the secret in what is exported, want none of it:\n%s", failure, text)
 		}
 	}

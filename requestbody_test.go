@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // countedConn counts how a request is written.
@@ -49,7 +51,7 @@ func TestSizesChangeNothingOnTheWire(t *testing.T) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := newWire(t, "HTTP/1.1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	for _, body := range []string{"in memory", "file"} {
 		var conn *countedConn
 		base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -62,7 +64,7 @@ func TestSizesChangeNothingOnTheWire(t *testing.T) {
 		}}
 		written := func(rt http.RoundTripper) (int, int) {
 			base.CloseIdleConnections()
-			req := newConventionsRequest(t, t.Context(), "POST", server.URL, strings.NewReader(content))
+			req := oteltest.NewRequest(t, t.Context(), "POST", server.URL, strings.NewReader(content))
 			if body == "file" {
 				f, err := os.Open(path)
 				if err != nil {
@@ -70,33 +72,33 @@ func TestSizesChangeNothingOnTheWire(t *testing.T) {
 				}
 				req.Body, req.GetBody = f, nil
 			}
-			mustExchange(t, rt, req)
+			oteltest.MustSend(t, rt, req)
 			return conn.writes, conn.copies
 		}
-		tel := newTelemetry(t)
+		tel := oteltest.New(t)
 		wantWrites, wantCopies := written(base)
-		writes, copies := written(tel.transport(base, otelhttpclient.WithOptInAttributes("http.request.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize)))
+		writes, copies := written(instrumented.Transport(tel, base, otelhttpclient.WithOptInAttributes("http.request.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize)))
 		base.CloseIdleConnections()
 		if writes != wantWrites || copies != wantCopies {
 			t.Errorf("%s: got %d writes and %d copies of files, want %d and %d, as with base", body, writes, copies, wantWrites, wantCopies)
 		}
-		wantAttribute(t, tel.onlySpan().Attributes, "http.request.body.size", len(content))
+		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.request.body.size", len(content))
 		ruleWantBytes(t, tel, "http.client.request.body.size", len(content))
 	}
 }
 
 // TestSizeOfABodyThatWasNotSent: the server refuses it, after the headers.
 func TestSizeOfABodyThatWasNotSent(t *testing.T) {
-	url := newRawServer(t, func(c net.Conn) {
+	url := oteltest.RawServer(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	})
-	tel := newTelemetry(t)
-	req := newConventionsRequest(t, t.Context(), "POST", url, strings.NewReader("12345678"))
+	tel := oteltest.New(t)
+	req := oteltest.NewRequest(t, t.Context(), "POST", url, strings.NewReader("12345678"))
 	req.Header.Set("Expect", "100-continue")
 	base := &http.Transport{ExpectContinueTimeout: 1 << 40}
 	defer base.CloseIdleConnections()
-	mustExchange(t, tel.transport(base, otelhttpclient.WithOptInAttributes("http.request.body.size")), req)
-	for _, a := range tel.onlySpan().Attributes {
+	oteltest.MustSend(t, instrumented.Transport(tel, base, otelhttpclient.WithOptInAttributes("http.request.body.size")), req)
+	for _, a := range tel.OnlySpan().Attributes {
 		if a.Key == "http.request.body.size" {
 			t.Errorf("http.request.body.size = %d, want none", a.Value.AsInt64())
 		}

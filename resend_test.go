@@ -3,7 +3,6 @@ package otelhttpclient_test
 import (
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // receivedParents keeps the traceparent of each request that a server gets.
@@ -35,7 +36,7 @@ func checkSiblings(t *testing.T, spans tracetest.SpanStubs, parent trace.Span, r
 	t.Helper()
 	var sent []string
 	for i, span := range spans {
-		sent = append(sent, traceparent(span.SpanContext))
+		sent = append(sent, oteltest.Traceparent(span.SpanContext))
 		if got, want := span.Parent.SpanID(), parent.SpanContext().SpanID(); got != want {
 			t.Errorf("parent of attempt %d = %v, want the caller's span, %v", i, got, want)
 		}
@@ -43,7 +44,7 @@ func checkSiblings(t *testing.T, spans tracetest.SpanStubs, parent trace.Span, r
 	slices.SortFunc(spans, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
 	var got []int64
 	for _, span := range spans {
-		count, ok := attrs(span.Attributes)["http.request.resend_count"]
+		count, ok := oteltest.Attributes(span.Attributes)["http.request.resend_count"]
 		if ok && count.AsInt64() == 0 {
 			t.Error("http.request.resend_count = 0, want none for the first attempt")
 		}
@@ -64,9 +65,9 @@ func checkSiblings(t *testing.T, spans tracetest.SpanStubs, parent trace.Span, r
 }
 
 func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	received := &receivedParents{}
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		received.add(r)
 		switch r.URL.Path {
 		case "/a":
@@ -77,23 +78,23 @@ func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
 			_, _ = io.WriteString(w, "here")
 		}
 	})
-	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-	resp, err := client.Do(newRequest(t, ctx, http.MethodGet, server.URL+"/a"))
+	ctx, parent := tel.Tracers.Tracer("caller").Start(t.Context(), "caller")
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
+	resp, err := client.Do(oteltest.NewRequest(t, ctx, http.MethodGet, server.URL+"/a", nil))
 	if err != nil {
 		t.Fatalf("Do() = %v, want no error", err)
 	}
-	if got := drain(t, resp); got != "here" {
+	if got := oteltest.ReadBody(t, resp); got != "here" {
 		t.Errorf("body = %q, want %q", got, "here")
 	}
 
-	spans := tel.spans()
+	spans := tel.Spans()
 	wantStatus := map[string]int64{server.URL + "/a": 302, server.URL + "/b": 307, server.URL + "/c": 200}
 	if len(spans) != len(wantStatus) {
 		t.Fatalf("%d spans, want one for each of %d hops", len(spans), len(wantStatus))
 	}
 	for _, span := range spans {
-		a := attrs(span.Attributes)
+		a := oteltest.Attributes(span.Attributes)
 		if got, want := a["http.response.status_code"].AsInt64(), wantStatus[a["url.full"].String()]; got != want {
 			t.Errorf("status of %q = %d, want %d", a["url.full"].String(), got, want)
 		}
@@ -105,24 +106,23 @@ func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
 }
 
 func TestRedirectToAnotherHostIsPropagatedOnlyToTargets(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	got := make(chan string, 1)
-	stranger := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
+	stranger := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
 	port := stranger.URL[strings.LastIndexByte(stranger.URL, ':')+1:]
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://localhost:"+port, http.StatusFound)
 	})
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport,
-		tel.options(otelhttpclient.WithPropagationTargets("127.0.0.1"))...)}
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("127.0.0.1"))}
 	resp, err := client.Get(server.URL)
 	if err != nil {
 		t.Fatalf("Get() = %v, want no error", err)
 	}
-	drain(t, resp)
+	oteltest.ReadBody(t, resp)
 	if h := <-got; h != "" {
 		t.Errorf("traceparent = %q went to a host that is no target, want none", h)
 	}
-	if n := len(tel.spans()); n != 2 {
+	if n := len(tel.Spans()); n != 2 {
 		t.Errorf("%d spans, want one for each of 2 hops", n)
 	}
 }
@@ -139,14 +139,14 @@ func retry(t *testing.T, client *http.Client, req *http.Request) *http.Response 
 		if resp.StatusCode < 500 {
 			return resp
 		}
-		drain(t, resp)
+		oteltest.ReadBody(t, resp)
 	}
 	t.Fatal("no success in 5 attempts")
 	return nil
 }
 
-func flakyServer(t *testing.T, received *receivedParents, failures int) *httptest.Server {
-	return newServer(t, func(w http.ResponseWriter, r *http.Request) {
+func flakyServer(t *testing.T, received *receivedParents, failures int) *oteltest.Server {
+	return oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		if received.add(r) <= failures {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
@@ -161,18 +161,18 @@ func TestEveryRetryIsASpanOfItsOwn(t *testing.T) {
 		"ContextWithRetries":           {0, 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			received := &receivedParents{}
 			server := flakyServer(t, received, 2)
-			ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
+			ctx, parent := tel.Tracers.Tracer("caller").Start(t.Context(), "caller")
 			if name == "ContextWithRetries" {
 				ctx = otelhttpclient.ContextWithRetries(ctx)
 			}
-			client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-			if got := drain(t, retry(t, client, newRequest(t, ctx, http.MethodGet, server.URL))); got != "here" {
+			client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
+			if got := oteltest.ReadBody(t, retry(t, client, oteltest.NewRequest(t, ctx, http.MethodGet, server.URL, nil))); got != "here" {
 				t.Errorf("body = %q, want %q", got, "here")
 			}
-			spans := tel.spans()
+			spans := tel.Spans()
 			if len(spans) != 3 {
 				t.Fatalf("%d spans, want one for each of 3 attempts", len(spans))
 			}
@@ -187,9 +187,9 @@ func TestEveryRetryIsASpanOfItsOwn(t *testing.T) {
 }
 
 func TestRetriesAndRedirectsAreCountedTogether(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	received := &receivedParents{}
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		switch n := received.add(r); {
 		case r.URL.Path == "/a":
 			http.Redirect(w, r, "/b", http.StatusFound)
@@ -197,33 +197,33 @@ func TestRetriesAndRedirectsAreCountedTogether(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
-	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-	drain(t, retry(t, client, newRequest(t, otelhttpclient.ContextWithRetries(ctx), http.MethodGet, server.URL+"/a")))
-	checkSiblings(t, tel.spans(), parent, received, []int64{0, 1, 2, 3})
+	ctx, parent := tel.Tracers.Tracer("caller").Start(t.Context(), "caller")
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
+	oteltest.ReadBody(t, retry(t, client, oteltest.NewRequest(t, otelhttpclient.ContextWithRetries(ctx), http.MethodGet, server.URL+"/a", nil)))
+	checkSiblings(t, tel.Spans(), parent, received, []int64{0, 1, 2, 3})
 }
 
 // A Transport above a retrying base has its one span around all attempts, so a
 // Transport has to be below it. One that is above and one that is below are one
 // request only where the request is the same.
 func TestRetryingRoundTripperAboveTheTransport(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	received := &receivedParents{}
 	server := flakyServer(t, received, 1)
-	inner := otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)
-	retrying := roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	inner := instrumented.Transport(tel, server.Client().Transport)
+	retrying := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		for {
 			resp, err := inner.RoundTrip(req.Clone(req.Context()))
 			if err != nil || resp.StatusCode < 500 {
 				return resp, err
 			}
-			drain(t, resp)
+			oteltest.ReadBody(t, resp)
 		}
 	})
-	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
-	do(t, retrying, newRequest(t, ctx, http.MethodGet, server.URL))
-	if n := len(tel.spans()); n != 2 {
+	ctx, parent := tel.Tracers.Tracer("caller").Start(t.Context(), "caller")
+	oteltest.MustSend(t, retrying, oteltest.NewRequest(t, ctx, http.MethodGet, server.URL, nil))
+	if n := len(tel.Spans()); n != 2 {
 		t.Fatalf("%d spans, want one for each of 2 attempts", n)
 	}
-	checkSiblings(t, tel.spans(), parent, received, []int64{0, 0})
+	checkSiblings(t, tel.Spans(), parent, received, []int64{0, 0})
 }

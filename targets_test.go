@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // told is a service that notes which of its hosts were told of the trace, and
@@ -56,16 +58,14 @@ func TestPropagationTargetsHoldForRedirects(t *testing.T) {
 				server.Start()
 			}
 			defer server.Close()
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			client := server.Client()
 			base := client.Transport.(*http.Transport)
 			if row.tls {
 				// The certificate is not for names as deep as these.
 				base.TLSClientConfig.InsecureSkipVerify = true
 			}
-			client.Transport = otelhttpclient.NewTransport(base, tel.options(
-				otelhttpclient.WithPropagationTargets("example.com"),
-				otelhttpclient.WithPropagationTargets("*.ours.example.com"))...) // they add up
+			client.Transport = instrumented.Transport(tel, base, otelhttpclient.WithPropagationTargets("example.com"), otelhttpclient.WithPropagationTargets("*.ours.example.com")) // they add up
 
 			member, err := baggage.NewMember("tenant", "acme")
 			if err != nil {
@@ -75,8 +75,7 @@ func TestPropagationTargetsHoldForRedirects(t *testing.T) {
 			if err != nil {
 				t.Fatalf("baggage.New = %v, want no error", err)
 			}
-			fetch(t, baggage.ContextWithBaggage(t.Context(), bag), client,
-				scheme+"://example.com/to/a.b.ours.example.com/to/other.example.com/to/notours.example.com/to/ours.example.com/to/example.com/end")
+			oteltest.Fetch(t, baggage.ContextWithBaggage(t.Context(), bag), client, scheme+"://example.com/to/a.b.ours.example.com/to/other.example.com/to/notours.example.com/to/ours.example.com/to/example.com/end")
 
 			wantCalls := []string{"example.com", "a.b.ours.example.com", "other.example.com", "notours.example.com", "ours.example.com", "example.com"}
 			if !slices.Equal(service.calls, wantCalls) {
@@ -89,12 +88,12 @@ func TestPropagationTargetsHoldForRedirects(t *testing.T) {
 			if !slices.Equal(service.baggage, want) {
 				t.Errorf("hosts told of the baggage: got %q, want %q", service.baggage, want)
 			}
-			spans := tel.spans()
+			spans := tel.Spans()
 			if got, want := len(spans), len(wantCalls); got != want {
 				t.Fatalf("spans: got %d, want %d, one for every host", got, want)
 			}
 			for i, span := range spans {
-				if got := attrs(span.Attributes)["http.request.resend_count"].AsInt64(); got != int64(i) {
+				if got := oteltest.Attributes(span.Attributes)["http.request.resend_count"].AsInt64(); got != int64(i) {
 					t.Errorf("http.request.resend_count of call %d: got %d, want %d", i, got, i)
 				}
 			}
@@ -107,8 +106,8 @@ func TestPropagationTargetsGoByTheURLNotByTheHostHeader(t *testing.T) {
 	service := &told{}
 	server := httptest.NewServer(service)
 	defer server.Close()
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options(otelhttpclient.WithPropagationTargets("example.com"))...)
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("example.com"))
 	for _, row := range []struct{ url, host string }{
 		{server.URL, "example.com"},
 		{"http://example.com/", "elsewhere.test"},
@@ -134,8 +133,8 @@ func TestPropagationTargetsKeepTheCallersHeader(t *testing.T) {
 	service := &told{}
 	server := httptest.NewServer(service)
 	defer server.Close()
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options(otelhttpclient.WithPropagationTargets("trusted.test"))...)
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("trusted.test"))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
 	if err != nil {
 		t.Fatalf("NewRequest = %v, want no error", err)
@@ -155,16 +154,16 @@ func TestPropagationTargetsKeepTheCallersHeader(t *testing.T) {
 func TestPropagationTargetsThatCannotBeHosts(t *testing.T) {
 	for _, bad := range []string{"", "*", "*.", "http://example.com", "example.com:8080", "example.com/path", "a.*.example.com", "user@example.com", "exa mple.com"} {
 		t.Run(bad, func(t *testing.T) {
-			errs := handleErrors(t)
+			errs := oteltest.HandleErrors(t)
 			service := &told{}
 			server := httptest.NewServer(service)
 			defer server.Close()
 			client := server.Client()
-			client.Transport = otelhttpclient.NewTransport(client.Transport, newTelemetry(t).options(otelhttpclient.WithPropagationTargets(bad))...)
-			if got := errs.texts(); len(got) != 1 || !strings.Contains(got[0], "WithPropagationTargets") {
+			client.Transport = instrumented.Transport(oteltest.New(t), client.Transport, otelhttpclient.WithPropagationTargets(bad))
+			if got := errs.Texts(); len(got) != 1 || !strings.Contains(got[0], "WithPropagationTargets") {
 				t.Errorf("handled errors: got %q, want one that names the option", got)
 			}
-			fetch(t, t.Context(), client, "http://example.com/path")
+			oteltest.Fetch(t, t.Context(), client, "http://example.com/path")
 			if len(service.traced) != 0 {
 				t.Errorf("hosts told of the trace: got %q, want none", service.traced)
 			}

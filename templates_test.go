@@ -12,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 func TestServeMuxTemplates(t *testing.T) {
@@ -119,7 +121,7 @@ func TestServeMuxTemplatesRefusesBadPatterns(t *testing.T) {
 
 func TestServeMuxTemplatesRefusesTheOldServeMux(t *testing.T) {
 	t.Setenv("GODEBUG", "httpmuxgo121=1") // net/http reads it when a process starts
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
 	templates, err := otelhttpclient.ServeMuxTemplates("GET /items/{sku}")
@@ -134,8 +136,7 @@ func TestServeMuxTemplatesRefusesTheOldServeMux(t *testing.T) {
 }
 
 func TestTemplateNamesSpan(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	constant := func(template string) otelhttpclient.Option {
 		return otelhttpclient.WithURLTemplate(func(*http.Request) string { return template })
 	}
@@ -169,7 +170,7 @@ func TestTemplateNamesSpan(t *testing.T) {
 			otelhttpclient.WithSpanNameFormatter(otelhttpclient.URLPathSpanName)}, wantName: "/a/1", wantTemplate: "/a/{b}"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			tel := newTelemetry(t)
+			tel := oteltest.New(t)
 			ctx := row.ctx
 			if ctx == nil {
 				ctx = t.Context()
@@ -178,16 +179,16 @@ func TestTemplateNamesSpan(t *testing.T) {
 			if err != nil {
 				t.Fatalf("NewRequest = %v, want no error", err)
 			}
-			resp, err := otelhttpclient.NewTransport(server.Client().Transport, tel.options(row.options...)...).RoundTrip(req)
+			resp, err := instrumented.Transport(tel, server.Client().Transport, row.options...).RoundTrip(req)
 			if err != nil {
 				t.Fatalf("RoundTrip = %v, want no error", err)
 			}
 			resp.Body.Close()
-			span := tel.onlySpan()
+			span := tel.OnlySpan()
 			if span.Name != row.wantName {
 				t.Errorf("name: got %q, want %q", span.Name, row.wantName)
 			}
-			got, ok := attrs(span.Attributes)["url.template"]
+			got, ok := oteltest.Attributes(span.Attributes)["url.template"]
 			if got.AsString() != row.wantTemplate || ok != (row.wantTemplate != "") {
 				t.Errorf("url.template: got %q (%v), want %q", got.AsString(), ok, row.wantTemplate)
 			}
@@ -196,8 +197,7 @@ func TestTemplateNamesSpan(t *testing.T) {
 }
 
 func TestTemplateOnMetricsOnlyWhereAskedFor(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	for _, row := range []struct {
 		name    string
 		options []otelhttpclient.Option
@@ -207,9 +207,9 @@ func TestTemplateOnMetricsOnlyWhereAskedFor(t *testing.T) {
 		{"opted in", []otelhttpclient.Option{otelhttpclient.WithOptInAttributes("url.template")}, "/items/{sku}"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			tel := newTelemetry(t)
-			client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options(row.options...)...)}
-			fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
+			tel := oteltest.New(t)
+			client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, row.options...)}
+			oteltest.Fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
 			if got := onlyDuration(t, tel)["url.template"].AsString(); got != row.want {
 				t.Errorf("url.template of the duration: got %q, want %q", got, row.want)
 			}
@@ -218,14 +218,14 @@ func TestTemplateOnMetricsOnlyWhereAskedFor(t *testing.T) {
 }
 
 // onlyDuration is the attributes of the one data point of the duration.
-func onlyDuration(t *testing.T, tel *telemetry) map[attribute.Key]attribute.Value {
+func onlyDuration(t *testing.T, tel *oteltest.SDK) map[attribute.Key]attribute.Value {
 	t.Helper()
-	m, _ := tel.metric("http.client.request.duration")
+	m, _ := tel.Metric("http.client.request.duration")
 	h, _ := m.Data.(metricdata.Histogram[float64])
 	if len(h.DataPoints) != 1 {
 		t.Fatalf("data points of http.client.request.duration: got %d, want 1", len(h.DataPoints))
 	}
-	return attrs(h.DataPoints[0].Attributes.ToSlice())
+	return oteltest.Attributes(h.DataPoints[0].Attributes.ToSlice())
 }
 
 // A template says nothing about another path that a redirect leads to.
@@ -239,11 +239,11 @@ func TestTemplateOfTheContextAndRedirects(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-	fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
+	oteltest.Fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")
 	var got []string
-	for _, span := range tel.spans() {
+	for _, span := range tel.Spans() {
 		got = append(got, span.Name)
 	}
 	if want := "GET /items/{sku}|GET /items/{sku}|GET"; strings.Join(got, "|") != want {
@@ -252,17 +252,15 @@ func TestTemplateOfTheContextAndRedirects(t *testing.T) {
 }
 
 func TestPanickingTemplaterCountsAsNone(t *testing.T) {
-	server := httptest.NewServer(handler(http.StatusOK, "fine"))
-	defer server.Close()
-	errs := handleErrors(t)
-	tel := newTelemetry(t)
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options(
-		otelhttpclient.WithURLTemplate(func(*http.Request) string { panic("no template today") }))...)}
-	fetch(t, t.Context(), client, server.URL)
-	if got, want := tel.onlySpan().Name, "GET"; got != want {
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	errs := oteltest.HandleErrors(t)
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithURLTemplate(func(*http.Request) string { panic("no template today") }))}
+	oteltest.Fetch(t, t.Context(), client, server.URL)
+	if got, want := tel.OnlySpan().Name, "GET"; got != want {
 		t.Errorf("name: got %q, want %q", got, want)
 	}
-	if got := strings.Join(errs.texts(), "\n"); !strings.Contains(got, "no template today") {
+	if got := strings.Join(errs.Texts(), "\n"); !strings.Contains(got, "no template today") {
 		t.Errorf("handled errors: got %q, want one about the panic", got)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 type untracedKey struct{}
@@ -35,21 +37,21 @@ func (s switchedTracer) Start(ctx context.Context, name string, opts ...trace.Sp
 }
 
 func TestPassThroughSpansSilenceOnlyTheirOwnRequest(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
-	otel.SetTracerProvider(switchedTracers{tel.tracers})
-	rt := otelhttpclient.NewTransport(answerWith(200))
+	tel := oteltest.New(t)
+	otel.SetTracerProvider(switchedTracers{tel.Tracers})
+	rt := otelhttpclient.NewTransport(oteltest.Answer(200))
 	const requests = 200
 	for i := range requests {
 		ctx := t.Context()
 		if i%10 == 0 {
 			ctx = context.WithValue(ctx, untracedKey{}, true)
 		}
-		mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 	}
-	if got, want := len(tel.spans()), requests*9/10; got != want {
+	if got, want := len(tel.Spans()), requests*9/10; got != want {
 		t.Errorf("spans: got %d of %d requests, want %d", got, requests, want)
 	}
 }
@@ -57,26 +59,28 @@ func TestPassThroughSpansSilenceOnlyTheirOwnRequest(t *testing.T) {
 // TestSDKInstalledDuringStart installs the SDK while a request is being
 // started with the provider before it.
 func TestSDKInstalledDuringStart(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(answerWith(200))
-	send := func() { mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil)) }
+	tel := oteltest.New(t)
+	rt := otelhttpclient.NewTransport(oteltest.Answer(200))
+	send := func() {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	}
 	var once sync.Once
 	otel.SetTracerProvider(installing{install: func() {
 		once.Do(func() {
-			otel.SetTracerProvider(tel.tracers)
+			otel.SetTracerProvider(tel.Tracers)
 			send()
 		})
 	}})
 	send()
-	tel.exporter.Reset()
+	tel.Reset()
 	const requests = 70
 	for range requests {
 		send()
 	}
-	if got := len(tel.spans()); got != requests {
+	if got := len(tel.Spans()); got != requests {
 		t.Errorf("spans: got %d, want %d", got, requests)
 	}
 }
@@ -104,12 +108,14 @@ func (i installingTracer) Start(ctx context.Context, name string, opts ...trace.
 // TestSDKInstalledWhileRequestsAreUnderWay: no request that starts after the
 // SDK was installed is without a span.
 func TestSDKInstalledWhileRequestsAreUnderWay(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(answerWith(200))
-	send := func() { mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil)) }
+	tel := oteltest.New(t)
+	rt := otelhttpclient.NewTransport(oteltest.Answer(200))
+	send := func() {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	}
 	var stop atomic.Bool
 	var others sync.WaitGroup
 	for range 4 {
@@ -119,22 +125,21 @@ func TestSDKInstalledWhileRequestsAreUnderWay(t *testing.T) {
 			}
 		})
 	}
-	otel.SetTracerProvider(tel.tracers)
+	otel.SetTracerProvider(tel.Tracers)
 	for range 500 {
 		before := countNamed(tel, "mine")
-		mustExchange(t, rt, newConventionsRequest(t,
-			otelhttpclient.ContextWithURLTemplate(t.Context(), "mine"), "GET", "https://example.com/", nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "mine"), "GET", "https://example.com/", nil))
 		if got := countNamed(tel, "mine"); got != before+1 {
 			t.Fatalf("spans of my requests: got %d, want %d", got, before+1)
 		}
-		tel.exporter.Reset()
+		tel.Reset()
 	}
 	stop.Store(true)
 	others.Wait()
 }
 
-func countNamed(tel *telemetry, template string) (n int) {
-	for _, s := range tel.spans() {
+func countNamed(tel *oteltest.SDK, template string) (n int) {
+	for _, s := range tel.Spans() {
 		if s.Name == "GET "+template {
 			n++
 		}
@@ -145,20 +150,22 @@ func countNamed(tel *telemetry, template string) (n int) {
 // TestDefaultProviderInstalledAgain: the API's default provider has an SDK
 // once one was installed, also when it is made the global one again.
 func TestDefaultProviderInstalledAgain(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(answerWith(200))
-	send := func() { mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com/", nil)) }
+	tel := oteltest.New(t)
+	rt := otelhttpclient.NewTransport(oteltest.Answer(200))
+	send := func() {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	}
 	send()
 	before := otel.GetTracerProvider()
-	otel.SetTracerProvider(tel.tracers)
+	otel.SetTracerProvider(tel.Tracers)
 	otel.SetTracerProvider(before)
 	for range 5000 {
 		send()
 	}
-	if got := len(tel.spans()); got < 2500 {
+	if got := len(tel.Spans()); got < 2500 {
 		t.Errorf("spans: got %d of 5000, want nearly all", got)
 	}
 }
@@ -166,54 +173,54 @@ func TestDefaultProviderInstalledAgain(t *testing.T) {
 // TestParentsProvider: the configured provider, else that of the local span in
 // the context, else the global one.
 func TestParentsProvider(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	global, parents, configured := newTelemetry(t), newTelemetry(t), newTelemetry(t)
-	local, parent := parents.tracers.Tracer("test").Start(t.Context(), "parent")
+	global, parents, configured := oteltest.New(t), oteltest.New(t), oteltest.New(t)
+	local, parent := parents.Tracers.Tracer("test").Start(t.Context(), "parent")
 	defer parent.End()
 	remote := trace.ContextWithRemoteSpanContext(t.Context(), parent.SpanContext())
 	detached := trace.ContextWithSpanContext(t.Context(), parent.SpanContext())
 	dropped, _ := noop.NewTracerProvider().Tracer("test").Start(local, "absent")
-	rt := otelhttpclient.NewTransport(answerWith(200))
-	check := func(name string, rt http.RoundTripper, ctx context.Context, want *telemetry) {
+	rt := otelhttpclient.NewTransport(oteltest.Answer(200))
+	check := func(name string, rt http.RoundTripper, ctx context.Context, want *oteltest.SDK) {
 		t.Helper()
-		mustExchange(t, rt, newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
-		for who, tel := range map[string]*telemetry{"global": global, "parent's": parents, "configured": configured} {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
+		for who, tel := range map[string]*oteltest.SDK{"global": global, "parent's": parents, "configured": configured} {
 			n := 0
 			if tel == want {
 				n = 1
 			}
-			if got := len(tel.spans()); got != n {
+			if got := len(tel.Spans()); got != n {
 				t.Errorf("%s: the %s provider got %d spans, want %d", name, who, got, n)
 			}
-			tel.exporter.Reset()
+			tel.Reset()
 		}
 	}
 	check("local parent, no global provider", rt, local, parents)
 	check("remote parent, no global provider", rt, remote, nil)
-	otel.SetTracerProvider(global.tracers)
+	otel.SetTracerProvider(global.Tracers)
 	for range 2 { // with and without a tracer that is kept
 		check("local parent", rt, local, parents)
 		check("remote parent", rt, remote, global)
 		check("no parent", rt, t.Context(), global)
 		check("a span context without a provider", rt, detached, global)
 		check("a no-op span in between", rt, dropped, global)
-		check("configured", otelhttpclient.NewTransport(answerWith(200), otelhttpclient.WithTracerProvider(configured.tracers)), local, configured)
+		check("configured", otelhttpclient.NewTransport(oteltest.Answer(200), otelhttpclient.WithTracerProvider(configured.Tracers)), local, configured)
 	}
 }
 
 func TestSpanIsAChildWhateverTheProvider(t *testing.T) {
-	tel := newTelemetry(t)
-	ctx, parent := tel.tracers.Tracer("test").Start(t.Context(), "parent")
-	mustExchange(t, otelhttpclient.NewTransport(answerWith(200)), newConventionsRequest(t, ctx, "GET", "https://example.com/", nil))
+	tel := oteltest.New(t)
+	ctx, parent := tel.Tracers.Tracer("test").Start(t.Context(), "parent")
+	oteltest.MustSend(t, otelhttpclient.NewTransport(oteltest.Answer(200)), oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 	parent.End()
-	for _, s := range tel.spans() {
+	for _, s := range tel.Spans() {
 		if s.Name == "GET" && s.Parent.SpanID() != parent.SpanContext().SpanID() {
 			t.Errorf("parent of the client span: got %v, want %v", s.Parent.SpanID(), parent.SpanContext().SpanID())
 		}
 	}
-	if got := len(tel.spans()); got != 2 {
+	if got := len(tel.Spans()); got != 2 {
 		t.Errorf("spans: got %d, want the parent and the client's", got)
 	}
 }
@@ -257,21 +264,21 @@ func (s keepingSpan) SetAttributes(kv ...attribute.KeyValue) {
 }
 
 func TestSlicesAreNotReusedUnderTracersThatMayKeepThem(t *testing.T) {
-	tel := newTelemetry(t)
-	k := &keepingTracers{TracerProvider: tel.tracers}
-	rt := tel.transport(answerWith(404), otelhttpclient.WithTracerProvider(k))
+	tel := oteltest.New(t)
+	k := &keepingTracers{TracerProvider: tel.Tracers}
+	rt := instrumented.Transport(tel, oteltest.Answer(404), otelhttpclient.WithTracerProvider(k))
 	paths := []string{"/1", "/2", "/3", "/4"}
 	for _, p := range paths {
-		mustExchange(t, rt, newConventionsRequest(t, t.Context(), "GET", "https://example.com"+p, nil))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com"+p, nil))
 		// With the SDK alone, which uses the pool.
-		mustExchange(t, tel.transport(answerWith(200)), newConventionsRequest(t, t.Context(), "GET", "https://other.example/", nil))
+		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, t.Context(), "GET", "https://other.example/", nil))
 	}
 	for i, p := range paths {
 		c := trace.NewSpanStartConfig(k.options[i]...)
-		wantAttribute(t, c.Attributes(), "url.full", "https://example.com"+p)
+		oteltest.WantAttribute(t, c.Attributes(), "url.full", "https://example.com"+p)
 		if c.SpanKind() != trace.SpanKindClient {
 			t.Errorf("kind of %s, read later: got %v, want client", p, c.SpanKind())
 		}
-		wantAttribute(t, k.set[i], "http.response.status_code", 404)
+		oteltest.WantAttribute(t, k.set[i], "http.response.status_code", 404)
 	}
 }

@@ -30,73 +30,15 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/embedded"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// newServer is a server on loopback that is closed with the test.
-func newServer(t *testing.T, h http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// newRequest is a request that is good enough to be made.
-func newRequest(t *testing.T, ctx context.Context, method, url string) *http.Request {
-	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, method, url, nil)
-	if err != nil {
-		t.Fatalf("NewRequest(%q, %q) = %v, want no error", method, url, err)
-	}
-	return req
-}
-
-// do sends a request and reads its response to the end.
-func do(t *testing.T, rt http.RoundTripper, req *http.Request) (*http.Response, string) {
-	t.Helper()
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip(%s %s) = %v, want no error", req.Method, req.URL, err)
-	}
-	return resp, drain(t, resp)
-}
-
-func drain(t *testing.T, resp *http.Response) string {
-	t.Helper()
-	if resp.Body == nil {
-		return ""
-	}
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatalf("reading the body = %v, want no error", err)
-	}
-	if err := resp.Body.Close(); err != nil {
-		t.Fatalf("Body.Close() = %v, want nil", err)
-	}
-	return string(b)
-}
-
-// reply is a base's response of HTTP/1.1.
-func reply(req *http.Request, status int, body io.ReadCloser) *http.Response {
-	return &http.Response{
-		Status: strconv.Itoa(status) + " " + http.StatusText(status), StatusCode: status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{}, Body: body, ContentLength: -1, Request: req,
-	}
-}
-
-// replying is a base that answers every request with that text.
-func replying(status int, body string) roundTripFunc {
-	return func(req *http.Request) (*http.Response, error) {
-		return reply(req, status, io.NopCloser(strings.NewReader(body))), nil
-	}
-}
-
 func TestOneClientSpanPerRequest(t *testing.T) {
-	tel := newTelemetry(t)
-	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "42 left") })
+	tel := oteltest.New(t)
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "42 left") })
 	host, portText, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -106,20 +48,20 @@ func TestOneClientSpanPerRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	ctx, parent := tel.tracers.Tracer("caller").Start(t.Context(), "caller")
-	client := &http.Client{Transport: otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)}
-	resp, err := client.Do(newRequest(t, ctx, http.MethodGet, server.URL+"/items/42?limit=10#top"))
+	ctx, parent := tel.Tracers.Tracer("caller").Start(t.Context(), "caller")
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
+	resp, err := client.Do(oteltest.NewRequest(t, ctx, http.MethodGet, server.URL+"/items/42?limit=10#top", nil))
 	if err != nil {
 		t.Fatalf("Do() = %v, want no error", err)
 	}
-	if n := len(tel.spans()); n != 0 {
+	if n := len(tel.Spans()); n != 0 {
 		t.Errorf("%d spans have ended before the body was read, want none", n)
 	}
-	if got, want := drain(t, resp), "42 left"; got != want {
+	if got, want := oteltest.ReadBody(t, resp), "42 left"; got != want {
 		t.Errorf("body = %q, want %q", got, want)
 	}
 
-	span := tel.onlySpan()
+	span := tel.OnlySpan()
 	if got, want := span.Name, "GET"; got != want {
 		t.Errorf("name = %q, want %q", got, want)
 	}
@@ -154,45 +96,30 @@ func TestOneClientSpanPerRequest(t *testing.T) {
 		"network.peer.address":      attribute.StringValue(host),
 		"network.peer.port":         attribute.IntValue(port),
 	}
-	if got := attrs(span.Attributes); !maps.Equal(got, want) {
+	if got := oteltest.Attributes(span.Attributes); !maps.Equal(got, want) {
 		t.Errorf("attributes\n got %v\nwant %v", got, want)
 	}
 }
 
 func TestSpanWithoutAParentIsARoot(t *testing.T) {
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options()...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
-	if span := tel.onlySpan(); span.Parent.IsValid() || !span.SpanContext.IsValid() {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+	if span := tel.OnlySpan(); span.Parent.IsValid() || !span.SpanContext.IsValid() {
 		t.Errorf("parent = %v, span = %v, want no parent and a valid span", span.Parent, span.SpanContext)
 	}
 }
 
-// seeingSampler remembers what it was asked.
-type seeingSampler struct {
-	sdktrace.Sampler
-	mu   sync.Mutex
-	seen []sdktrace.SamplingParameters
-}
-
-func (s *seeingSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.SamplingResult {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	p.Attributes = slices.Clone(p.Attributes)
-	s.seen = append(s.seen, p)
-	return s.Sampler.ShouldSample(p)
-}
-
 func TestSamplersSeeTheRequest(t *testing.T) {
-	sampler := &seeingSampler{Sampler: sdktrace.NeverSample()}
-	tel := newSampledTelemetry(t, sampler)
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options()...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodPost, "https://inventory.example/items?limit=10"))
+	sampler := &oteltest.RecordingSampler{Sampler: sdktrace.NeverSample()}
+	tel := oteltest.NewSampled(t, sampler)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodPost, "https://inventory.example/items?limit=10", nil))
 
-	if len(sampler.seen) != 1 {
-		t.Fatalf("the sampler was asked %d times, want once", len(sampler.seen))
+	if len(sampler.Seen()) != 1 {
+		t.Fatalf("the sampler was asked %d times, want once", len(sampler.Seen()))
 	}
-	p := sampler.seen[0]
+	p := sampler.Seen()[0]
 	if p.Kind != trace.SpanKindClient || p.Name != "POST" {
 		t.Errorf("the sampler saw kind %v and name %q, want client and %q", p.Kind, p.Name, "POST")
 	}
@@ -202,24 +129,21 @@ func TestSamplersSeeTheRequest(t *testing.T) {
 		"server.port":         attribute.IntValue(443),
 		"url.full":            attribute.StringValue("https://inventory.example/items?limit=10"),
 	}
-	if got := attrs(p.Attributes); !maps.Equal(got, want) {
+	if got := oteltest.Attributes(p.Attributes); !maps.Equal(got, want) {
 		t.Errorf("attributes at creation\n got %v\nwant %v", got, want)
 	}
-	if n := len(tel.spans()); n != 0 {
+	if n := len(tel.Spans()); n != 0 {
 		t.Errorf("%d spans were exported although the sampler dropped them", n)
 	}
 }
 
 func TestSpanOptionsAreAddedAndTheKindStays(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	link := trace.Link{SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})}
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
-		otelhttpclient.WithSpanOptions(trace.WithAttributes(attribute.String("peer.service", "inventory")), nil),
-		otelhttpclient.WithSpanOptions(trace.WithLinks(link), trace.WithSpanKind(trace.SpanKindServer)),
-	)...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
-	span := tel.onlySpan()
-	if got, want := attrs(span.Attributes)["peer.service"].String(), "inventory"; got != want {
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithSpanOptions(trace.WithAttributes(attribute.String("peer.service", "inventory")), nil), otelhttpclient.WithSpanOptions(trace.WithLinks(link), trace.WithSpanKind(trace.SpanKindServer)))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+	span := tel.OnlySpan()
+	if got, want := oteltest.Attributes(span.Attributes)["peer.service"].String(), "inventory"; got != want {
 		t.Errorf("peer.service = %q, want %q", got, want)
 	}
 	if len(span.Links) != 1 || !span.Links[0].SpanContext.Equal(link.SpanContext) {
@@ -246,39 +170,39 @@ func newStartedSpans() *startedSpans {
 func (s *startedSpans) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) { s.started <- span }
 
 func TestSpanCoversDialing(t *testing.T) {
-	tel := newTelemetry(t)
-	server := newServer(t, func(http.ResponseWriter, *http.Request) {})
+	tel := oteltest.New(t)
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	dialed := make(chan time.Time, 1)
 	inSpan := make(chan bool, 1)
 	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		dialed <- time.Now()
-		inSpan <- trace.SpanFromContext(ctx).IsRecording() && len(tel.spans()) == 0
+		inSpan <- trace.SpanFromContext(ctx).IsRecording() && len(tel.Spans()) == 0
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
 	t.Cleanup(base.CloseIdleConnections)
-	do(t, otelhttpclient.NewTransport(base, tel.options()...), newRequest(t, t.Context(), http.MethodGet, server.URL))
+	oteltest.MustSend(t, instrumented.Transport(tel, base), oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 	if !<-inSpan {
 		t.Error("the connection was dialed outside of the span, want inside")
 	}
-	if at, start := <-dialed, tel.onlySpan().StartTime; start.After(at) {
+	if at, start := <-dialed, tel.OnlySpan().StartTime; start.After(at) {
 		t.Errorf("the span started at %v, after the connection was asked for at %v", start, at)
 	}
 }
 
 func TestSpanCoversTLSHandshakeFailure(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	base := &http.Transport{} // which does not know the server's certificate
 	t.Cleanup(base.CloseIdleConnections)
-	resp, err := otelhttpclient.NewTransport(base, tel.options()...).RoundTrip(newRequest(t, t.Context(), http.MethodGet, server.URL))
+	resp, err := instrumented.Transport(tel, base).RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 	if err == nil {
 		t.Fatalf("RoundTrip() = %v, want an error", resp.Status)
 	}
-	span := tel.onlySpan()
-	if got, want := attrs(span.Attributes)["error.type"].String(), "secure_connection_error"; got != want {
+	span := tel.OnlySpan()
+	if got, want := oteltest.Attributes(span.Attributes)["error.type"].String(), "secure_connection_error"; got != want {
 		t.Errorf("error.type = %q, want %q (of %v)", got, want, err)
 	}
 	if span.Status.Code != codes.Error {
@@ -287,21 +211,21 @@ func TestSpanCoversTLSHandshakeFailure(t *testing.T) {
 }
 
 func TestSpanCoversWaitingForAConnection(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	starts := newStartedSpans()
-	tel.tracers.RegisterSpanProcessor(starts)
-	server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	tel.Tracers.RegisterSpanProcessor(starts)
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	base := &http.Transport{MaxConnsPerHost: 1}
 	t.Cleanup(base.CloseIdleConnections)
-	rt := otelhttpclient.NewTransport(base, tel.options()...)
+	rt := instrumented.Transport(tel, base)
 
-	first, err := rt.RoundTrip(newRequest(t, t.Context(), http.MethodGet, server.URL+"/first"))
+	first, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/first", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	<-starts.started
 	done := make(chan error, 1)
-	second := newRequest(t, t.Context(), http.MethodGet, server.URL+"/second")
+	second := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/second", nil)
 	go func() {
 		resp, err := rt.RoundTrip(second)
 		if err == nil {
@@ -312,103 +236,31 @@ func TestSpanCoversWaitingForAConnection(t *testing.T) {
 	}()
 	queued := <-starts.started // while the only connection is taken
 	released := time.Now()
-	drain(t, first)
+	oteltest.ReadBody(t, first)
 	if err := <-done; err != nil {
 		t.Fatalf("the second request = %v, want no error", err)
 	}
 	if start := queued.StartTime(); start.After(released) {
 		t.Errorf("the queued span started at %v, want before the connection was free at %v", start, released)
 	}
-	spans := tel.spans()
+	spans := tel.Spans()
 	if len(spans) != 2 || spans[1].EndTime.Before(released) {
 		t.Errorf("spans = %v, want two of which the second ends after %v", spans, released)
 	}
 }
-
-// countedTracers is a TracerProvider that counts how often its spans are ended:
-// the SDK's spans forgive a second End.
-type countedTracers struct {
-	embedded.TracerProvider
-	inner trace.TracerProvider
-
-	starts, ends atomic.Int64
-}
-
-func newCountedTracers(inner trace.TracerProvider) *countedTracers {
-	return &countedTracers{inner: inner}
-}
-
-func (c *countedTracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	return &countedTracer{inner: c.inner.Tracer(name, opts...), counts: c}
-}
-
-type countedTracer struct {
-	embedded.Tracer
-	inner  trace.Tracer
-	counts *countedTracers
-}
-
-func (c *countedTracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
-	ctx, span := c.inner.Start(ctx, name, opts...)
-	c.counts.starts.Add(1)
-	counted := &countedSpan{Span: span, counts: c.counts}
-	return trace.ContextWithSpan(ctx, counted), counted
-}
-
-type countedSpan struct {
-	trace.Span
-	counts *countedTracers
-}
-
-func (c *countedSpan) End(opts ...trace.SpanEndOption) {
-	c.counts.ends.Add(1)
-	c.Span.End(opts...)
-}
-
-// brokenBody fails after its text.
-type brokenBody struct {
-	io.Reader
-	err error
-}
-
-func (b *brokenBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if err == io.EOF {
-		err = b.err
-	}
-	return n, err
-}
-
-func (b *brokenBody) Close() error { return nil }
-
-// mute is an error that panics when it is asked what it is.
-type mute struct{}
-
-func (mute) Error() string { panic("in Error") }
 
 type panickingBody struct{}
 
 func (panickingBody) Read([]byte) (int, error) { panic("in Read") }
 func (panickingBody) Close() error             { return nil }
 
-// swallow runs f in a goroutine of its own, which f may end by a panic or by
-// runtime.Goexit. It tells what the panic was.
-func swallow(f func()) (panicked any) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() { panicked = recover() }()
-		f()
-	}()
-	<-done
-	return panicked
-}
-
 func TestSpanEndsExactlyOnce(t *testing.T) {
 	errBase, errBody := errors.New("base failed"), errors.New("body failed")
 	text := func() io.ReadCloser { return io.NopCloser(strings.NewReader("text")) }
-	with := func(body func() io.ReadCloser) roundTripFunc {
-		return func(req *http.Request) (*http.Response, error) { return reply(req, http.StatusOK, body()), nil }
+	with := func(body func() io.ReadCloser) oteltest.RoundTripFunc {
+		return func(req *http.Request) (*http.Response, error) {
+			return oteltest.Reply(req, http.StatusOK, body()), nil
+		}
 	}
 	ignore := func(*testing.T, *http.Response) {}
 	readAll := func(t *testing.T, resp *http.Response) {
@@ -419,14 +271,14 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 	rows := []struct {
 		name   string // the path, and so the reason
 		method string
-		base   roundTripFunc
+		base   oteltest.RoundTripFunc
 		opts   []otelhttpclient.Option
 		early  bool // the span ends before RoundTrip returns
 		late   bool // it ends only when the garbage collector has found the body
 		use    func(*testing.T, *http.Response)
 	}{
 		{name: "base fails", early: true, base: func(*http.Request) (*http.Response, error) { return nil, errBase }},
-		{name: "base fails with an error that cannot tell its text", early: true, base: func(*http.Request) (*http.Response, error) { return nil, mute{} }},
+		{name: "base fails with an error that cannot tell its text", early: true, base: func(*http.Request) (*http.Response, error) { return nil, oteltest.MuteError{} }},
 		{name: "base returns nothing at all", early: true, base: func(*http.Request) (*http.Response, error) { return nil, nil }},
 		{name: "base panics", early: true, base: func(*http.Request) (*http.Response, error) { panic("in base") }},
 		{name: "base ends the goroutine", early: true, base: func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
@@ -449,7 +301,7 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 			_ = resp.Body.Close()
 			_, _ = io.ReadAll(resp.Body)
 		}},
-		{name: "reading fails, then Close", base: with(func() io.ReadCloser { return &brokenBody{strings.NewReader("te"), errBody} }),
+		{name: "reading fails, then Close", base: with(func() io.ReadCloser { return oteltest.FailingBody("te", errBody) }),
 			use: func(t *testing.T, resp *http.Response) {
 				if _, err := io.ReadAll(resp.Body); err != errBody { //nolint:errorlint // the same value
 					t.Errorf("reading the body = %v, want %v itself", err, errBody)
@@ -457,7 +309,7 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 				_ = resp.Body.Close()
 			}},
 		{name: "reading panics", base: with(func() io.ReadCloser { return panickingBody{} }), use: func(t *testing.T, resp *http.Response) {
-			if got := swallow(func() { _, _ = resp.Body.Read(make([]byte, 1)) }); got != "in Read" {
+			if got := oteltest.Recover(func() { _, _ = resp.Body.Read(make([]byte, 1)) }); got != "in Read" {
 				t.Errorf("panic = %v, want it to go on", got)
 			}
 			_ = resp.Body.Close()
@@ -472,18 +324,18 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 	for _, sampler := range samplers {
 		for _, row := range rows {
 			t.Run(sampler.name+"/"+row.name, func(t *testing.T) {
-				tel := newSampledTelemetry(t, sampler.Sampler)
-				counted := newCountedTracers(tel.tracers)
-				rt := otelhttpclient.NewTransport(row.base, append(tel.options(otelhttpclient.WithTracerProvider(counted)), row.opts...)...)
+				tel := oteltest.NewSampled(t, sampler.Sampler)
+				counted := oteltest.CountTracers(tel.Tracers)
+				rt := otelhttpclient.NewTransport(row.base, append(instrumented.Options(tel, otelhttpclient.WithTracerProvider(counted)), row.opts...)...)
 				method := row.method
 				if method == "" {
 					method = http.MethodGet
 				}
-				req := newRequest(t, t.Context(), method, "http://inventory.example/items")
+				req := oteltest.NewRequest(t, t.Context(), method, "http://inventory.example/items", nil)
 				early := int64(0)
-				_ = swallow(func() {
+				_ = oteltest.Recover(func() {
 					resp, _ := rt.RoundTrip(req)
-					early = counted.ends.Load()
+					early = counted.Ends()
 					if row.use != nil && resp != nil {
 						row.use(t, resp)
 					}
@@ -491,13 +343,13 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 				if !row.early && early != 0 {
 					t.Errorf("ended %d times when RoundTrip returned, want not yet", early)
 				}
-				if !row.late && counted.ends.Load() == 0 {
+				if !row.late && counted.Ends() == 0 {
 					t.Error("not ended by then, want ended without help of the garbage collector")
 				}
 				if points := waitForDuration(t, tel); len(points) != 1 || points[0].Count != 1 {
 					t.Errorf("duration was measured in %d sets, %+v, want once", len(points), points)
 				}
-				starts, ends := counted.starts.Load(), counted.ends.Load()
+				starts, ends := counted.Starts(), counted.Ends()
 				if starts != 1 || ends != 1 {
 					t.Errorf("%d spans started and %d were ended, want 1 and 1", starts, ends)
 				}
@@ -507,12 +359,12 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 }
 
 func TestSpanEndsOnceWhenManyCloseAtOnce(t *testing.T) {
-	tel := newTelemetry(t)
-	counted := newCountedTracers(tel.tracers)
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, "text"), tel.options(otelhttpclient.WithTracerProvider(counted))...)
+	tel := oteltest.New(t)
+	counted := oteltest.CountTracers(tel.Tracers)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, "text"), otelhttpclient.WithTracerProvider(counted))
 	const requests, closers = 500, 4
 	for range requests {
-		resp, err := rt.RoundTrip(newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+		resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -529,10 +381,10 @@ func TestSpanEndsOnceWhenManyCloseAtOnce(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	if got := counted.ends.Load(); got != requests {
+	if got := counted.Ends(); got != requests {
 		t.Errorf("%d spans were ended %d times, want once each", requests, got)
 	}
-	m, ok := tel.metric("http.client.request.duration")
+	m, ok := tel.Metric("http.client.request.duration")
 	if !ok {
 		t.Fatal("http.client.request.duration is missing")
 	}
@@ -549,14 +401,11 @@ func TestSpansThatNobodySeesEndToo(t *testing.T) {
 		"with a response hook": {otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {})},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tel := newSampledTelemetry(t, sdktrace.NeverSample())
-			counted := newCountedTracers(tel.tracers)
-			rt := otelhttpclient.NewTransport(replying(http.StatusOK, "text"), append(tel.options(
-				otelhttpclient.WithTracerProvider(counted),
-				otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()),
-			), opts...)...)
-			do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
-			if starts, ends := counted.starts.Load(), counted.ends.Load(); starts != 1 || ends != 1 {
+			tel := oteltest.NewSampled(t, sdktrace.NeverSample())
+			counted := oteltest.CountTracers(tel.Tracers)
+			rt := otelhttpclient.NewTransport(oteltest.AnswerText(http.StatusOK, "text"), append(instrumented.Options(tel, otelhttpclient.WithTracerProvider(counted), otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider())), opts...)...)
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+			if starts, ends := counted.Starts(), counted.Ends(); starts != 1 || ends != 1 {
 				t.Errorf("%d spans started and %d were ended, want 1 and 1", starts, ends)
 			}
 		})
@@ -565,10 +414,10 @@ func TestSpansThatNobodySeesEndToo(t *testing.T) {
 
 // waitForDuration waits until a duration was measured, which for a body that was
 // forgotten is when the garbage collector has found it.
-func waitForDuration(t *testing.T, tel *telemetry) []metricdata.HistogramDataPoint[float64] {
+func waitForDuration(t *testing.T, tel *oteltest.SDK) []metricdata.HistogramDataPoint[float64] {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.GC() {
-		if m, ok := tel.metric("http.client.request.duration"); ok {
+		if m, ok := tel.Metric("http.client.request.duration"); ok {
 			return m.Data.(metricdata.Histogram[float64]).DataPoints
 		}
 		runtime.Gosched()
@@ -578,35 +427,35 @@ func waitForDuration(t *testing.T, tel *telemetry) []metricdata.HistogramDataPoi
 }
 
 func TestPanicOfBaseGoesOn(t *testing.T) {
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) { panic("in base") }), tel.options()...)
-	req := newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/")
-	if got := swallow(func() { _, _ = rt.RoundTrip(req) }); got != "in base" {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { panic("in base") }))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
+	if got := oteltest.Recover(func() { _, _ = rt.RoundTrip(req) }); got != "in base" {
 		t.Errorf("panic = %v, want base's own, %q", got, "in base")
 	}
-	if got := tel.onlySpan().Status.Code; got != codes.Error {
+	if got := tel.OnlySpan().Status.Code; got != codes.Error {
 		t.Errorf("status = %v, want Error", got)
 	}
 }
 
 func TestZeroTransport(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
-	tel := newTelemetry(t)
-	otel.SetTracerProvider(tel.tracers)
-	otel.SetMeterProvider(tel.meters)
+	tel := oteltest.New(t)
+	otel.SetTracerProvider(tel.Tracers)
+	otel.SetMeterProvider(tel.Meters)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	got := make(chan string, 1)
-	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
 
 	for name, rt := range map[string]*otelhttpclient.Transport{
 		"zero": {}, "NewTransport(nil)": otelhttpclient.NewTransport(nil), "NewTransport(nil, nil)": otelhttpclient.NewTransport(nil, nil),
 	} {
-		tel.exporter.Reset()
-		do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
-		span := tel.onlySpan()
-		if sent, want := <-got, traceparent(span.SpanContext); sent != want {
+		tel.Reset()
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
+		span := tel.OnlySpan()
+		if sent, want := <-got, oteltest.Traceparent(span.SpanContext); sent != want {
 			t.Errorf("%s: traceparent = %q, want %q", name, sent, want)
 		}
 		if span.SpanKind != trace.SpanKindClient {
@@ -617,7 +466,7 @@ func TestZeroTransport(t *testing.T) {
 		}
 		rt.CloseIdleConnections()
 	}
-	m, ok := tel.metric("http.client.request.duration")
+	m, ok := tel.Metric("http.client.request.duration")
 	if !ok {
 		t.Fatal("http.client.request.duration is missing")
 	}
@@ -635,14 +484,14 @@ func replaceDefaultTransport(t *testing.T, rt http.RoundTripper) {
 }
 
 func TestNilBaseIsTheDefaultOfTheMoment(t *testing.T) {
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(nil, tel.options()...)
-	replaceDefaultTransport(t, replying(http.StatusTeapot, "installed later"))
-	resp, body := do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, nil)
+	replaceDefaultTransport(t, oteltest.AnswerText(http.StatusTeapot, "installed later"))
+	resp, body := oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if resp.StatusCode != http.StatusTeapot || body != "installed later" {
 		t.Errorf("got %d %q, want the answer of the default transport that was installed later", resp.StatusCode, body)
 	}
-	tel.onlySpan()
+	tel.OnlySpan()
 }
 
 func TestTransportAsTheDefaultTransport(t *testing.T) {
@@ -660,90 +509,58 @@ func TestTransportAsTheDefaultTransport(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			tel := newTelemetry(t)
-			server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-			replaceDefaultTransport(t, row.make(tel.options()))
+			tel := oteltest.New(t)
+			server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+			replaceDefaultTransport(t, row.make(instrumented.Options(tel)))
 			resp, err := http.Get(server.URL)
 			if err != nil {
 				t.Fatalf("http.Get() = %v, want no error", err)
 			}
-			drain(t, resp)
-			tel.onlySpan()
+			oteltest.ReadBody(t, resp)
+			tel.OnlySpan()
 
 			// A client of its own with a nil base goes through the default
 			// one: that is one request, and one span.
-			tel.exporter.Reset()
-			resp, err = (&http.Client{Transport: otelhttpclient.NewTransport(nil, tel.options()...)}).Get(server.URL)
+			tel.Reset()
+			resp, err = (&http.Client{Transport: instrumented.Transport(tel, nil)}).Get(server.URL)
 			if err != nil {
 				t.Fatalf("Get() = %v, want no error", err)
 			}
-			drain(t, resp)
-			tel.onlySpan()
+			oteltest.ReadBody(t, resp)
+			tel.OnlySpan()
 
-			tel.exporter.Reset()
-			do(t, &otelhttpclient.Transport{}, newRequest(t, t.Context(), http.MethodGet, server.URL))
+			tel.Reset()
+			oteltest.MustSend(t, &otelhttpclient.Transport{}, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 		})
 	}
 }
 
-// closeCounter is a request body that counts how often it is closed.
-type closeCounter struct {
-	io.Reader
-	closed atomic.Int64
-}
-
-func (c *closeCounter) Close() error { c.closed.Add(1); return nil }
-
 func TestNoTransportAtAllIsAnError(t *testing.T) {
 	replaceDefaultTransport(t, nil)
-	body := &closeCounter{Reader: strings.NewReader("text")}
-	req := newRequest(t, t.Context(), http.MethodPost, "http://inventory.example/")
+	body := oteltest.NewBody(strings.NewReader("text"))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodPost, "http://inventory.example/", nil)
 	req.Body = body
 	resp, err := otelhttpclient.NewTransport(nil).RoundTrip(req)
 	if err == nil || resp != nil {
 		t.Errorf("RoundTrip() = %v, %v, want an error", resp, err)
 	}
-	if n := body.closed.Load(); n != 1 {
+	if n := body.Closes(); n != 1 {
 		t.Errorf("the request body was closed %d times, want once", n)
 	}
 }
 
 func TestNilOptionsChangeNothing(t *testing.T) {
-	tel := newTelemetry(t)
-	opts := tel.options(
-		nil,
-		otelhttpclient.WithTracerProvider(nil),
-		otelhttpclient.WithMeterProvider(nil),
-		otelhttpclient.WithPropagators(nil),
-		otelhttpclient.WithPropagationTargets(),
-		otelhttpclient.WithSpanOptions(nil, nil),
-		otelhttpclient.WithSpanOptions(),
-		otelhttpclient.WithSpanNameFormatter(nil),
-		otelhttpclient.WithClientTrace(nil),
-		otelhttpclient.WithKnownMethods(),
-		otelhttpclient.WithErrorCheck(nil),
-		otelhttpclient.WithOptInAttributes(),
-		otelhttpclient.WithOptInMetrics(),
-		otelhttpclient.WithRequestHook(nil),
-		otelhttpclient.WithResponseHook(nil),
-		otelhttpclient.WithURLFilter(nil),
-		otelhttpclient.WithSensitiveQuery(),
-		otelhttpclient.WithFilter(nil),
-		otelhttpclient.WithFilter(otelhttpclient.ExcludeURLs(nil)),
-		otelhttpclient.WithRequestHeaders(),
-		otelhttpclient.WithResponseHeaders(),
-		otelhttpclient.WithSensitiveHeaders(),
-		otelhttpclient.WithURLTemplate(nil),
-	)
+	tel := oteltest.New(t)
+	opts := instrumented.Options(tel, nil, otelhttpclient.WithTracerProvider(nil), otelhttpclient.WithMeterProvider(nil), otelhttpclient.WithPropagators(nil), otelhttpclient.WithPropagationTargets(), otelhttpclient.WithSpanOptions(nil, nil), otelhttpclient.WithSpanOptions(), otelhttpclient.WithSpanNameFormatter(nil), otelhttpclient.WithClientTrace(nil), otelhttpclient.WithKnownMethods(), otelhttpclient.WithErrorCheck(nil), otelhttpclient.WithOptInAttributes(), otelhttpclient.WithOptInMetrics(), otelhttpclient.WithRequestHook(nil), otelhttpclient.WithResponseHook(nil), otelhttpclient.WithURLFilter(nil), otelhttpclient.WithSensitiveQuery(), otelhttpclient.WithFilter(nil), otelhttpclient.WithFilter(otelhttpclient.ExcludeURLs(nil)), otelhttpclient.WithRequestHeaders(), otelhttpclient.WithResponseHeaders(), otelhttpclient.WithSensitiveHeaders(), otelhttpclient.WithURLTemplate(nil))
 	var sent string
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := otelhttpclient.NewTransport(oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		sent = req.Header.Get("Traceparent")
-		return reply(req, http.StatusNotFound, io.NopCloser(strings.NewReader("none"))), nil
+		return oteltest.Reply(req, http.StatusNotFound, io.NopCloser(strings.NewReader("none"))), nil
 	}), opts...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://u:p@inventory.example/items?sig=1&a=b"))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://u:p@inventory.example/items?sig=1&a=b", nil))
 
-	span := tel.onlySpan()
-	if want := traceparent(span.SpanContext); sent != want {
+	span := tel.OnlySpan()
+	if want := oteltest.Traceparent(span.SpanContext); sent != want {
 		t.Errorf("traceparent = %q, want %q", sent, want)
 	}
 	want := map[attribute.Key]attribute.Value{
@@ -755,25 +572,25 @@ func TestNilOptionsChangeNothing(t *testing.T) {
 		"error.type":                attribute.StringValue("404"),
 		"network.protocol.version":  attribute.StringValue("1.1"),
 	}
-	if got := attrs(span.Attributes); !maps.Equal(got, want) || span.Name != "GET" || span.Status.Code != codes.Error {
+	if got := oteltest.Attributes(span.Attributes); !maps.Equal(got, want) || span.Name != "GET" || span.Status.Code != codes.Error {
 		t.Errorf("span %q %v\n got %v\nwant %v", span.Name, span.Status, got, want)
 	}
-	if _, ok := tel.metric("http.client.request.duration"); !ok {
+	if _, ok := tel.Metric("http.client.request.duration"); !ok {
 		t.Error("http.client.request.duration is missing")
 	}
 }
 
 func TestProvidersInstalledLater(t *testing.T) {
-	if !inOwnProcess(t) {
+	if !oteltest.OwnProcess(t) {
 		return
 	}
 	got := make(chan http.Header, 1)
-	server := newServer(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
 	transports := map[string]*otelhttpclient.Transport{"zero": {}, "NewTransport": otelhttpclient.NewTransport(nil)}
 	for name, rt := range transports {
 		// Requests before there is an SDK are made like without the library.
 		for range 2 {
-			do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 			if h := (<-got).Get("Traceparent"); h != "" {
 				t.Errorf("%s: traceparent %q was sent without an SDK", name, h)
 			}
@@ -782,22 +599,22 @@ func TestProvidersInstalledLater(t *testing.T) {
 
 	// A second SDK in the place of the first is used as well.
 	for _, round := range []string{"the first SDK", "the second SDK"} {
-		tel := newTelemetry(t)
-		otel.SetTracerProvider(tel.tracers)
-		otel.SetMeterProvider(tel.meters)
+		tel := oteltest.New(t)
+		otel.SetTracerProvider(tel.Tracers)
+		otel.SetMeterProvider(tel.Meters)
 		otel.SetTextMapPropagator(propagation.TraceContext{})
 		for name, rt := range transports {
-			tel.exporter.Reset()
-			do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL))
-			span := tel.onlySpan()
-			if sent, want := (<-got).Get("Traceparent"), traceparent(span.SpanContext); sent != want {
+			tel.Reset()
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
+			span := tel.OnlySpan()
+			if sent, want := (<-got).Get("Traceparent"), oteltest.Traceparent(span.SpanContext); sent != want {
 				t.Errorf("%s, %s: traceparent = %q, want %q", round, name, sent, want)
 			}
-			if attrs(span.Attributes)["url.full"].String() != server.URL {
+			if oteltest.Attributes(span.Attributes)["url.full"].String() != server.URL {
 				t.Errorf("%s, %s: attributes = %v, want url.full = %q among them", round, name, span.Attributes, server.URL)
 			}
 		}
-		m, ok := tel.metric("http.client.request.duration")
+		m, ok := tel.Metric("http.client.request.duration")
 		if !ok {
 			t.Fatalf("%s: http.client.request.duration is missing", round)
 		}
@@ -819,7 +636,7 @@ func TestUnwrap(t *testing.T) {
 
 // idleCloser is a base that counts the calls of CloseIdleConnections.
 type idleCloser struct {
-	roundTripFunc
+	oteltest.RoundTripFunc
 	closed int
 }
 
@@ -833,11 +650,11 @@ func TestCloseIdleConnections(t *testing.T) {
 		t.Errorf("CloseIdleConnections reached base %d times, want once", base.closed)
 	}
 	// A base without the method is no reason to fail.
-	otelhttpclient.NewTransport(replying(http.StatusOK, "")).CloseIdleConnections()
+	otelhttpclient.NewTransport(oteltest.AnswerText(http.StatusOK, "")).CloseIdleConnections()
 }
 
 func TestDurationOfSampledAndUnsampledRequests(t *testing.T) {
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/missing" {
 			w.WriteHeader(http.StatusNotFound)
 		}
@@ -859,12 +676,12 @@ func TestDurationOfSampledAndUnsampledRequests(t *testing.T) {
 
 	for name, sampler := range map[string]sdktrace.Sampler{"sampled": sdktrace.AlwaysSample(), "unsampled": sdktrace.NeverSample()} {
 		t.Run(name, func(t *testing.T) {
-			tel := newSampledTelemetry(t, sampler)
-			rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)
+			tel := oteltest.NewSampled(t, sampler)
+			rt := instrumented.Transport(tel, server.Client().Transport)
 			for _, path := range []string{"/items", "/items?b=c", "/missing"} {
-				do(t, rt, newRequest(t, t.Context(), http.MethodGet, server.URL+path))
+				oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+path, nil))
 			}
-			m, ok := tel.metric("http.client.request.duration")
+			m, ok := tel.Metric("http.client.request.duration")
 			if !ok {
 				t.Fatal("http.client.request.duration is missing")
 			}
@@ -890,7 +707,7 @@ func TestDurationOfSampledAndUnsampledRequests(t *testing.T) {
 			if sum <= 0 {
 				t.Errorf("sum = %v s, want more than 0", sum)
 			}
-			spans := tel.spans()
+			spans := tel.Spans()
 			if want := map[string]int{"sampled": 3}[name]; len(spans) != want {
 				t.Fatalf("%d spans, want %d", len(spans), want)
 			}
@@ -908,18 +725,18 @@ func TestDurationOfSampledAndUnsampledRequests(t *testing.T) {
 }
 
 func TestDurationOfFailedRequests(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	addr := listener.Addr().String()
 	_ = listener.Close()
-	resp, err := otelhttpclient.NewTransport(&http.Transport{}, tel.options()...).RoundTrip(newRequest(t, t.Context(), http.MethodGet, "http://"+addr))
+	resp, err := instrumented.Transport(tel, &http.Transport{}).RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://"+addr, nil))
 	if err == nil {
 		t.Fatalf("RoundTrip() = %v, want an error", resp.Status)
 	}
-	m, ok := tel.metric("http.client.request.duration")
+	m, ok := tel.Metric("http.client.request.duration")
 	if !ok {
 		t.Fatal("http.client.request.duration is missing")
 	}
@@ -930,21 +747,21 @@ func TestDurationOfFailedRequests(t *testing.T) {
 	if v, _ := points[0].Attributes.Value("error.type"); v.String() != "connection_error" {
 		t.Errorf("error.type = %q, want %q", v.String(), "connection_error")
 	}
-	if v := attrs(tel.onlySpan().Attributes)["error.type"]; v.String() != "connection_error" {
+	if v := oteltest.Attributes(tel.OnlySpan().Attributes)["error.type"]; v.String() != "connection_error" {
 		t.Errorf("error.type of the span = %q, want the metric's, %q", v.String(), "connection_error")
 	}
 }
 
 func TestDurationLinksToItsSpan(t *testing.T) {
-	tel := newTelemetry(t)
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, "ok"), tel.options()...)
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
-	m, ok := tel.metric("http.client.request.duration")
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, "ok"))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+	m, ok := tel.Metric("http.client.request.duration")
 	if !ok {
 		t.Fatal("http.client.request.duration is missing")
 	}
 	exemplars := m.Data.(metricdata.Histogram[float64]).DataPoints[0].Exemplars
-	want := tel.onlySpan().SpanContext.SpanID()
+	want := tel.OnlySpan().SpanContext.SpanID()
 	if len(exemplars) != 1 || !slices.Equal(exemplars[0].SpanID, want[:]) {
 		t.Errorf("exemplars = %+v, want one that links to span %v", exemplars, want)
 	}
@@ -953,8 +770,8 @@ func TestDurationLinksToItsSpan(t *testing.T) {
 func TestDurationWithoutAnyTracing(t *testing.T) {
 	reader := sdkmetric.NewManualReader()
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
-	rt := otelhttpclient.NewTransport(replying(http.StatusOK, "ok"), otelhttpclient.WithMeterProvider(meters))
-	do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	rt := otelhttpclient.NewTransport(oteltest.AnswerText(http.StatusOK, "ok"), otelhttpclient.WithMeterProvider(meters))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	var rm metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &rm); err != nil {
 		t.Fatal(err)
@@ -970,9 +787,9 @@ func TestDurationWithoutAnyTracing(t *testing.T) {
 
 func TestConcurrentRequests(t *testing.T) {
 	const clients, requests = 16, 8
-	tel := newTelemetry(t)
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Traceparent")) })
-	rt := otelhttpclient.NewTransport(server.Client().Transport, tel.options()...)
+	tel := oteltest.New(t)
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Header.Get("Traceparent")) })
+	rt := instrumented.Transport(tel, server.Client().Transport)
 	var received sync.Map
 	var wg sync.WaitGroup
 	for range clients {
@@ -990,45 +807,15 @@ func TestConcurrentRequests(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	spans := tel.spans()
+	spans := tel.Spans()
 	if len(spans) != clients*requests {
 		t.Errorf("%d spans, want %d", len(spans), clients*requests)
 	}
 	for _, s := range spans {
-		if _, ok := received.Load(traceparent(s.SpanContext)); !ok {
+		if _, ok := received.Load(oteltest.Traceparent(s.SpanContext)); !ok {
 			t.Errorf("the server has not received the traceparent of span %v", s.SpanContext.SpanID())
 		}
 	}
-}
-
-// everyOption switches on whatever looks at a request.
-func everyOption(tel *telemetry) []otelhttpclient.Option {
-	templates, err := otelhttpclient.ServeMuxTemplates("/items/{sku}")
-	if err != nil {
-		tel.t.Fatal(err)
-	}
-	excluded, err := otelhttpclient.ParseExcludedURLs("/healthz$, /ready$")
-	if err != nil {
-		tel.t.Fatal(err)
-	}
-	return tel.options(
-		otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) { _ = req.Header.Get("A") }),
-		otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {}),
-		otelhttpclient.WithURLFilter(otelhttpclient.StripQuery),
-		otelhttpclient.WithURLFilter(otelhttpclient.RedactQuery("a")),
-		otelhttpclient.WithURLFilter(otelhttpclient.KeepQuery("a")),
-		otelhttpclient.WithFilter(excluded),
-		otelhttpclient.WithURLTemplate(templates),
-		otelhttpclient.WithSpanNameFormatter(otelhttpclient.URLPathSpanName),
-		otelhttpclient.WithRequestHeaders("*"),
-		otelhttpclient.WithResponseHeaders("*"),
-		otelhttpclient.WithPropagationTargets("inventory.example"),
-		otelhttpclient.WithConnectionTimings(),
-		otelhttpclient.WithOptInAttributes(semconv.URLSchemeKey, semconv.UserAgentOriginalKey, semconv.NetworkTransportKey,
-			semconv.HTTPRequestBodySizeKey, semconv.HTTPResponseBodySizeKey, semconv.URLTemplateKey),
-		otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize,
-			otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration),
-	)
 }
 
 func TestBadRequestsGetTheErrorsOfNetHTTP(t *testing.T) {
@@ -1070,22 +857,22 @@ func TestBadRequestsGetTheErrorsOfNetHTTP(t *testing.T) {
 			if want == nil {
 				t.Fatal("net/http accepts this, want a request that it refuses")
 			}
-			tel := newTelemetry(t)
-			for kind, opts := range map[string][]otelhttpclient.Option{"default": tel.options(), "every option": everyOption(tel)} {
+			tel := oteltest.New(t)
+			for kind, opts := range map[string][]otelhttpclient.Option{"default": instrumented.Options(tel), "every option": instrumented.EveryOption(tel)} {
 				req := row.make()
-				body := &closeCounter{Reader: strings.NewReader("text")}
+				body := oteltest.NewBody(strings.NewReader("text"))
 				if req.Body != nil {
 					req.Body = body
 				}
-				tel.exporter.Reset()
+				tel.Reset()
 				resp, err := otelhttpclient.NewTransport(base, opts...).RoundTrip(req)
 				if resp != nil || err == nil || err.Error() != want.Error() {
 					t.Errorf("%s: RoundTrip() = %v, %v, want the error of net/http alone: %v", kind, resp, err, want)
 				}
-				if n := body.closed.Load(); req.Body != nil && n == 0 {
+				if n := body.Closes(); req.Body != nil && n == 0 {
 					t.Errorf("%s: the request body was closed %d times, want it closed", kind, n)
 				}
-				span := tel.onlySpan()
+				span := tel.OnlySpan()
 				if span.Status.Code != codes.Error {
 					t.Errorf("%s: status = %v, want Error", kind, span.Status)
 				}
@@ -1103,10 +890,10 @@ func TestBadRequestsGetTheErrorsOfNetHTTP(t *testing.T) {
 }
 
 func TestErrorOfBaseComesBackAsItIs(t *testing.T) {
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	want := errors.New("base failed")
-	_, got := otelhttpclient.NewTransport(roundTripFunc(func(*http.Request) (*http.Response, error) { return nil, want }), tel.options()...).
-		RoundTrip(newRequest(t, t.Context(), http.MethodGet, "http://inventory.example/"))
+	_, got := instrumented.Transport(tel, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, want })).
+		RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if got != want { //nolint:errorlint // the same value
 		t.Errorf("error = %v, want base's value, %v", got, want)
 	}
@@ -1121,13 +908,13 @@ func TestMethodsThatNobodyKnows(t *testing.T) {
 	}
 	for _, row := range rows {
 		t.Run(row.method, func(t *testing.T) {
-			tel := newTelemetry(t)
-			server := newServer(t, func(http.ResponseWriter, *http.Request) {})
-			req := newRequest(t, t.Context(), http.MethodGet, server.URL)
+			tel := oteltest.New(t)
+			server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+			req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
 			req.Method = row.method
-			do(t, otelhttpclient.NewTransport(server.Client().Transport, tel.options()...), req)
-			span := tel.onlySpan()
-			got := attrs(span.Attributes)
+			oteltest.MustSend(t, instrumented.Transport(tel, server.Client().Transport), req)
+			span := tel.OnlySpan()
+			got := oteltest.Attributes(span.Attributes)
 			if span.Name != row.name || got["http.request.method"].String() != row.recorded {
 				t.Errorf("name %q, http.request.method %q, want %q and %q: %s", span.Name, got["http.request.method"].String(), row.name, row.recorded, row.reason)
 			}

@@ -12,25 +12,27 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 // recordedURL is what is recorded of a request to that URL, which base gets as
 // it is.
-func recordedURL(t *testing.T, raw string, opts ...otelhttpclient.Option) (full string, all map[attribute.Key]attribute.Value, tel *telemetry) {
+func recordedURL(t *testing.T, raw string, opts ...otelhttpclient.Option) (full string, all map[attribute.Key]attribute.Value, tel *oteltest.SDK) {
 	t.Helper()
-	tel = newTelemetry(t)
+	tel = oteltest.New(t)
 	var sent string
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		sent = req.URL.String()
-		return reply(req, http.StatusOK, http.NoBody), nil
-	}), tel.options(opts...)...)
-	req := newRequest(t, t.Context(), http.MethodGet, raw)
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+	}), opts...)
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, raw, nil)
 	before := req.URL.String()
-	do(t, rt, req)
+	oteltest.MustSend(t, rt, req)
 	if sent != before || req.URL.String() != before {
 		t.Errorf("sent %q, the caller's URL is %q, want both as they were: %q", sent, req.URL, before)
 	}
-	all = attrs(tel.onlySpan().Attributes)
+	all = oteltest.Attributes(tel.OnlySpan().Attributes)
 	return all["url.full"].AsString(), all, tel
 }
 
@@ -90,11 +92,11 @@ func TestBuiltInFiltersOfNil(t *testing.T) {
 func TestHostOfAFilterIsTheHostEverywhere(t *testing.T) {
 	_, all, tel := recordedURL(t, "http://tenant-7.inventory.example:8080/a",
 		otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL { u.Host = "tenant.inventory.example"; return u }))
-	m, ok := tel.metric("http.client.request.duration")
+	m, ok := tel.Metric("http.client.request.duration")
 	if !ok {
 		t.Fatal("http.client.request.duration is missing")
 	}
-	measured := attrs(m.Data.(metricdata.Histogram[float64]).DataPoints[0].Attributes.ToSlice())
+	measured := oteltest.Attributes(m.Data.(metricdata.Histogram[float64]).DataPoints[0].Attributes.ToSlice())
 	for where, a := range map[string]map[attribute.Key]attribute.Value{"span": all, "metric": measured} {
 		if a["server.address"].String() != "tenant.inventory.example" || a["server.port"].AsInt64() != 80 {
 			t.Errorf("%s: server = %q %d, want the filter's host and its port", where, a["server.address"].String(), a["server.port"].AsInt64())
@@ -182,22 +184,19 @@ func TestExcludedURLs(t *testing.T) {
 // reaches base as it is.
 func checkTraced(t *testing.T, filter otelhttpclient.Filter, url string, traced bool, reason string) {
 	t.Helper()
-	tel := newTelemetry(t)
+	tel := oteltest.New(t)
 	hooked := false
 	var sent *http.Request
 	var answered *http.Response
-	rt := otelhttpclient.NewTransport(roundTripFunc(func(req *http.Request) (*http.Response, error) {
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		sent = req
-		answered, _ = replying(http.StatusOK, "text")(req)
+		answered, _ = oteltest.AnswerText(http.StatusOK, "text")(req)
 		return answered, nil
-	}), tel.options(
-		otelhttpclient.WithFilter(filter),
-		otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { hooked = true }),
-	)...)
-	req := newRequest(t, t.Context(), http.MethodGet, url)
-	resp, body := do(t, rt, req)
-	_, measured := tel.metric("http.client.request.duration")
-	if n := len(tel.spans()); (n == 1) != traced || n > 1 || measured != traced || hooked != traced {
+	}), otelhttpclient.WithFilter(filter), otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { hooked = true }))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, url, nil)
+	resp, body := oteltest.MustSend(t, rt, req)
+	_, measured := tel.Metric("http.client.request.duration")
+	if n := len(tel.Spans()); (n == 1) != traced || n > 1 || measured != traced || hooked != traced {
 		t.Errorf("%d spans, measured: %v, hooks run: %v, want traced: %v: %s", n, measured, hooked, traced, reason)
 	}
 	if !traced && (sent != req || resp != answered || body != "text" || len(req.Header) != 0) {
@@ -221,12 +220,10 @@ func TestRequestIsTracedIfAllFiltersAgree(t *testing.T) {
 	for _, row := range []struct{ first, second, want bool }{
 		{true, true, true}, {true, false, false}, {false, true, false}, {false, false, false},
 	} {
-		tel := newTelemetry(t)
-		rt := otelhttpclient.NewTransport(replying(http.StatusOK, ""), tel.options(
-			otelhttpclient.WithFilter(func(*http.Request) bool { return row.first }),
-			otelhttpclient.WithFilter(func(*http.Request) bool { return row.second }))...)
-		do(t, rt, newRequest(t, t.Context(), http.MethodGet, "http://h/"))
-		if got := len(tel.spans()) == 1; got != row.want {
+		tel := oteltest.New(t)
+		rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithFilter(func(*http.Request) bool { return row.first }), otelhttpclient.WithFilter(func(*http.Request) bool { return row.second }))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://h/", nil))
+		if got := len(tel.Spans()) == 1; got != row.want {
 			t.Errorf("filters %v and %v: traced = %v, want %v", row.first, row.second, got, row.want)
 		}
 	}
