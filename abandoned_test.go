@@ -43,17 +43,13 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 			for range requests {
 				func() {
 					h := &holder{}
-					resp, err := rt.RoundTrip(prepare(oteltest.NewRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
-					if err != nil {
-						t.Fatal(err)
-					}
+					resp := oteltest.Open(t, rt, prepare(oteltest.NewRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
 					h.resp = resp
 					runtime.AddCleanup(resp, func(struct{}) { freed.Add(1) }, struct{}{})
 					// Twice: after the first the body has left the nursery.
 					collect()
 					collect()
-					_, _ = io.Copy(io.Discard, resp.Body)
-					_ = resp.Body.Close()
+					oteltest.Discard(resp)
 				}()
 			}
 			tel.Reset()

@@ -1,7 +1,6 @@
 package otelhttpclient_test
 
 import (
-	"io"
 	"net/http"
 	"sync"
 	"testing"
@@ -83,8 +82,7 @@ func TestRequestUnderWayKeepsItsSpanWhenItsClientIsUninstrumented(t *testing.T) 
 	if got := len(tel.Spans()); got != 0 {
 		t.Errorf("spans before the body is read: got %d, want 0", got)
 	}
-	io.Copy(io.Discard, resp.Body)
-	resp.Body.Close()
+	oteltest.Discard(resp)
 	tel.OnlySpan()
 }
 

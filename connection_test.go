@@ -129,21 +129,14 @@ func TestTimingsOfNewAndReusedConnections(t *testing.T) {
 
 func TestTimingOfFirstByteIsNotThatOfTheBody(t *testing.T) {
 	read := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(noticeable)
 		w.(http.Flusher).Flush()
 		<-read
-	}))
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-	if err != nil {
-		t.Fatalf("NewRequest = %v, want no error", err)
-	}
-	resp, err := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithConnectionTimings()).RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
+	resp := oteltest.Open(t, instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithConnectionTimings()), req)
 	time.Sleep(noticeable)
 	close(read)
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
@@ -180,13 +173,12 @@ func asking(ctx context.Context, asked chan<- struct{}) context.Context {
 
 func TestTimingOfWaitingInASaturatedPool(t *testing.T) {
 	arrived, answer := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(arrived)
 			<-answer
 		}
-	}))
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{MaxConnsPerHost: 1}), otelhttpclient.WithConnectionTimings())
 
@@ -352,12 +344,11 @@ func TestTimingsWithHappyEyeballs(t *testing.T) {
 // another request gave back.
 func TestTimingsOfADialThatComesTooLate(t *testing.T) {
 	answer := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/first" {
 			<-answer
 		}
-	}))
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
 
 	dials, dialing, over := 0, make(chan struct{}), make(chan struct{})
@@ -418,8 +409,7 @@ func TestTimingsThroughAProxy(t *testing.T) {
 	plain := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	secure := httptest.NewTLSServer(oteltest.Handler(http.StatusOK, "fine"))
 	defer secure.Close()
-	proxy := httptest.NewServer(http.HandlerFunc(forward))
-	defer proxy.Close()
+	proxy := oteltest.NewServer(t, "1.1", forward)
 	proxyURL, err := url.Parse(proxy.URL)
 	if err != nil {
 		t.Fatalf("Parse(%q) = %v, want no error", proxy.URL, err)
@@ -497,13 +487,10 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	const requests = 8
 	together := make(chan struct{}, requests)
 	release := make(chan struct{})
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	server := oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {
 		together <- struct{}{}
 		<-release
-	}))
-	server.EnableHTTP2 = true
-	server.StartTLS()
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
 
 	base := timingBase(t, server.Client().Transport.(*http.Transport).Clone())

@@ -51,8 +51,7 @@ func TestContractRedirectsReplayTheBody(t *testing.T) {
 				if err != nil {
 					t.Fatalf("Post = %v, want no error", err)
 				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				_ = resp.Body.Close()
+				oteltest.Discard(resp)
 				for attempt := range 3 {
 					if body := oteltest.Within(t, "the body arrives", got); body != "replayed" {
 						t.Errorf("attempt %d: the server got %q, want %q", attempt, body, "replayed")

@@ -313,8 +313,7 @@ func TestContractRoundTripAlwaysClosesTheBody(t *testing.T) {
 					// the client, whether there is an error, and which.
 					race := row.name == "connection dropped" || strings.Contains(row.name, "its length")
 					if err == nil {
-						_, _ = io.Copy(io.Discard, resp.Body)
-						_ = resp.Body.Close()
+						oteltest.Discard(resp)
 						body.WantClosed(t)
 						if race {
 							return "any"
@@ -397,10 +396,7 @@ func TestContractRequestFieldsReachBase(t *testing.T) {
 			}
 			return oteltest.Reply(sent, 200, http.NoBody), nil
 		}), opts...)
-		resp, err := run.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := oteltest.Open(t, run, req)
 		if resp.Request != req {
 			t.Errorf("%s: the response names request %p, want the caller's, %p", name, resp.Request, req)
 		}
@@ -418,12 +414,8 @@ func TestContractResponseNamesTheCallersRequest(t *testing.T) {
 			run := newContractRun(t, w.Base, opts...)
 			for nth := range 3 {
 				req := oteltest.NewRequest(t, t.Context(), "POST", w.URL, strings.NewReader("text"))
-				resp, err := run.RoundTrip(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				_ = resp.Body.Close()
+				resp := oteltest.Open(t, run, req)
+				oteltest.Discard(resp)
 				if resp.Request != req {
 					t.Errorf("%s, request %d: the response names a request with the headers %v, want the caller's own", name, nth, resp.Request.Header)
 				}
@@ -601,10 +593,7 @@ func TestContractOptionalInterfaces(t *testing.T) {
 			run := newContractRun(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				return oteltest.Reply(req, 200, body), nil
 			}), opts...)
-			resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 			want := contractInterfaces(body)
 			seen[want] = true
 			if got := contractInterfaces(resp.Body); got != want {
@@ -657,10 +646,7 @@ func TestContractNoBodyStaysNoBody(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(204) })
 		contractCompare(t, w.Base, 1, func(t *testing.T, run contractRun) string {
-			resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 			run.wantEnded(t, "with the headers", 1)
 			return fmt.Sprintf("%T, http.NoBody %v", resp.Body, resp.Body == http.NoBody)
 		})
@@ -691,13 +677,9 @@ func TestContractTrailers(t *testing.T) {
 				req.Trailer.Set("Sum", "42") // while the body is being sent
 				_ = writer.Close()
 			}()
-			resp, err := run.RoundTrip(req)
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp := oteltest.Open(t, run, req)
 			before := fmt.Sprint(resp.Trailer)
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
+			oteltest.Discard(resp)
 			if got := resp.Trailer.Get("Got"); got != "42" {
 				t.Errorf("trailer = %q, want 42", got)
 			}
@@ -714,7 +696,7 @@ func TestContractTrailers(t *testing.T) {
 // TestContractUpgradeThroughReverseProxy: a switch of protocols, with a proxy
 // in front that uses the Transport.
 func TestContractUpgradeThroughReverseProxy(t *testing.T) {
-	back := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	back := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
 		conn, buf, err := http.NewResponseController(rw).Hijack()
 		if err != nil {
 			t.Error(err)
@@ -724,8 +706,7 @@ func TestContractUpgradeThroughReverseProxy(t *testing.T) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		line, _ := buf.ReadString('\n')
 		_, _ = io.WriteString(conn, line)
-	}))
-	defer back.Close()
+	})
 	target, _ := url.Parse(back.URL)
 	tel := oteltest.New(t)
 	proxy := httputil.NewSingleHostReverseProxy(target)
@@ -736,10 +717,7 @@ func TestContractUpgradeThroughReverseProxy(t *testing.T) {
 	req := oteltest.NewRequest(t, t.Context(), "GET", front.URL, nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "echo")
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := oteltest.Open(t, http.DefaultTransport, req)
 	if resp.StatusCode != 101 {
 		t.Fatalf("status = %d, want 101", resp.StatusCode)
 	}
@@ -786,10 +764,7 @@ func TestContractForgottenBodies(t *testing.T) {
 		tel := oteltest.New(t)
 		rt := instrumented.Transport(tel, w.Client().Transport)
 		func() {
-			resp, err := rt.RoundTrip(oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp := oteltest.Open(t, rt, oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 			_, _ = resp.Body.Read(make([]byte, 1))
 		}()
 		last := time.Now()

@@ -3,9 +3,9 @@ package otelhttpclient_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -25,10 +25,9 @@ import (
 
 func TestContextWithoutTracing(t *testing.T) {
 	var got []string
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) {
 		got = append(got, r.Header.Get("Traceparent"), r.Header.Get("X-Hook"))
-	}))
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
 	client := server.Client()
 	base := client.Transport
@@ -40,14 +39,8 @@ func TestContextWithoutTracing(t *testing.T) {
 
 	ctx := otelhttpclient.ContextWithoutTracing(t.Context())
 	ctx = otelhttpclient.ContextWithAttributes(otelhttpclient.ContextWithURLTemplate(ctx, "/"), attribute.Bool("a", true))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL, nil)
-	if err != nil {
-		t.Fatalf("NewRequest = %v, want no error", err)
-	}
-	resp, err := client.Transport.RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	req := oteltest.NewRequest(t, ctx, http.MethodGet, server.URL, nil)
+	resp := oteltest.Open(t, client.Transport, req)
 	resp.Body.Close()
 	if sent != req {
 		t.Errorf("the request that base got: got %p, want the caller's, %p", sent, req)
@@ -179,12 +172,11 @@ func TestContextWithAttributesOfSiblings(t *testing.T) {
 // Attempts of one operation are counted, over several hosts, redirects
 // included; other operations are not.
 func TestContextWithRetries(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
 			http.Redirect(w, r, "/end", http.StatusFound)
 		}
-	}))
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
 	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
 	ctx, parent := tel.Tracers.Tracer("test").Start(t.Context(), "operation")
@@ -242,47 +234,37 @@ func TestContextWithRetriesConcurrently(t *testing.T) {
 // With EndOnHeaders the span, and the duration, end before the stream does, on
 // either protocol; the body is the one that base has returned.
 func TestEndOnHeaders(t *testing.T) {
-	for name, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": http2Server} {
-		t.Run(name, func(t *testing.T) {
-			next := make(chan struct{})
-			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.(http.Flusher).Flush()
-				<-next
-				_, _ = io.WriteString(w, "event")
-			}))
-			start(server)
-			defer server.Close()
-			tel := oteltest.New(t)
-			var body io.ReadCloser
-			base := server.Client().Transport
-			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-				resp, err := base.RoundTrip(req)
-				if err == nil {
-					body = resp.Body
-				}
-				return resp, err
-			}), otelhttpclient.WithSpanEnd(otelhttpclient.EndOnHeaders))
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-			if err != nil {
-				t.Fatalf("NewRequest = %v, want no error", err)
-			}
-			resp, err := rt.RoundTrip(req)
-			if err != nil {
-				t.Fatalf("RoundTrip = %v, want no error", err)
-			}
-			tel.OnlySpan()
-			onlyDuration(t, tel)
-			if resp.Body != body {
-				t.Errorf("body: got a %T, want the one of base, a %T", resp.Body, body)
-			}
-			close(next)
-			if got, err := io.ReadAll(resp.Body); err != nil || string(got) != "event" {
-				t.Errorf("body: got %q and %v, want %q and no error", got, err, "event")
-			}
-			resp.Body.Close()
-			tel.OnlySpan() // still
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		next := make(chan struct{})
+		server := oteltest.NewServer(t, version, func(w http.ResponseWriter, _ *http.Request) {
+			w.(http.Flusher).Flush()
+			<-next
+			_, _ = io.WriteString(w, "event")
 		})
-	}
+		tel := oteltest.New(t)
+		var body io.ReadCloser
+		base := server.Client().Transport
+		rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			resp, err := base.RoundTrip(req)
+			if err == nil {
+				body = resp.Body
+			}
+			return resp, err
+		}), otelhttpclient.WithSpanEnd(otelhttpclient.EndOnHeaders))
+		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
+		resp := oteltest.Open(t, rt, req)
+		tel.OnlySpan()
+		onlyDuration(t, tel)
+		if resp.Body != body {
+			t.Errorf("body: got a %T, want the one of base, a %T", resp.Body, body)
+		}
+		close(next)
+		if got, err := io.ReadAll(resp.Body); err != nil || string(got) != "event" {
+			t.Errorf("body: got %q and %v, want %q and no error", got, err, "event")
+		}
+		resp.Body.Close()
+		tel.OnlySpan() // still
+	})
 }
 
 func TestSpanEndThatIsNone(t *testing.T) {
@@ -345,15 +327,13 @@ func TestOptIn(t *testing.T) {
 		otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize, otelhttpclient.MetricActiveRequests,
 		otelhttpclient.MetricOpenConnections,
 	}
-	for protocol, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": http2Server} {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, on := range []bool{false, true} {
-			t.Run(protocol, func(t *testing.T) {
-				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			t.Run(fmt.Sprint("asked for ", on), func(t *testing.T) {
+				server := oteltest.NewServer(t, version, func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.Copy(io.Discard, r.Body)
 					_, _ = io.WriteString(w, "fine")
-				}))
-				start(server)
-				defer server.Close()
+				})
 				tel := oteltest.New(t)
 				var options []otelhttpclient.Option
 				if on {
@@ -365,17 +345,13 @@ func TestOptIn(t *testing.T) {
 					}
 				}
 				client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, options...)}
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader("how are you?"))
-				if err != nil {
-					t.Fatalf("NewRequest = %v, want no error", err)
-				}
+				req := oteltest.NewRequest(t, t.Context(), http.MethodPost, server.URL, strings.NewReader("how are you?"))
 				req.Header.Set("User-Agent", "test/1")
 				resp, err := client.Do(req)
 				if err != nil {
 					t.Fatalf("Do = %v, want no error", err)
 				}
-				_, _ = io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
+				oteltest.Discard(resp)
 
 				scheme, _, _ := strings.Cut(server.URL, ":")
 				want := map[attribute.Key]any{
@@ -406,7 +382,7 @@ func TestOptIn(t *testing.T) {
 				}
 			})
 		}
-	}
+	})
 }
 
 func TestOptInOfWhatIsUnknown(t *testing.T) {

@@ -221,10 +221,7 @@ func TestRuleConnectionMetrics(t *testing.T) {
 			const name = "http.client.open_connections"
 
 			start := func() *http.Response {
-				resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
-				if err != nil {
-					t.Fatalf("RoundTrip = %v, want no error", err)
-				}
+				resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 				return resp
 			}
 			finish := func(responses ...*http.Response) {
@@ -318,10 +315,7 @@ func TestRuleFailedAndCancelledRequestsAreMeasured(t *testing.T) {
 		w := oteltest.NewServer(t, version, oteltest.Stall(true))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		resp, err := instrumented.Transport(tel, w.Base, sizes).RoundTrip(oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
-		if err != nil {
-			t.Fatalf("RoundTrip = %v, want no error", err)
-		}
+		resp := oteltest.Open(t, instrumented.Transport(tel, w.Base, sizes), oteltest.NewRequest(t, ctx, "GET", w.URL, nil))
 		defer resp.Body.Close()
 		if _, err := io.ReadFull(resp.Body, make([]byte, len("beginning"))); err != nil {
 			t.Fatalf("reading the beginning = %v, want no error", err)

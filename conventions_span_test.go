@@ -485,10 +485,7 @@ func TestRuleTimeStartsBeforeTheFirstByteAndEndsWithTheBody(t *testing.T) {
 					_, _ = io.WriteString(rw, "ok")
 				})
 				tel := oteltest.New(t)
-				resp, err := instrumented.Transport(tel, w.Base).RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
-				if err != nil {
-					t.Fatalf("RoundTrip = %v, want no error", err)
-				}
+				resp := oteltest.Open(t, instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 				defer resp.Body.Close()
 				if n := len(tel.Spans()); n != 0 {
 					t.Errorf("%d spans have ended with the headers, want none", n)
@@ -529,10 +526,7 @@ func TestRuleTimeEndsWithTheHeadersWhereThereIsNoBody(t *testing.T) {
 					rw.WriteHeader(test.status)
 				})
 				tel := oteltest.New(t)
-				resp, err := instrumented.Transport(tel, w.Base).RoundTrip(oteltest.NewRequest(t, t.Context(), test.method, w.URL, nil))
-				if err != nil {
-					t.Fatalf("RoundTrip = %v, want no error", err)
-				}
+				resp := oteltest.Open(t, instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, t.Context(), test.method, w.URL, nil))
 				tel.OnlySpan()
 				_ = resp.Body.Close()
 				tel.OnlySpan() // still

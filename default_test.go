@@ -80,29 +80,18 @@ func answerProtocol(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s, traced: %v", r.Proto, r.Header.Get("Traceparent") != "")
 }
 
-func plainServer(t *testing.T) *httptest.Server {
+func plainServer(t *testing.T) *oteltest.Server {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(answerProtocol))
-	t.Cleanup(server.Close)
-	return server
+	return oteltest.NewServer(t, "1.1", answerProtocol)
 }
 
-// http2Server starts a server that speaks HTTP/2.
-func http2Server(s *httptest.Server) {
-	s.EnableHTTP2 = true
-	s.StartTLS()
-}
-
-func secureServer(t *testing.T) *httptest.Server {
+func secureServer(t *testing.T) *oteltest.Server {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(answerProtocol))
-	http2Server(server)
-	t.Cleanup(server.Close)
-	return server
+	return oteltest.NewServer(t, "2", answerProtocol)
 }
 
 // rootsOf returns a TLS configuration that accepts a server's certificate.
-func rootsOf(server *httptest.Server) *tls.Config {
+func rootsOf(server *oteltest.Server) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(server.Certificate())
 	return &tls.Config{RootCAs: roots}
@@ -464,8 +453,7 @@ func TestInstrumentDefaultUnderATransport(t *testing.T) {
 		if err != nil {
 			t.Fatalf("Post = %v, want no error", err)
 		}
-		io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
+		oteltest.Discard(resp)
 		wantSpans(t, "one for each request", tel, 2*(i+1))
 	}
 }
@@ -514,22 +502,18 @@ func TestInstrumentDefaultSendsBodiesAsBefore(t *testing.T) {
 		}, content, 1, 1},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 				if got, err := io.ReadAll(r.Body); err != nil || string(got) != row.want {
 					t.Errorf("server got %d bytes, %v, want %d", len(got), err, len(row.want))
 				}
-			}))
-			defer server.Close()
+			})
 			bareAndInstrumented(t, func(t *testing.T) {
 				var writes, readFroms atomic.Int64
 				present(t).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 					c, err := new(net.Dialer).DialContext(ctx, network, address)
 					return wireConn{c, &writes, &readFroms}, err
 				}
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, row.body(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				req := oteltest.NewRequest(t, t.Context(), http.MethodPost, server.URL, row.body(t))
 				req.ContentLength = int64(len(row.want))
 				resp, err := http.DefaultClient.Do(req)
 				if err != nil {
@@ -568,15 +552,11 @@ func TestInstrumentDefaultClosesBodiesAsBefore(t *testing.T) {
 			{"no host", "http:///", "ok"},
 		} {
 			var closes atomic.Int64
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, row.url, countedBody{strings.NewReader("body"), &closes})
-			if err != nil {
-				t.Fatal(err)
-			}
+			req := oteltest.NewRequest(t, t.Context(), http.MethodPost, row.url, countedBody{strings.NewReader("body"), &closes})
 			req.Header.Set("X-Test", row.header)
 			resp, err := http.DefaultTransport.RoundTrip(req)
 			if err == nil {
-				io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
+				oteltest.Discard(resp)
 			}
 			if (err == nil) != (row.name == "answered") {
 				t.Errorf("%s: got error %v", row.name, err)
@@ -626,10 +606,7 @@ func TestInstrumentDefaultRewindsBodies(t *testing.T) {
 			}
 		}()
 		for _, text := range []string{"first", "second"} {
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+listener.Addr().String(), strings.NewReader(text))
-			if err != nil {
-				t.Fatal(err)
-			}
+			req := oteltest.NewRequest(t, t.Context(), http.MethodPut, "http://"+listener.Addr().String(), strings.NewReader(text))
 			req.Header.Set("Idempotency-Key", text)
 			resp, err := http.DefaultClient.Do(req)
 			if err != nil {
@@ -652,17 +629,10 @@ func TestInstrumentDefaultResponseRequest(t *testing.T) {
 	for _, state := range []string{"instrumented", "uninstrumented"} {
 		for _, url := range []string{plain.URL, secure.URL} {
 			for _, body := range []io.ReadCloser{nil, http.NoBody, io.NopCloser(strings.NewReader("body"))} {
-				req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, body)
-				if err != nil {
-					t.Fatal(err)
-				}
+				req := oteltest.NewRequest(t, t.Context(), http.MethodPost, url, body)
 				req.Body = body
-				resp, err := front.RoundTrip(req)
-				if err != nil {
-					t.Fatalf("RoundTrip = %v, want no error", err)
-				}
-				io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
+				resp := oteltest.Open(t, front, req)
+				oteltest.Discard(resp)
 				if body == nil || body == http.NoBody {
 					if resp.Request != req {
 						t.Errorf("%s: Response.Request without a body is not the caller's request", state)
@@ -679,11 +649,10 @@ func TestInstrumentDefaultResponseRequest(t *testing.T) {
 
 func TestInstrumentDefaultRequestsUnderWayKeepTheirSpans(t *testing.T) {
 	arrived, answer := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {
 		arrived <- struct{}{}
 		<-answer
-	}))
-	defer server.Close()
+	})
 	freshDefault(t)
 	tel := oteltest.New(t)
 	uninstrument := instrumentDefault(t, tel)
@@ -827,7 +796,7 @@ func TestInstrumentDefaultNewClientConn(t *testing.T) {
 	for _, row := range []struct {
 		name      string
 		transport *http.Transport
-		server    *httptest.Server
+		server    *oteltest.Server
 		want      string
 	}{
 		{"http", present(t), plain, http1Untraced},
@@ -846,7 +815,7 @@ func TestInstrumentDefaultNewClientConn(t *testing.T) {
 }
 
 func TestInstrumentDefaultWebSocketUpgrade(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "2", func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Errorf("Hijack = %v, want no error", err)
@@ -858,16 +827,11 @@ func TestInstrumentDefaultWebSocketUpgrade(t *testing.T) {
 		line, _ := rw.ReadString('\n')
 		io.WriteString(rw, line)
 		rw.Flush()
-	}))
-	http2Server(server)
-	defer server.Close()
+	})
 	freshDefault(t).TLSClientConfig = rootsOf(server)
 	tel := oteltest.New(t)
 	instrumentDefault(t, tel)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "websocket")
 	resp, err := http.DefaultClient.Do(req)
@@ -905,10 +869,7 @@ func TestInstrumentDefaultErrorsAreNetHTTPs(t *testing.T) {
 	failed := errors.New("dial failed")
 	bareAndInstrumented(t, func(t *testing.T) {
 		present(t).DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, failed }
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
 		if _, err := http.DefaultTransport.RoundTrip(req); err != failed {
 			t.Errorf("RoundTrip: got error %v, want DialContext's", err)
 		}
@@ -918,10 +879,9 @@ func TestInstrumentDefaultErrorsAreNetHTTPs(t *testing.T) {
 // TestDefaultThatWrapsItself sets http.DefaultTransport to a wrapper around a
 // Transport with a nil base. That base is http.DefaultTransport itself.
 func TestDefaultThatWrapsItself(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("Traceparent"))
-	}))
-	defer server.Close()
+	})
 	original := http.DefaultTransport
 	defer func() { http.DefaultTransport = original }()
 
@@ -930,14 +890,8 @@ func TestDefaultThatWrapsItself(t *testing.T) {
 		inner := otelhttpclient.NewTransport(nil, options...)
 		http.DefaultTransport = oteltest.RoundTripFunc(inner.RoundTrip)
 
-		req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, server.URL, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatalf("%s: got error %v, want none", name, err)
-		}
+		req := oteltest.NewRequest(t, context.Background(), http.MethodGet, server.URL, nil)
+		resp := oteltest.Open(t, http.DefaultTransport, req)
 		if resp.Request != req {
 			t.Errorf("%s: the response names another request than the caller's", name)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -77,8 +76,7 @@ func TestPeerIsOfTheRequestsOwnConnection(t *testing.T) {
 
 // TestPeerWhereDialingFetchesAToken: a dialer may need another request first.
 func TestPeerWhereDialingFetchesAToken(t *testing.T) {
-	tokens := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer tokens.Close()
+	tokens := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	base := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if err := fetchToken(ctx, tokens.Client().Transport, tokens.URL); err != nil {

@@ -394,8 +394,7 @@ func faultOutcome(rt http.RoundTripper, faults []*fault, n int) string {
 	resp, err := client.Do(req)
 	if f.races {
 		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
+			oteltest.Discard(resp)
 		}
 		return "an answer or an error"
 	}

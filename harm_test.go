@@ -73,10 +73,7 @@ func TestTrailersOfAShortBody(t *testing.T) {
 			w.Header().Set(http.TrailerPrefix+"Grpc-Status", "13")
 		})
 		read := func(rt http.RoundTripper) string {
-			resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
-			if err != nil {
-				t.Fatal(err)
-			}
+			resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
 			defer resp.Body.Close()
 			body, err := io.ReadAll(resp.Body)
 			return fmt.Sprint(string(body), " ", err, " ", resp.Trailer)
@@ -212,10 +209,7 @@ func TestBodyOfABaseThatLeavesTheLengthAt0(t *testing.T) {
 		resp.ProtoMajor, resp.ProtoMinor, resp.ContentLength = 2, 0, 0
 		return resp, nil
 	}))
-	resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	if got := len(tel.Spans()); got != 0 {
 		t.Errorf("spans that have ended before the body was read: got %d, want 0", got)
 	}

@@ -3,7 +3,6 @@ package otelhttpclient_test
 import (
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -20,23 +19,15 @@ type headerExchange struct{ request, response http.Header }
 
 // capture sends a request and returns the headers that its span has recorded,
 // by the names under which it has.
-func (e headerExchange) capture(t *testing.T, start func(*httptest.Server), options ...otelhttpclient.Option) (request, response map[string][]string) {
+func (e headerExchange) capture(t *testing.T, version string, options ...otelhttpclient.Option) (request, response map[string][]string) {
 	t.Helper()
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := oteltest.NewServer(t, version, func(w http.ResponseWriter, _ *http.Request) {
 		maps.Copy(w.Header(), e.response)
-	}))
-	start(server)
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
-	if err != nil {
-		t.Fatalf("NewRequest = %v, want no error", err)
-	}
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
 	maps.Copy(req.Header, e.request)
-	resp, err := instrumented.Transport(tel, server.Client().Transport, options...).RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	resp := oteltest.Open(t, instrumented.Transport(tel, server.Client().Transport, options...), req)
 	resp.Body.Close()
 
 	request, response = map[string][]string{}, map[string][]string{}
@@ -108,18 +99,18 @@ func TestCapturedHeaders(t *testing.T) {
 			headers{}, headers{"set-cookie": {"REDACTED", "REDACTED"}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			for protocol, start := range map[string]func(*httptest.Server){"HTTP/1.1": (*httptest.Server).Start, "HTTP/2": http2Server} {
-				request, response := ordinary.capture(t, start, row.options...)
-				wantHeaders(t, "request over "+protocol, request, row.request)
-				wantHeaders(t, "response over "+protocol, response, row.response)
-			}
+			oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+				request, response := ordinary.capture(t, version, row.options...)
+				wantHeaders(t, "request", request, row.request)
+				wantHeaders(t, "response", response, row.response)
+			})
 		})
 	}
 }
 
 // Recorded is what is sent, with what hooks and the propagator have added.
 func TestCapturedHeadersAreThoseThatAreSent(t *testing.T) {
-	request, _ := ordinary.capture(t, (*httptest.Server).Start,
+	request, _ := ordinary.capture(t, "1.1",
 		otelhttpclient.WithRequestHeaders("x-hook", "traceparent", "x-request-id"),
 		otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
 			req.Header.Set("X-Hook", "was here")
@@ -133,7 +124,7 @@ func TestCapturedHeadersAreThoseThatAreSent(t *testing.T) {
 }
 
 func TestEveryHeaderMayBeAskedFor(t *testing.T) {
-	request, response := ordinary.capture(t, (*httptest.Server).Start,
+	request, response := ordinary.capture(t, "1.1",
 		otelhttpclient.WithRequestHeaders("*"), otelhttpclient.WithResponseHeaders("*"))
 	for _, name := range []string{"accept", "x-request-id", "x-empty", "authorization", "x-api-key", "referer", "traceparent"} {
 		if _, ok := request[name]; !ok {
@@ -168,7 +159,7 @@ func TestDefaultSensitiveHeaders(t *testing.T) {
 		"X-Csrf-Token", "X-Goog-Iap-Jwt-Assertion", "Api-Key", "Ocp-Apim-Subscription-Key", "X-Vault-Token",
 		"X-Access-Token", "X-Client-Secret", "Private-Token", "X-Hub-Signature-256",
 	} {
-		request, _ := headerExchange{request: http.Header{name: {"abc"}}}.capture(t, (*httptest.Server).Start, otelhttpclient.WithRequestHeaders(name))
+		request, _ := headerExchange{request: http.Header{name: {"abc"}}}.capture(t, "1.1", otelhttpclient.WithRequestHeaders(name))
 		wantHeaders(t, "request", request, map[string][]string{strings.ToLower(name): {"REDACTED"}})
 	}
 	list := otelhttpclient.DefaultSensitiveHeaders()
@@ -194,6 +185,6 @@ func TestMalformedHeaderPatterns(t *testing.T) {
 		})
 	}
 	oteltest.HandleErrors(t)
-	request, _ := ordinary.capture(t, (*httptest.Server).Start, otelhttpclient.WithRequestHeaders("[a-", "x-request-id"))
+	request, _ := ordinary.capture(t, "1.1", otelhttpclient.WithRequestHeaders("[a-", "x-request-id"))
 	wantHeaders(t, "request", request, map[string][]string{"x-request-id": {"7"}})
 }

@@ -29,10 +29,7 @@ type nestedCase struct {
 func nestedCases() []nestedCase {
 	send := func(t *testing.T, below http.RoundTripper, req *http.Request) {
 		t.Helper()
-		resp, err := below.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := oteltest.Open(t, below, req)
 		oteltest.Discard(resp)
 	}
 	again := func(req *http.Request) *http.Request {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/http/httptrace"
 	"net/url"
 	"runtime"
@@ -136,17 +135,13 @@ func TestPoolIsActiveForAllTransports(t *testing.T) {
 	tel := oteltest.New(t)
 	var responses []*http.Response
 	for range requests {
-		resp, err := instrumented.Transport(tel, w.Base, poolBoth).RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
-		if err != nil {
-			t.Fatalf("RoundTrip = %v, want no error", err)
-		}
+		resp := oteltest.Open(t, instrumented.Transport(tel, w.Base, poolBoth), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		responses = append(responses, resp)
 		wantPool(t, tel, "while requests are under way", poolState{active: 1})
 	}
 	close(answers)
 	for i, resp := range responses {
-		_, _ = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
+		oteltest.Discard(resp)
 		if i < requests-1 {
 			wantPool(t, tel, "while other requests are under way", poolState{active: 1})
 		}
@@ -163,13 +158,9 @@ func TestPoolWithNestedTransports(t *testing.T) {
 	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, instrumented.Transport(tel, w.Base, poolBoth), poolBoth)
-	resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 	wantPool(t, tel, "while the request is under way", poolState{active: 1})
-	_, _ = io.Copy(io.Discard, resp.Body)
-	resp.Body.Close()
+	oteltest.Discard(resp)
 	wantPool(t, tel, "after the request", poolState{idle: 1})
 	w.Base.CloseIdleConnections()
 	wantPoolClosed(t, tel, 1)
@@ -280,10 +271,7 @@ func TestPoolOfADialThatLost(t *testing.T) {
 	}
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, w.Base, poolBoth)
-	first, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL+"/first", nil))
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	first := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", w.URL+"/first", nil))
 	second := make(chan error, 1)
 	req := oteltest.NewRequest(t, t.Context(), "GET", w.URL+"/second", nil)
 	go func() {
@@ -292,8 +280,7 @@ func TestPoolOfADialThatLost(t *testing.T) {
 	}()
 	<-dialing
 	close(answer)
-	_, _ = io.Copy(io.Discard, first.Body)
-	first.Body.Close()
+	oteltest.Discard(first)
 	if err := <-second; err != nil {
 		t.Fatalf("second request: %v, want no error", err)
 	}
@@ -411,7 +398,7 @@ func TestPoolConnectionThatBlocks(t *testing.T) {
 // active until the program closes it.
 func TestPoolOfUpgradedConnections(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) {
 		c, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			return
@@ -419,17 +406,13 @@ func TestPoolOfUpgradedConnections(t *testing.T) {
 		defer c.Close()
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		_, _ = io.Copy(c, bufio.NewReader(rw))
-	}))
-	defer server.Close()
+	})
 	base := &http.Transport{}
 	tel := oteltest.New(t)
 	req := oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil)
 	req.Header.Set("Connection", "Upgrade")
 	req.Header.Set("Upgrade", "echo")
-	resp, err := instrumented.Transport(tel, base, poolBoth).RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	resp := oteltest.Open(t, instrumented.Transport(tel, base, poolBoth), req)
 	wantPool(t, tel, "while the connection is the program's", poolState{active: 1})
 	resp.Body.Close()
 	wantPoolClosed(t, tel, 1)
@@ -443,10 +426,7 @@ func TestPoolOfForgottenBodies(t *testing.T) {
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, w.Base, poolBoth)
 	func() {
-		resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
-		if err != nil {
-			t.Fatalf("RoundTrip = %v, want no error", err)
-		}
+		resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		wantPool(t, tel, "while the request is under way", poolState{active: 1})
 		runtime.KeepAlive(resp)
 	}()

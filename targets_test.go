@@ -2,7 +2,6 @@ package otelhttpclient_test
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -42,85 +41,65 @@ func (s *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func TestPropagationTargetsHoldForRedirects(t *testing.T) {
-	for _, row := range []struct {
-		name string
-		tls  bool
-	}{{"HTTP/1.1", false}, {"HTTP/2", true}} {
-		t.Run(row.name, func(t *testing.T) {
-			service := &told{}
-			server := httptest.NewUnstartedServer(service)
-			scheme := "http"
-			if row.tls {
-				scheme = "https"
-				server.EnableHTTP2 = true
-				server.StartTLS()
-			} else {
-				server.Start()
-			}
-			defer server.Close()
-			tel := oteltest.New(t)
-			client := server.Client()
-			base := client.Transport.(*http.Transport)
-			if row.tls {
-				// The certificate is not for names as deep as these.
-				base.TLSClientConfig.InsecureSkipVerify = true
-			}
-			client.Transport = instrumented.Transport(tel, base, otelhttpclient.WithPropagationTargets("example.com"), otelhttpclient.WithPropagationTargets("*.ours.example.com")) // they add up
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		service := &told{}
+		server := oteltest.NewServer(t, version, service.ServeHTTP)
+		scheme, _, _ := strings.Cut(server.URL, ":")
+		tel := oteltest.New(t)
+		client := server.Client()
+		base := client.Transport.(*http.Transport)
+		if version == "2" {
+			// The certificate is not for names as deep as these.
+			base.TLSClientConfig.InsecureSkipVerify = true
+		}
+		client.Transport = instrumented.Transport(tel, base, otelhttpclient.WithPropagationTargets("example.com"), otelhttpclient.WithPropagationTargets("*.ours.example.com")) // they add up
 
-			member, err := baggage.NewMember("tenant", "acme")
-			if err != nil {
-				t.Fatalf("NewMember = %v, want no error", err)
-			}
-			bag, err := baggage.New(member)
-			if err != nil {
-				t.Fatalf("baggage.New = %v, want no error", err)
-			}
-			oteltest.Fetch(t, baggage.ContextWithBaggage(t.Context(), bag), client, scheme+"://example.com/to/a.b.ours.example.com/to/other.example.com/to/notours.example.com/to/ours.example.com/to/example.com/end")
+		member, err := baggage.NewMember("tenant", "acme")
+		if err != nil {
+			t.Fatalf("NewMember = %v, want no error", err)
+		}
+		bag, err := baggage.New(member)
+		if err != nil {
+			t.Fatalf("baggage.New = %v, want no error", err)
+		}
+		oteltest.Fetch(t, baggage.ContextWithBaggage(t.Context(), bag), client, scheme+"://example.com/to/a.b.ours.example.com/to/other.example.com/to/notours.example.com/to/ours.example.com/to/example.com/end")
 
-			wantCalls := []string{"example.com", "a.b.ours.example.com", "other.example.com", "notours.example.com", "ours.example.com", "example.com"}
-			if !slices.Equal(service.calls, wantCalls) {
-				t.Fatalf("hosts called: got %q, want %q", service.calls, wantCalls)
+		wantCalls := []string{"example.com", "a.b.ours.example.com", "other.example.com", "notours.example.com", "ours.example.com", "example.com"}
+		if !slices.Equal(service.calls, wantCalls) {
+			t.Fatalf("hosts called: got %q, want %q", service.calls, wantCalls)
+		}
+		want := []string{"example.com", "a.b.ours.example.com", "example.com"}
+		if !slices.Equal(service.traced, want) {
+			t.Errorf("hosts told of the trace: got %q, want %q", service.traced, want)
+		}
+		if !slices.Equal(service.baggage, want) {
+			t.Errorf("hosts told of the baggage: got %q, want %q", service.baggage, want)
+		}
+		spans := tel.Spans()
+		if got, want := len(spans), len(wantCalls); got != want {
+			t.Fatalf("spans: got %d, want %d, one for every host", got, want)
+		}
+		for i, span := range spans {
+			if got := oteltest.Attributes(span.Attributes)["http.request.resend_count"].AsInt64(); got != int64(i) {
+				t.Errorf("http.request.resend_count of call %d: got %d, want %d", i, got, i)
 			}
-			want := []string{"example.com", "a.b.ours.example.com", "example.com"}
-			if !slices.Equal(service.traced, want) {
-				t.Errorf("hosts told of the trace: got %q, want %q", service.traced, want)
-			}
-			if !slices.Equal(service.baggage, want) {
-				t.Errorf("hosts told of the baggage: got %q, want %q", service.baggage, want)
-			}
-			spans := tel.Spans()
-			if got, want := len(spans), len(wantCalls); got != want {
-				t.Fatalf("spans: got %d, want %d, one for every host", got, want)
-			}
-			for i, span := range spans {
-				if got := oteltest.Attributes(span.Attributes)["http.request.resend_count"].AsInt64(); got != int64(i) {
-					t.Errorf("http.request.resend_count of call %d: got %d, want %d", i, got, i)
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // What counts is where the request goes, not what it says about that.
 func TestPropagationTargetsGoByTheURLNotByTheHostHeader(t *testing.T) {
 	service := &told{}
-	server := httptest.NewServer(service)
-	defer server.Close()
+	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("example.com"))
 	for _, row := range []struct{ url, host string }{
 		{server.URL, "example.com"},
 		{"http://example.com/", "elsewhere.test"},
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, row.url, nil)
-		if err != nil {
-			t.Fatalf("NewRequest = %v, want no error", err)
-		}
+		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, row.url, nil)
 		req.Host = row.host
-		resp, err := rt.RoundTrip(req)
-		if err != nil {
-			t.Fatalf("RoundTrip = %v, want no error", err)
-		}
+		resp := oteltest.Open(t, rt, req)
 		resp.Body.Close()
 	}
 	if want := []string{"elsewhere.test"}; !slices.Equal(service.traced, want) {
@@ -131,19 +110,12 @@ func TestPropagationTargetsGoByTheURLNotByTheHostHeader(t *testing.T) {
 // The caller's own header is the caller's business.
 func TestPropagationTargetsKeepTheCallersHeader(t *testing.T) {
 	service := &told{}
-	server := httptest.NewServer(service)
-	defer server.Close()
+	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("trusted.test"))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://example.com/", nil)
-	if err != nil {
-		t.Fatalf("NewRequest = %v, want no error", err)
-	}
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://example.com/", nil)
 	req.Header.Set("Baggage", "mine=1")
-	resp, err := rt.RoundTrip(req)
-	if err != nil {
-		t.Fatalf("RoundTrip = %v, want no error", err)
-	}
+	resp := oteltest.Open(t, rt, req)
 	resp.Body.Close()
 	if len(service.traced) != 0 || len(service.baggage) != 1 {
 		t.Errorf("hosts told: got %q of the trace and %q of the baggage, want none and the one that the caller told", service.traced, service.baggage)
@@ -156,8 +128,7 @@ func TestPropagationTargetsThatCannotBeHosts(t *testing.T) {
 		t.Run(bad, func(t *testing.T) {
 			errs := oteltest.HandleErrors(t)
 			service := &told{}
-			server := httptest.NewServer(service)
-			defer server.Close()
+			server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 			client := server.Client()
 			client.Transport = instrumented.Transport(oteltest.New(t), client.Transport, otelhttpclient.WithPropagationTargets(bad))
 			if got := errs.Texts(); len(got) != 1 || !strings.Contains(got[0], "WithPropagationTargets") {

@@ -175,14 +175,8 @@ func TestTemplateNamesSpan(t *testing.T) {
 			if ctx == nil {
 				ctx = t.Context()
 			}
-			req, err := http.NewRequestWithContext(ctx, row.method, server.URL+"/a/1", nil)
-			if err != nil {
-				t.Fatalf("NewRequest = %v, want no error", err)
-			}
-			resp, err := instrumented.Transport(tel, server.Client().Transport, row.options...).RoundTrip(req)
-			if err != nil {
-				t.Fatalf("RoundTrip = %v, want no error", err)
-			}
+			req := oteltest.NewRequest(t, ctx, row.method, server.URL+"/a/1", nil)
+			resp := oteltest.Open(t, instrumented.Transport(tel, server.Client().Transport, row.options...), req)
 			resp.Body.Close()
 			span := tel.OnlySpan()
 			if span.Name != row.wantName {
@@ -230,15 +224,14 @@ func onlyDuration(t *testing.T, tel *oteltest.SDK) map[attribute.Key]attribute.V
 
 // A template says nothing about another path that a redirect leads to.
 func TestTemplateOfTheContextAndRedirects(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/items/1" && r.URL.RawQuery == "":
 			http.Redirect(w, r, "/items/1?again", http.StatusFound)
 		case r.URL.Path == "/items/1":
 			http.Redirect(w, r, "/login", http.StatusFound)
 		}
-	}))
-	defer server.Close()
+	})
 	tel := oteltest.New(t)
 	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport)}
 	oteltest.Fetch(t, otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"), client, server.URL+"/items/1")

@@ -219,10 +219,7 @@ func TestSpanCoversWaitingForAConnection(t *testing.T) {
 	t.Cleanup(base.CloseIdleConnections)
 	rt := instrumented.Transport(tel, base)
 
-	first, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/first", nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/first", nil))
 	<-starts.started
 	done := make(chan error, 1)
 	second := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+"/second", nil)
@@ -364,10 +361,7 @@ func TestSpanEndsOnceWhenManyCloseAtOnce(t *testing.T) {
 	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, "text"), otelhttpclient.WithTracerProvider(counted))
 	const requests, closers = 500, 4
 	for range requests {
-		resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 		var wg sync.WaitGroup
 		var ready atomic.Int64
 		for range closers {
