@@ -127,7 +127,7 @@ func TestContextWithAttributes(t *testing.T) {
 
 	want := map[attribute.Key]string{"plan": "free", "team": "red", "zone": "a", "server.address": "shop"}
 	for what, a := range map[string]map[attribute.Key]attribute.Value{
-		"span": oteltest.Attributes(tel.OnlySpan().Attributes), "duration": onlyDuration(t, tel),
+		"span": oteltest.Attributes(tel.OnlySpan().Attributes), "duration": oteltest.Attributes(tel.DurationAttributes()),
 	} {
 		for key, value := range want {
 			if got := a[key].AsString(); got != value {
@@ -254,7 +254,7 @@ func TestEndOnHeaders(t *testing.T) {
 		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
 		resp := oteltest.Open(t, rt, req)
 		tel.OnlySpan()
-		onlyDuration(t, tel)
+		tel.DurationAttributes()
 		if resp.Body != body {
 			t.Errorf("body: got a %T, want the one of base, a %T", resp.Body, body)
 		}
@@ -306,7 +306,7 @@ func TestErrorCheck(t *testing.T) {
 			if got := oteltest.Attributes(span.Attributes)["error.type"].AsString(); got != row.want {
 				t.Errorf("error.type of the span: got %q, want %q", got, row.want)
 			}
-			if got := onlyDuration(t, tel)["error.type"].AsString(); got != row.want {
+			if got := oteltest.Attributes(tel.DurationAttributes())["error.type"].AsString(); got != row.want {
 				t.Errorf("error.type of the duration: got %q, want %q", got, row.want)
 			}
 			if got, want := span.Status.Code == codes.Error, row.want != ""; got != want {

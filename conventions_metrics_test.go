@@ -156,7 +156,7 @@ func TestRuleAttributesOfDurationAndSizes(t *testing.T) {
 				ctx := otelhttpclient.ContextWithURLTemplate(t.Context(), "/")
 				_, _ = oteltest.Send(rt, oteltest.NewRequest(t, ctx, "GET", test.url, nil))
 				want := append(append([]string{}, required...), test.want...)
-				duration := pointAttributes(tel.Seconds("http.client.request.duration"))
+				duration := tel.DurationAttributes()
 				oteltest.WantKeys(t, "duration", duration, want...)
 				oteltest.WantKeys(t, "request size", ruleSizeAttributes(tel, "http.client.request.body.size"), want...)
 				if _, ok := tel.Metric("http.client.response.body.size"); ok == (test.name == "a failure") {
@@ -662,12 +662,12 @@ func TestRuleOldNamesBesideTheStableOnes(t *testing.T) {
 			if milliseconds.Count != 1 || math.Abs(milliseconds.Sum-seconds.Sum*1000) > 1e-6 {
 				t.Errorf("http.client.duration: got %d of %v ms, want 1 of %v s", milliseconds.Count, milliseconds.Sum, seconds.Sum)
 			}
-			point := pointAttributes(milliseconds)
+			point := milliseconds.Attributes.ToSlice()
 			oteltest.WantKeys(t, "http.client.duration", point, "http.method", "http.status_code", "net.peer.name", "net.peer.port", "http.flavor")
 			for _, kv := range point {
 				oteltest.WantAttribute(t, point, kv.Key, old[kv.Key])
 			}
-			oteltest.WantKeys(t, "duration", pointAttributes(seconds), "http.request.method", "server.address", "server.port",
+			oteltest.WantKeys(t, "duration", seconds.Attributes.ToSlice(), "http.request.method", "server.address", "server.port",
 				"http.response.status_code", "network.protocol.version")
 		})
 	}

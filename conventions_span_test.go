@@ -75,7 +75,7 @@ func TestRuleMethodIsKnownOrOther(t *testing.T) {
 			req.Method = test.method
 			oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), req)
 			span := tel.OnlySpan()
-			point := pointAttributes(tel.Seconds("http.client.request.duration"))
+			point := tel.DurationAttributes()
 			oteltest.WantAttribute(t, span.Attributes, "http.request.method", test.want)
 			oteltest.WantAttribute(t, point, "http.request.method", test.want)
 			oteltest.WantAttribute(t, point, "http.request.method_original", nil)
@@ -113,7 +113,7 @@ func TestRuleServerAddressAndPort(t *testing.T) {
 			}
 			oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), req)
 			for _, in := range [][]attribute.KeyValue{
-				tel.OnlySpan().Attributes, pointAttributes(tel.Seconds("http.client.request.duration")),
+				tel.OnlySpan().Attributes, tel.DurationAttributes(),
 			} {
 				oteltest.WantAttribute(t, in, "server.address", test.address)
 				oteltest.WantAttribute(t, in, "server.port", test.port)
@@ -147,12 +147,12 @@ func TestRuleStatusCodeOnlyWhereAResponseWasReceived(t *testing.T) {
 		t.Fatal("error = nil, want that of a port that nobody listens at")
 	}
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.status_code", nil)
-	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "http.response.status_code", nil)
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "http.response.status_code", nil)
 
 	tel = oteltest.New(t)
 	oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(204)), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.status_code", 204)
-	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "http.response.status_code", 204)
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "http.response.status_code", 204)
 }
 
 func TestRuleProtocolNameAndVersion(t *testing.T) {
@@ -175,7 +175,7 @@ func TestRuleProtocolNameAndVersion(t *testing.T) {
 			})
 			oteltest.MustSend(t, instrumented.Transport(tel, base), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 			for _, in := range [][]attribute.KeyValue{
-				tel.OnlySpan().Attributes, pointAttributes(tel.Seconds("http.client.request.duration")),
+				tel.OnlySpan().Attributes, tel.DurationAttributes(),
 			} {
 				oteltest.WantAttribute(t, in, "network.protocol.name", test.name)
 				oteltest.WantAttribute(t, in, "network.protocol.version", test.version)
@@ -193,7 +193,7 @@ func TestRuleProtocolVersionIsAbsentWhileUnknown(t *testing.T) {
 	}
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.protocol.version", nil)
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.peer.address", "127.0.0.1")
-	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "network.protocol.version", nil)
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "network.protocol.version", nil)
 }
 
 func TestRuleResendCountIsAnOrdinalThatTheFirstAttemptHasNot(t *testing.T) {
@@ -343,7 +343,7 @@ func TestRuleStatus(t *testing.T) {
 			t.Errorf("description = %q, want none: the status code says it all", span.Status.Description)
 		}
 		oteltest.WantAttribute(t, span.Attributes, "error.type", test.want)
-		oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", test.want)
+		oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", test.want)
 	}
 }
 
@@ -360,7 +360,7 @@ func TestRuleStatusIsErrorWhereTheBodyOfASuccessFails(t *testing.T) {
 		if span.Status.Description == "" {
 			t.Error("description is empty, want the error's text: the status code does not tell")
 		}
-		for _, in := range [][]attribute.KeyValue{span.Attributes, pointAttributes(tel.Seconds("http.client.request.duration"))} {
+		for _, in := range [][]attribute.KeyValue{span.Attributes, tel.DurationAttributes()} {
 			oteltest.WantAttribute(t, in, "http.response.status_code", 200)
 			oteltest.WantAttribute(t, in, "error.type", "response_ended")
 		}
@@ -381,7 +381,7 @@ func TestRuleStatusByErrorCheck(t *testing.T) {
 		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(test.status), check), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 		oteltest.WantStatus(t, tel.OnlySpan(), test.code)
 		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", test.want)
-		oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", test.want)
+		oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", test.want)
 	}
 }
 
@@ -414,7 +414,7 @@ func TestRuleStatusOfCancellationIsUnset(t *testing.T) {
 				oteltest.WantStatus(t, span, codes.Unset)
 				oteltest.WantAttribute(t, span.Attributes, "error.type", nil)
 				point := tel.Seconds("http.client.request.duration")
-				oteltest.WantAttribute(t, pointAttributes(point), "error.type", nil)
+				oteltest.WantAttribute(t, point.Attributes.ToSlice(), "error.type", nil)
 				if point.Count != 1 {
 					t.Errorf("measured %d times, want once: cancelled requests are measured", point.Count)
 				}
@@ -460,7 +460,7 @@ func TestRuleStatusOfDeadlineAndTimeoutIsError(t *testing.T) {
 					}
 					oteltest.WantStatus(t, tel.OnlySpan(), codes.Error)
 					oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "timeout")
-					oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", "timeout")
+					oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", "timeout")
 				})
 			}
 		}
@@ -679,7 +679,7 @@ func TestRuleErrorTypeValuesInTheirOrder(t *testing.T) {
 		base := oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, errors.Join(all...) })
 		_ = oteltest.TryGet(t.Context(), instrumented.Transport(tel, base), "http://shop.invalid/")
 		oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", want[i])
-		oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", want[i])
+		oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", want[i])
 	}
 }
 

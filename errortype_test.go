@@ -278,7 +278,7 @@ func TestErrorTypeOfRealFailures(t *testing.T) {
 			if len(span.Events) != 0 {
 				t.Errorf("span events = %v, want none: RecordError is not called", span.Events)
 			}
-			point := pointAttributes(tel.Seconds("http.client.request.duration"))
+			point := tel.DurationAttributes()
 			oteltest.WantAttribute(t, point, "error.type", f.want)
 			var status any
 			if f.status != 0 {
@@ -307,7 +307,7 @@ func TestErrorTypeSameOnSpanAndUnsampledMetric(t *testing.T) {
 			if n := len(tel.Spans()); n != 0 {
 				t.Errorf("%d spans, want none", n)
 			}
-			oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", f.want)
+			oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", f.want)
 		})
 	}
 }
@@ -398,7 +398,7 @@ func wantErrorType(t *testing.T, url string, err error, want string) {
 		t.Errorf("error = %v, want the same value that base returned: %v", got, err)
 	}
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", want)
-	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", want)
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", want)
 }
 
 // What the caller has cancelled on purpose is no error: the status is unset,
@@ -465,7 +465,7 @@ func TestCancellationIsNoError(t *testing.T) {
 						span := tel.OnlySpan()
 						oteltest.WantStatus(t, span, codes.Unset)
 						oteltest.WantAttribute(t, span.Attributes, "error.type", nil)
-						oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", nil)
+						oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", nil)
 					})
 				}
 			}
@@ -529,5 +529,5 @@ func TestErrorTypeOfAnErrorResponseStandsWhenItsBodyFails(t *testing.T) {
 		t.Fatal("error = nil, want that of the body")
 	}
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "503")
-	oteltest.WantAttribute(t, pointAttributes(tel.Seconds("http.client.request.duration")), "error.type", "503")
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", "503")
 }

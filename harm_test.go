@@ -191,7 +191,7 @@ func TestHostThatIsNoneIsNotRecorded(t *testing.T) {
 		req := oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil)
 		req.Host = host
 		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), req)
-		for _, a := range append(tel.OnlySpan().Attributes, pointAttributes(tel.Seconds("http.client.request.duration"))...) {
+		for _, a := range append(tel.OnlySpan().Attributes, tel.DurationAttributes()...) {
 			if a.Key == "server.address" || a.Key == "server.port" {
 				t.Errorf("%q: %s = %s, want none", host, a.Key, a.Value.String())
 			}

@@ -52,6 +52,14 @@ func (s *SDK) Seconds(name string) metricdata.HistogramDataPoint[float64] {
 	return onlyPoint[float64](s, name)
 }
 
+// DurationAttributes returns the attributes of the only data point of
+// http.client.request.duration. Any other number of them ends the test.
+func (s *SDK) DurationAttributes() []attribute.KeyValue {
+	s.t.Helper()
+	p := s.Seconds("http.client.request.duration")
+	return p.Attributes.ToSlice()
+}
+
 // Bytes returns the only data point of a histogram of int64. Any other number
 // of them ends the test.
 func (s *SDK) Bytes(name string) metricdata.HistogramDataPoint[int64] {

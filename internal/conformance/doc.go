@@ -1,0 +1,9 @@
+// Package conformance runs scenarios with and without a Transport and compares
+// what the program sees. Its subdirectories are suites that use the public API
+// only:
+//
+//   - contract: net/http's contract of RoundTripper
+//   - streams: bodies that are sent and read piece by piece, and upgrades
+//   - faults: bases, servers, callbacks and SDKs that misbehave
+//   - conventions: the semantic conventions, rule by rule
+package conformance
