@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package conventions
 
 import (
 	"context"
@@ -79,7 +79,7 @@ func wireInt(v int) string {
 	return (&commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: int64(v)}}).String()
 }
 
-func TestSpansArriveOverOTLP(t *testing.T) {
+func TestOTLPExport(t *testing.T) {
 	receiver, addr := newOTLPReceiver(t)
 	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpoint(addr), otlptracegrpc.WithInsecure(),
 		otlptracegrpc.WithTimeout(5*time.Second))

@@ -1,0 +1,208 @@
+package contract
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/conformance"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+)
+
+type pieces struct{ io.Reader }
+
+func (pieces) Close() error                { return nil }
+func (pieces) Write(p []byte) (int, error) { return len(p), nil }
+func (pieces) CloseWrite() error           { return nil }
+
+func (pieces) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.WriteString(w, "x")
+	return int64(n), err
+}
+
+func (p pieces) asCloser() io.ReadCloser { return struct{ io.ReadCloser }{p} }
+
+// all are bodies with each set of the optional interfaces.
+func (p pieces) all() []io.ReadCloser {
+	c := p.asCloser()
+	return []io.ReadCloser{
+		c,
+		struct {
+			io.ReadCloser
+			io.Writer
+		}{c, p},
+		struct {
+			io.ReadCloser
+			conformance.CloseWriter
+		}{c, p},
+		struct {
+			io.ReadCloser
+			io.WriterTo
+		}{c, p},
+		struct {
+			io.ReadCloser
+			io.Writer
+			conformance.CloseWriter
+		}{c, p, p},
+		struct {
+			io.ReadCloser
+			io.Writer
+			io.WriterTo
+		}{c, p, p},
+		struct {
+			io.ReadCloser
+			conformance.CloseWriter
+			io.WriterTo
+		}{c, p, p},
+		p,
+	}
+}
+
+// TestContractOptionalInterfaces: a body has those of base's, and no others,
+// and they do what those of base's do.
+func TestOptionalInterfaces(t *testing.T) {
+	seen := map[string]bool{}
+	for name, opts := range conformance.Variants() {
+		for _, body := range (pieces{strings.NewReader("x")}).all() {
+			run := conformance.NewRun(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				return oteltest.Reply(req, 200, body), nil
+			}), opts...)
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+			want := conformance.BodyInterfaces(body)
+			seen[want] = true
+			if got := conformance.BodyInterfaces(resp.Body); got != want {
+				t.Errorf("%s: got %s, want %s", name, got, want)
+			}
+			if w, ok := resp.Body.(io.Writer); ok {
+				if n, err := w.Write([]byte("abc")); n != 3 || err != nil {
+					t.Errorf("%s: Write = %d, %v, want 3 and no error", name, n, err)
+				}
+			}
+			if c, ok := resp.Body.(conformance.CloseWriter); ok {
+				if err := c.CloseWrite(); err != nil {
+					t.Errorf("%s: CloseWrite = %v, want no error", name, err)
+				}
+			}
+			run.WantEnded(t, "while the body is open", 0)
+			if to, ok := resp.Body.(io.WriterTo); ok {
+				var got strings.Builder
+				if n, err := to.WriteTo(&got); n != 1 || err != nil || got.String() != "x" {
+					t.Errorf("%s: WriteTo = %d, %v with %q, want 1, no error, and x", name, n, err, got.String())
+				}
+				run.WantEnded(t, "with WriteTo, which reads to the end", 1)
+			}
+			_ = resp.Body.Close()
+			run.WantEnded(t, "with Close", 1)
+		}
+	}
+	if len(seen) != 8 {
+		t.Errorf("%d sets of interfaces were tried, want all 8", len(seen))
+	}
+}
+
+// Programs compare with http.NoBody, and net/http's own bodies of nothing are
+// not wrapped either.
+func TestNoBodyStaysNoBody(t *testing.T) {
+	for name, opts := range conformance.Variants() {
+		for _, major := range []int{1, 2} {
+			run := conformance.NewRun(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				resp := oteltest.Reply(req, 200, http.NoBody)
+				resp.ProtoMajor = major
+				return resp, nil
+			}), opts...)
+			resp, err := run.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+			if err != nil || resp.Body != http.NoBody {
+				t.Errorf("%s, HTTP/%d: got the body %#v, %v, want http.NoBody", name, major, resp.Body, err)
+			}
+			run.WantEnded(t, "without a body", 1)
+		}
+	}
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) { rw.WriteHeader(204) })
+		conformance.Compare(t, w.Base, 1, func(t *testing.T, run conformance.Run) string {
+			resp := oteltest.Open(t, run, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
+			run.WantEnded(t, "with the headers", 1)
+			return fmt.Sprintf("%T, http.NoBody %v", resp.Body, resp.Body == http.NoBody)
+		})
+	})
+}
+
+// TestContractTrailers: in both directions, announced or not, and filled in
+// while the body is on its way. A request hook has a copy of the request, which
+// must not cut the caller's trailer off.
+func TestTrailers(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/announced" {
+				rw.Header().Set("Trailer", "Announced")
+			}
+			_, _ = io.Copy(io.Discard, r.Body)
+			_, _ = io.WriteString(rw, "x")
+			rw.(http.Flusher).Flush()
+			rw.Header().Set("Announced", "yes")
+			rw.Header().Set(http.TrailerPrefix+"Got", r.Trailer.Get("Sum"))
+		})
+		trailers := func(t *testing.T, run conformance.Run, path string) string {
+			reader, writer := io.Pipe()
+			req := oteltest.NewRequest(t, t.Context(), "POST", w.URL+path, reader)
+			req.Trailer = http.Header{"Sum": nil}
+			go func() {
+				_, _ = io.WriteString(writer, "body")
+				req.Trailer.Set("Sum", "42") // while the body is being sent
+				_ = writer.Close()
+			}()
+			resp := oteltest.Open(t, run, req)
+			before := fmt.Sprint(resp.Trailer)
+			oteltest.Discard(resp)
+			if got := resp.Trailer.Get("Got"); got != "42" {
+				t.Errorf("trailer = %q, want 42", got)
+			}
+			return fmt.Sprintf("trailer before the end %s, at the end %v", before, resp.Trailer)
+		}
+		// With an announcement there is a map for the trailer from the
+		// beginning. Without, there is one only at the end.
+		for _, path := range []string{"/announced", "/unannounced"} {
+			conformance.Compare(t, w.Base, 1, func(t *testing.T, run conformance.Run) string { return trailers(t, run, path) })
+		}
+	})
+}
+
+func TestNestedTransportsGiveOneSpan(t *testing.T) {
+	tel := oteltest.New(t)
+	oteltest.MustSend(t, instrumented.Transport(tel, instrumented.Transport(tel, instrumented.Transport(tel, oteltest.Answer(200)))), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	tel.OnlySpan()
+	if p := tel.Seconds("http.client.request.duration"); p.Count != 1 {
+		t.Errorf("measurements: got %d, want 1", p.Count)
+	}
+}
+
+// The connections that base keeps open are closed through the Transport.
+func TestIdleConnectionsAreClosed(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		closed := make(chan struct{}, 16) // a connection may be closed that was not used
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+			if state == http.StateClosed {
+				closed <- struct{}{}
+			}
+		}
+		server.EnableHTTP2 = version == "2"
+		server.StartTLS()
+		defer server.Close()
+		conformance.Compare(t, server.Client().Transport, 1, func(t *testing.T, run conformance.Run) string {
+			oteltest.MustSend(t, run, oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
+			// HTTP/1.1's connection is idle a moment after the response.
+			oteltest.Eventually(t, "the connection is closed", func() bool {
+				(&http.Client{Transport: run.RoundTripper}).CloseIdleConnections()
+				return len(closed) > 0
+			})
+			<-closed
+			return ""
+		})
+	})
+}

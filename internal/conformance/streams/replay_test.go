@@ -1,0 +1,181 @@
+package streams
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/conformance"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+)
+
+// The sizes of the requests are those of the attempts: each is a span of its
+// own where http.Client makes it.
+func TestRedirectsReplayTheBody(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		for _, status := range []int{307, 308} {
+			got := make(chan string, 8)
+			w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				got <- string(body)
+				if r.URL.Path != "/3" {
+					http.Redirect(rw, r, map[string]string{"/1": "/2", "/2": "/3"}[r.URL.Path], status)
+				}
+			})
+			conformance.Compare(t, w.Base, 3, func(t *testing.T, run conformance.Run) string {
+				resp, err := (&http.Client{Transport: run}).Post(w.URL+"/1", "text/plain", strings.NewReader("replayed"))
+				if err != nil {
+					t.Fatalf("Post = %v, want no error", err)
+				}
+				oteltest.Discard(resp)
+				for attempt := range 3 {
+					if body := oteltest.Within(t, "the body arrives", got); body != "replayed" {
+						t.Errorf("attempt %d: the server got %q, want %q", attempt, body, "replayed")
+					}
+				}
+				if !run.Bare() {
+					wantRequestSizes(t, run, 3, 3*8)
+				}
+				return resp.Request.URL.Path
+			})
+		}
+	})
+}
+
+// contractWantRequestSizes checks how many requests were measured, and how many
+// bytes they were in all; nothing, where nobody has asked for that.
+func wantRequestSizes(t *testing.T, run conformance.Run, count uint64, sum int64) {
+	t.Helper()
+	m, _ := run.SDK.Metric("http.client.request.body.size")
+	sizes, wanted := m.Data.(metricdata.Histogram[int64])
+	if !wanted {
+		return
+	}
+	gotCount, gotSum := uint64(0), int64(0)
+	for _, p := range sizes.DataPoints {
+		gotCount += p.Count
+		gotSum += p.Sum
+	}
+	if gotCount != count || gotSum != sum {
+		t.Errorf("request sizes: got %d of %d bytes in all, want %d of %d", gotCount, gotSum, count, sum)
+	}
+}
+
+// A connection that was kept alive may be dead when the next request is sent on
+// it. net/http then sends the request again, with a body from GetBody. To the
+// program that is one attempt, and so it is to the telemetry.
+func TestDeadConnectionReplaysTheBody(t *testing.T) {
+	const text = "replayed"
+	bodies := make(chan string, 8)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				// The first request is answered. The second is taken,
+				// and the connection is dropped instead of an answer,
+				// unless it is the replay, on a connection of its own.
+				for in, nth := bufio.NewReader(c), 1; ; nth++ {
+					req, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					body, _ := io.ReadAll(req.Body)
+					bodies <- string(body)
+					if nth == 2 {
+						return
+					}
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				}
+			}()
+		}
+	}()
+	base := &http.Transport{}
+	defer base.CloseIdleConnections()
+	conformance.Compare(t, base, 2, func(t *testing.T, run conformance.Run) string {
+		base.CloseIdleConnections() // those of the run before
+		var seen strings.Builder
+		for range 2 {
+			body := oteltest.NewBody(strings.NewReader(text))
+			req := oteltest.NewRequest(t, t.Context(), "POST", "http://"+l.Addr().String(), body)
+			req.ContentLength = int64(len(text))
+			req.Header.Set("Idempotency-Key", "1") // or net/http would not dare
+			again := 0
+			req.GetBody = func() (io.ReadCloser, error) { again++; return io.NopCloser(strings.NewReader(text)), nil }
+			fmt.Fprintf(&seen, "%s; GetBody called %d times; ", conformance.Exchange(run, req), again)
+			body.WantClosed(t)
+		}
+		for range 3 { // the first, the second that was lost, its replay
+			if got := oteltest.Within(t, "the body arrives", bodies); got != text {
+				t.Errorf("the server got %q, want %q", got, text)
+			}
+		}
+		if !run.Bare() {
+			wantRequestSizes(t, run, 2, int64(2*len(text)))
+		}
+		return seen.String()
+	})
+}
+
+// A server of HTTP/2 may say that it has not looked at a request. net/http
+// sends it again then, with a body from GetBody.
+func TestRefusedStreamsReplayTheBody(t *testing.T) {
+	const text = "replayed"
+	for name, refuse := range map[string]func(io.Writer, uint32){
+		"REFUSED_STREAM": func(w io.Writer, stream uint32) { writeFrame(w, frameRSTStream, 0, stream, 0, 0, 0, 7) },
+		// The last stream that was looked at is 0, the error none.
+		"GOAWAY": func(w io.Writer, _ uint32) { writeFrame(w, frameGoAway, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			outcome := func(t *testing.T, run func(http.RoundTripper) conformance.Run) string {
+				address, base, bodies := newRefusingServer(t, refuse)
+				rt := run(base)
+				body, again := oteltest.NewBody(strings.NewReader(text)), 0
+				req := oteltest.NewRequest(t, t.Context(), "POST", address, body)
+				req.ContentLength = int64(len(text))
+				req.GetBody = func() (io.ReadCloser, error) { again++; return io.NopCloser(strings.NewReader(text)), nil }
+				seen := conformance.Exchange(rt, req)
+				body.WantClosed(t)
+				for range 2 {
+					if got := oteltest.Within(t, "the body arrives", bodies); got != text {
+						t.Errorf("the server got %q, want %q", got, text)
+					}
+				}
+				if !rt.Bare() {
+					rt.WantEnded(t, "after the replay", 1)
+					wantRequestSizes(t, rt, 1, int64(len(text)))
+				}
+				return fmt.Sprintf("%s; GetBody called %d times", seen, again)
+			}
+			want := outcome(t, func(base http.RoundTripper) conformance.Run { return conformance.Run{RoundTripper: base} })
+			if strings.HasSuffix(want, "GetBody called 0 times") {
+				t.Fatalf("bare: %s, want a replay", want)
+			}
+			for _, all := range []bool{false, true} {
+				got := outcome(t, func(base http.RoundTripper) conformance.Run {
+					if all {
+						return conformance.NewRun(t, base, conformance.Everything()...)
+					}
+					return conformance.NewRun(t, base)
+				})
+				if got != want {
+					t.Errorf("everything on %v:\n got %s\nwant %s, as without the Transport", all, got, want)
+				}
+			}
+		})
+	}
+}
