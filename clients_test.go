@@ -10,7 +10,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-func TestInstrumentClientTracesOnce(t *testing.T) {
+func TestInstrumentClientTwice(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
 	client := server.Client()
@@ -25,7 +25,7 @@ func TestInstrumentClientTracesOnce(t *testing.T) {
 	tel.OnlySpan()
 }
 
-func TestInstrumentClientLeavesATransportOfTheCallers(t *testing.T) {
+func TestInstrumentClientKeepsATransport(t *testing.T) {
 	mine := otelhttpclient.NewTransport(nil)
 	client := &http.Client{Transport: mine}
 	otelhttpclient.InstrumentClient(client)
@@ -38,7 +38,7 @@ func TestInstrumentClientLeavesATransportOfTheCallers(t *testing.T) {
 	}
 }
 
-func TestUninstrumentClientGivesBackWhatWasThere(t *testing.T) {
+func TestUninstrumentClient(t *testing.T) {
 	base := &http.Transport{}
 	for _, row := range []struct {
 		name string
@@ -69,7 +69,7 @@ func TestUninstrumentClientGivesBackWhatWasThere(t *testing.T) {
 	otelhttpclient.UninstrumentClient(nil)
 }
 
-func TestRequestUnderWayKeepsItsSpanWhenItsClientIsUninstrumented(t *testing.T) {
+func TestUninstrumentClientDuringRequest(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
 	client := server.Client()

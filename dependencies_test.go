@@ -25,7 +25,7 @@ var allowedModules = []string{
 	"go.opentelemetry.io/otel/log",
 }
 
-func TestOnlyTheAPIIsNeeded(t *testing.T) {
+func TestDependencies(t *testing.T) {
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.Module.Path}} {{.ImportPath}}{{end}}", ".")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -49,7 +49,7 @@ func TestOnlyTheAPIIsNeeded(t *testing.T) {
 	}
 }
 
-func TestOnlyTheAPIIsImported(t *testing.T) {
+func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{range .Imports}}{{.}}\n{{end}}", ".").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list = %v, want no error\n%s", err, out)

@@ -12,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/otel/codes"
 
+	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
@@ -74,7 +75,7 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 }
 
 // net/http reports a refused tunnel by a text alone, which others may use too.
-func TestErrorTypeOfTextsOfRefusedTunnels(t *testing.T) {
+func TestErrorTypeOfRefusedTunnels(t *testing.T) {
 	for _, test := range []struct {
 		name, url string
 		err       error
@@ -181,7 +182,7 @@ func TestCancellationIsNoError(t *testing.T) {
 	})
 }
 
-func TestCancellationOfADialIsNoError(t *testing.T) {
+func TestCancelledDialIsNoError(t *testing.T) {
 	tel := oteltest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	base := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -197,7 +198,7 @@ func TestCancellationOfADialIsNoError(t *testing.T) {
 }
 
 // Request.Cancel is another way to cancel on purpose.
-func TestCancellationByRequestCancelIsNoError(t *testing.T) {
+func TestRequestCancelIsNoError(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		tel := oteltest.New(t)
 		cancel := make(chan struct{})
@@ -218,7 +219,7 @@ func TestCancellationByRequestCancelIsNoError(t *testing.T) {
 
 // A request that fails on its own while its context is fine, or that the caller
 // cancels when it has failed, is an error.
-func TestCancellationAfterAFailureChangesNothing(t *testing.T) {
+func TestCancellationAfterFailure(t *testing.T) {
 	tel := oteltest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	base := oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) {
@@ -230,7 +231,7 @@ func TestCancellationAfterAFailureChangesNothing(t *testing.T) {
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "connection_error")
 }
 
-func TestErrorTypeOfAnErrorResponseStandsWhenItsBodyFails(t *testing.T) {
+func TestErrorTypeOfBrokenErrorResponse(t *testing.T) {
 	tel := oteltest.New(t)
 	url := oteltest.RawServer(t, oteltest.Write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 100\r\n\r\nbeginning"))
 	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, &http.Transport{}), url); err == nil {
@@ -238,4 +239,48 @@ func TestErrorTypeOfAnErrorResponseStandsWhenItsBodyFails(t *testing.T) {
 	}
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "503")
 	oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", "503")
+}
+
+func TestErrorCheck(t *testing.T) {
+	check := func(isError func(*http.Response) bool) []otelhttpclient.Option {
+		return []otelhttpclient.Option{otelhttpclient.WithErrorCheck(isError)}
+	}
+	not404 := func(resp *http.Response) bool {
+		return resp.StatusCode >= 400 && resp.StatusCode != http.StatusNotFound
+	}
+	for _, row := range []struct {
+		name    string
+		status  int
+		options []otelhttpclient.Option
+		want    string // error.type
+	}{
+		{"by default", 404, nil, "404"},
+		{"by default a success", 204, nil, ""},
+		{"one that is none", 404, check(not404), ""},
+		{"one that still is", 410, check(not404), "410"},
+		{"a success that is one", 200, check(func(*http.Response) bool { return true }), "200"},
+		{"nil", 500, check(nil), "500"},
+		{"nil leaves the one before", 404, append(check(not404), check(nil)...), ""},
+		{"one that panics", 404, check(func(*http.Response) bool { panic("no idea") }), "404"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			oteltest.HandleErrors(t)
+			server := oteltest.NewServer(t, "1.1", oteltest.Handler(row.status, ""))
+			tel := oteltest.New(t)
+			oteltest.Fetch(t, t.Context(), &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, row.options...)}, server.URL)
+			span := tel.OnlySpan()
+			if got := oteltest.Attributes(span.Attributes)["error.type"].AsString(); got != row.want {
+				t.Errorf("error.type of the span: got %q, want %q", got, row.want)
+			}
+			if got := oteltest.Attributes(tel.DurationAttributes())["error.type"].AsString(); got != row.want {
+				t.Errorf("error.type of the duration: got %q, want %q", got, row.want)
+			}
+			if got, want := span.Status.Code == codes.Error, row.want != ""; got != want {
+				t.Errorf("status is Error: got %v, want %v", got, want)
+			}
+			if got := oteltest.Attributes(span.Attributes)["http.response.status_code"].AsInt64(); got != int64(row.status) {
+				t.Errorf("http.response.status_code: got %d, want %d", got, row.status)
+			}
+		})
+	}
 }

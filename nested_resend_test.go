@@ -2,14 +2,13 @@ package otelhttpclient_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -26,7 +25,7 @@ func resendCounts(tel *oteltest.SDK) (got []int64) {
 	return got
 }
 
-func TestFailoverThroughAnotherTransportIsAResend(t *testing.T) {
+func TestFailoverIsAResend(t *testing.T) {
 	tel := oteltest.New(t)
 	heads := map[string]int{}
 	wire := func(status int) http.RoundTripper {
@@ -51,7 +50,7 @@ func TestFailoverThroughAnotherTransportIsAResend(t *testing.T) {
 	}
 }
 
-func TestRetriesAreCountedOnceBelowANoop(t *testing.T) {
+func TestRetriesBelowNoop(t *testing.T) {
 	for name, tp := range map[string]trace.TracerProvider{"noop": noop.NewTracerProvider(), "wrapped noop": switchedTracers{noop.NewTracerProvider()}} {
 		t.Run(name, func(t *testing.T) {
 			tel := oteltest.New(t)
@@ -68,7 +67,7 @@ func TestRetriesAreCountedOnceBelowANoop(t *testing.T) {
 }
 
 // 3b same, no global SDK
-func TestRetriesAreCountedOnceBelowTheDefault(t *testing.T) {
+func TestRetriesBelowDefaultProvider(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
 	}
@@ -92,9 +91,10 @@ func (c *dropFirst) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Samplin
 	}
 	return sdktrace.AlwaysSample().ShouldSample(p)
 }
+
 func (c *dropFirst) Description() string { return "x" }
 
-func TestRefreshAfterADroppedSpan(t *testing.T) {
+func TestRefreshAfterDroppedSpan(t *testing.T) {
 	for _, measured := range []bool{true, false} {
 		tel := oteltest.NewSampled(t, &dropFirst{})
 		var opts []otelhttpclient.Option
@@ -112,80 +112,6 @@ func TestRefreshAfterADroppedSpan(t *testing.T) {
 		if n := len(tel.Spans()); n != 1 {
 			t.Errorf("measured %v: %d spans, want 1 of the refresh", measured, n)
 		}
-	}
-}
-
-func TestLayersAddAttributes(t *testing.T) {
-	tel := oteltest.New(t)
-	below := instrumented.Transport(tel, oteltest.Answer(200))
-	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-		resp, err := below.RoundTrip(req)
-		if err != nil {
-			return nil, err
-		}
-		oteltest.Discard(resp)
-		ctx := otelhttpclient.ContextWithURLTemplate(otelhttpclient.ContextWithAttributes(req.Context(), attribute.String("retry.reason", "x")), "/{id}")
-		return below.RoundTrip(req.Clone(ctx))
-	}))
-	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/1", nil))
-	found, tmpl := false, false
-	for _, s := range tel.Spans() {
-		_, ok := oteltest.Attributes(s.Attributes)["retry.reason"]
-		found = found || ok
-		tmpl = tmpl || s.Name == "GET /{id}"
-	}
-	if !found || !tmpl {
-		t.Errorf("retry.reason on a span: %v, template: %v", found, tmpl)
-	}
-}
-
-func TestInnerPropagatorWritesWhereTheOuterDoesNot(t *testing.T) {
-	tel := oteltest.New(t)
-	head := ""
-	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-		head = r.Header.Get("Traceparent")
-		return oteltest.AnswerText(200, "x")(r)
-	})
-	rt := instrumented.Transport(tel, instrumented.Transport(tel, wire), otelhttpclient.WithPropagators(noPropagator{}))
-	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if head == "" {
-		t.Error("no traceparent on the wire although the inner Transport has a propagator")
-	}
-}
-
-type panickySpan struct{ trace.Span }
-
-func (panickySpan) TracerProvider() trace.TracerProvider { panic("no provider") }
-
-func TestPanickingParentProvider(t *testing.T) {
-	tel := oteltest.New(t)
-	ctx, span := tel.Tracers.Tracer("x").Start(t.Context(), "p")
-	ctx = trace.ContextWithSpan(ctx, panickySpan{span})
-	head := ""
-	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-		head = r.Header.Get("Traceparent")
-		return oteltest.AnswerText(200, "x")(r)
-	})
-	rt := otelhttpclient.NewTransport(wire, otelhttpclient.WithPropagators(propagation.TraceContext{}))
-	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
-	if head == "" {
-		t.Error("no traceparent")
-	}
-}
-
-type panickyMeters struct{ metric.MeterProvider }
-
-func TestPanickingMeterProviderLeavesTheSpan(t *testing.T) {
-	tel := oteltest.New(t)
-	head := ""
-	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
-		head = r.Header.Get("Traceparent")
-		return oteltest.AnswerText(200, "x")(r)
-	})
-	rt := instrumented.Transport(tel, wire, otelhttpclient.WithMeterProvider(panickyMeters{}))
-	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if head == "" || len(tel.Spans()) != 1 {
-		t.Errorf("head %q spans %d: a broken MeterProvider takes tracing with it", head, len(tel.Spans()))
 	}
 }
 
@@ -236,5 +162,48 @@ func TestHedgedAttempts(t *testing.T) {
 	}
 	if n := len(tel.Spans()); n != 150 || len(heads) != 150 {
 		t.Errorf("%d %d", n, len(heads))
+	}
+}
+
+// span started by hook's client, with the retry counts shared
+func TestUnrelatedRequestsAreNotResends(t *testing.T) {
+	tel := oteltest.New(t)
+	below := instrumented.Transport(tel, oteltest.Answer(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		tok := oteltest.NewRequest(t, r.Context(), "POST", "https://tokens.example/", strings.NewReader("x"))
+		resp, err := below.RoundTrip(tok)
+		if err == nil {
+			oteltest.Discard(resp)
+		}
+		return below.RoundTrip(r)
+	}))
+	ctx := otelhttpclient.ContextWithRetries(t.Context())
+	for range 2 {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
+	}
+	if c := resendCounts(tel); fmt.Sprint(c) != "[0 0 0 1]" {
+		t.Errorf("%v", c)
+	}
+}
+
+// a redirect whose target has the same path and method elsewhere (http -> https, www), below, with the caller's retries
+func TestRedirectToSamePath(t *testing.T) {
+	tel := oteltest.New(t)
+	second := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {})
+	first := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, second.URL+r.URL.Path, http.StatusPermanentRedirect)
+	})
+	client := &http.Client{Transport: instrumented.Transport(tel, first.Client().Transport)}
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) { return client.Do(r) }))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", first.URL+"/a", nil))
+	m := map[int64]int{}
+	for _, c := range resendCounts(tel) {
+		m[c]++
+	}
+	if m[0] != 1 || m[1] != 1 {
+		t.Error(resendCounts(tel))
+	}
+	for _, s := range tel.Spans() {
+		t.Log(oteltest.Attributes(s.Attributes)["url.full"].AsString(), s.Parent.SpanID(), s.SpanContext.SpanID())
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/baggage"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -78,7 +82,7 @@ func nestedCases() []nestedCase {
 	}
 }
 
-func TestNestedTransportsGiveOneSpanForOneSending(t *testing.T) {
+func TestNestedTransports(t *testing.T) {
 	for _, c := range nestedCases() {
 		for _, propagated := range []bool{true, false} {
 			t.Run(c.name, func(t *testing.T) {
@@ -138,7 +142,7 @@ func (noPropagator) Extract(ctx context.Context, _ propagation.TextMapCarrier) c
 }
 func (noPropagator) Fields() []string { return nil }
 
-func TestRequestsAfterTheRoundTripHaveSpansOfTheirOwn(t *testing.T) {
+func TestRequestAfterRoundTrip(t *testing.T) {
 	tel := oteltest.New(t)
 	below := instrumented.Transport(tel, oteltest.Answer(200))
 	var refresh *http.Request
@@ -160,7 +164,7 @@ func nonRecording(t *testing.T) trace.TracerProvider {
 	return tp
 }
 
-func TestProvidersWithoutSpansSilenceNobodyBelow(t *testing.T) {
+func TestNestedUnderNonRecordingProvider(t *testing.T) {
 	for name, above := range map[string]trace.TracerProvider{
 		"no-op":             noop.NewTracerProvider(),
 		"pass-through":      switchedTracers{noop.NewTracerProvider()},
@@ -215,3 +219,105 @@ func (c *countingSampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.S
 }
 
 func (c *countingSampler) Description() string { return "counting" }
+
+func TestRewrittenRequestsShareASpan(t *testing.T) {
+	for name, change := range map[string]func(*http.Request){
+		"api key in the query": func(r *http.Request) { q := r.URL.Query(); q.Set("api_key", "x"); r.URL.RawQuery = q.Encode() },
+		"path prefix":          func(r *http.Request) { r.URL.Path = "/v1" + r.URL.Path },
+		"method override":      func(r *http.Request) { r.Method = "POST"; r.Header.Set("X-HTTP-Method-Override", "PUT") },
+		"baggage stripped":     func(r *http.Request) { r.Header.Del("Baggage") },
+		"tls":                  func(r *http.Request) { r.URL.Scheme = "https" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel := oteltest.New(t)
+			below := instrumented.Transport(tel, oteltest.Answer(200))
+			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+				c := r.Clone(r.Context())
+				change(c)
+				return below.RoundTrip(c)
+			}))
+			m, _ := baggage.NewMember("k", "v")
+			b, _ := baggage.New(m)
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, baggage.ContextWithBaggage(t.Context(), b), "PUT", "http://example.com/x", nil))
+			if n, d := len(tel.Spans()), tel.Seconds("http.client.request.duration").Count; n != 1 || d != 1 {
+				t.Errorf("%d spans, %d durations of one sending, want 1, 1", n, d)
+			}
+		})
+	}
+}
+
+func TestRequestsFromHooks(t *testing.T) {
+	tel := oteltest.New(t)
+	other := instrumented.Transport(tel, oteltest.Answer(200))
+	var wg sync.WaitGroup
+	rt := instrumented.Transport(tel, oteltest.Answer(200), otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
+		ctx := req.Context()
+		wg.Go(func() {
+			r, _ := http.NewRequestWithContext(context.WithoutCancel(ctx), "POST", "https://audit.example/", nil)
+			if resp, err := other.RoundTrip(r); err == nil {
+				oteltest.Discard(resp)
+			}
+		})
+		time.Sleep(time.Millisecond)
+	}))
+	for range 20 {
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	}
+	wg.Wait()
+}
+
+// hedge: loser is sent with another Transport at the same time
+// a Transport made for each attempt (request builders do)
+func TestTransportPerAttempt(t *testing.T) {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		resp, err := instrumented.Transport(tel, oteltest.Answer(503)).RoundTrip(r)
+		if err != nil {
+			return resp, err
+		}
+		oteltest.Discard(resp)
+		return instrumented.Transport(tel, oteltest.Answer(200)).RoundTrip(r.Clone(r.Context()))
+	}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	if n := len(tel.Spans()); n != 2 {
+		t.Errorf("%d spans, want 2", n)
+	}
+}
+
+func TestLayersAddAttributes(t *testing.T) {
+	tel := oteltest.New(t)
+	below := instrumented.Transport(tel, oteltest.Answer(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp, err := below.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		oteltest.Discard(resp)
+		ctx := otelhttpclient.ContextWithURLTemplate(otelhttpclient.ContextWithAttributes(req.Context(), attribute.String("retry.reason", "x")), "/{id}")
+		return below.RoundTrip(req.Clone(ctx))
+	}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/1", nil))
+	found, tmpl := false, false
+	for _, s := range tel.Spans() {
+		_, ok := oteltest.Attributes(s.Attributes)["retry.reason"]
+		found = found || ok
+		tmpl = tmpl || s.Name == "GET /{id}"
+	}
+	if !found || !tmpl {
+		t.Errorf("retry.reason on a span: %v, template: %v", found, tmpl)
+	}
+}
+
+func TestInnerPropagatorWrites(t *testing.T) {
+	tel := oteltest.New(t)
+	head := ""
+	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		head = r.Header.Get("Traceparent")
+		return oteltest.AnswerText(200, "x")(r)
+	})
+	rt := instrumented.Transport(tel, instrumented.Transport(tel, wire), otelhttpclient.WithPropagators(noPropagator{}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	if head == "" {
+		t.Error("no traceparent on the wire although the inner Transport has a propagator")
+	}
+}

@@ -27,7 +27,7 @@ func urlFullOf(t *testing.T, u *url.URL) string {
 	return stringOf(spans[0], "url.full")
 }
 
-func TestCredentialsInOddPlacesAreNotRecorded(t *testing.T) {
+func TestCredentialsInOddPlaces(t *testing.T) {
 	for raw, want := range map[string]string{
 		// A slash too few or too many makes a path of the user and the host.
 		"https:/user:pw@host/x":    "https:/REDACTED:REDACTED@host/x",
@@ -64,7 +64,7 @@ func TestCredentialsInOddPlacesAreNotRecorded(t *testing.T) {
 	}
 }
 
-func TestURLsWithoutSecretsAreRecordedAsWritten(t *testing.T) {
+func TestURLsWithoutSecrets(t *testing.T) {
 	for _, want := range []string{
 		"https://h/@scope/package@1.2.3", "https://h/a@b:c", "https://h/a//b@c", "https://h/%40a%2Fb", "https://h/a%2525?b=%25&c=d+e",
 		"https://h/key=value/x;a=b", "https://h/p/https:/x/y", "https://h/?q=a@b.example&to=c:d@e", "https://h/#/a=b?c", "https://h/?", "https://h/%E2%82%AC/%20",
@@ -79,7 +79,7 @@ func TestURLsWithoutSecretsAreRecordedAsWritten(t *testing.T) {
 	}
 }
 
-func TestPartsOfAURLInAnErrorAreNotRecorded(t *testing.T) {
+func TestURLPartsInErrors(t *testing.T) {
 	parsing := func(raw string) error {
 		_, err := url.Parse(raw)
 		if err == nil {
@@ -113,7 +113,7 @@ func TestPartsOfAURLInAnErrorAreNotRecorded(t *testing.T) {
 
 // A server chooses what it redirects to. Where something encoded is looked at
 // once for each way to come to it, a hundred bytes can take a lifetime.
-func TestRedactionTakesTheTimeOfItsLength(t *testing.T) {
+func TestRedactionIsLinear(t *testing.T) {
 	const times = 100
 	for name, text := range map[string]string{
 		"percent signs encoded":  strings.Repeat("a=x=%"+strings.Repeat("25", times)+"3D;", 20),

@@ -43,9 +43,9 @@ func (c *countedConn) ReadFrom(r io.Reader) (int64, error) {
 	return c.TCPConn.ReadFrom(r)
 }
 
-// TestSizesChangeNothingOnTheWire: a small body goes out with the headers, a
+// TestSizesKeepTheWireFormat: a small body goes out with the headers, a
 // file without being copied, and both sizes are recorded.
-func TestSizesChangeNothingOnTheWire(t *testing.T) {
+func TestSizesKeepTheWireFormat(t *testing.T) {
 	const content = "12345678"
 	path := filepath.Join(t.TempDir(), "body")
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -89,8 +89,8 @@ func TestSizesChangeNothingOnTheWire(t *testing.T) {
 	}
 }
 
-// TestSizeOfABodyThatWasNotSent: the server refuses it, after the headers.
-func TestSizeOfABodyThatWasNotSent(t *testing.T) {
+// TestSizeOfUnsentBody: the server refuses it, after the headers.
+func TestSizeOfUnsentBody(t *testing.T) {
 	url := oteltest.RawServer(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	})

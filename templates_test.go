@@ -8,9 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
@@ -77,7 +74,7 @@ func TestServeMuxTemplates(t *testing.T) {
 	}
 }
 
-func TestServeMuxTemplatesOfNoPatterns(t *testing.T) {
+func TestServeMuxTemplatesWithoutPatterns(t *testing.T) {
 	templates, err := otelhttpclient.ServeMuxTemplates()
 	if err != nil || templates == nil {
 		t.Fatalf("ServeMuxTemplates() = %v, want a templater and no error", err)
@@ -87,7 +84,7 @@ func TestServeMuxTemplatesOfNoPatterns(t *testing.T) {
 	}
 }
 
-func TestServeMuxTemplatesRefusesBadPatterns(t *testing.T) {
+func TestServeMuxTemplatesBadPatterns(t *testing.T) {
 	for _, row := range []struct {
 		name     string
 		patterns []string
@@ -119,7 +116,7 @@ func TestServeMuxTemplatesRefusesBadPatterns(t *testing.T) {
 	}
 }
 
-func TestServeMuxTemplatesRefusesTheOldServeMux(t *testing.T) {
+func TestServeMuxTemplatesOldServeMux(t *testing.T) {
 	t.Setenv("GODEBUG", "httpmuxgo121=1") // net/http reads it when a process starts
 	if !oteltest.OwnProcess(t) {
 		return
@@ -190,7 +187,7 @@ func TestTemplateNamesSpan(t *testing.T) {
 	}
 }
 
-func TestTemplateOnMetricsOnlyWhereAskedFor(t *testing.T) {
+func TestTemplateOnMetrics(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	for _, row := range []struct {
 		name    string
@@ -211,19 +208,8 @@ func TestTemplateOnMetricsOnlyWhereAskedFor(t *testing.T) {
 	}
 }
 
-// onlyDuration is the attributes of the one data point of the duration.
-func onlyDuration(t *testing.T, tel *oteltest.SDK) map[attribute.Key]attribute.Value {
-	t.Helper()
-	m, _ := tel.Metric("http.client.request.duration")
-	h, _ := m.Data.(metricdata.Histogram[float64])
-	if len(h.DataPoints) != 1 {
-		t.Fatalf("data points of http.client.request.duration: got %d, want 1", len(h.DataPoints))
-	}
-	return oteltest.Attributes(h.DataPoints[0].Attributes.ToSlice())
-}
-
 // A template says nothing about another path that a redirect leads to.
-func TestTemplateOfTheContextAndRedirects(t *testing.T) {
+func TestTemplateAndRedirects(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/items/1" && r.URL.RawQuery == "":
@@ -244,7 +230,7 @@ func TestTemplateOfTheContextAndRedirects(t *testing.T) {
 	}
 }
 
-func TestPanickingTemplaterCountsAsNone(t *testing.T) {
+func TestPanickingTemplater(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	errs := oteltest.HandleErrors(t)
 	tel := oteltest.New(t)

@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
 type untracedKey struct{}
@@ -36,7 +37,7 @@ func (s switchedTracer) Start(ctx context.Context, name string, opts ...trace.Sp
 	return s.Tracer.Start(ctx, name, opts...)
 }
 
-func TestPassThroughSpansSilenceOnlyTheirOwnRequest(t *testing.T) {
+func TestPassThroughSpans(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
 	}
@@ -105,9 +106,9 @@ func (i installingTracer) Start(ctx context.Context, name string, opts ...trace.
 	return noop.Tracer{}.Start(ctx, name, opts...)
 }
 
-// TestSDKInstalledWhileRequestsAreUnderWay: no request that starts after the
+// TestSDKInstalledDuringRequests: no request that starts after the
 // SDK was installed is without a span.
-func TestSDKInstalledWhileRequestsAreUnderWay(t *testing.T) {
+func TestSDKInstalledDuringRequests(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
 	}
@@ -210,7 +211,7 @@ func TestParentsProvider(t *testing.T) {
 	}
 }
 
-func TestSpanIsAChildWhateverTheProvider(t *testing.T) {
+func TestSpanIsAChildOfAnyProvider(t *testing.T) {
 	tel := oteltest.New(t)
 	ctx, parent := tel.Tracers.Tracer("test").Start(t.Context(), "parent")
 	oteltest.MustSend(t, otelhttpclient.NewTransport(oteltest.Answer(200)), oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
@@ -225,60 +226,94 @@ func TestSpanIsAChildWhateverTheProvider(t *testing.T) {
 	}
 }
 
-// keepingTracers keep the slices that they are given, and read them later.
-type keepingTracers struct {
-	trace.TracerProvider
-	mu      sync.Mutex
-	options [][]trace.SpanStartOption
-	set     [][]attribute.KeyValue
-}
-
-func (k *keepingTracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	return keepingTracer{k.TracerProvider.Tracer(name, opts...), k}
-}
-
-type keepingTracer struct {
-	trace.Tracer
-	k *keepingTracers
-}
-
-func (t keepingTracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
-	t.k.mu.Lock()
-	t.k.options = append(t.k.options, opts)
-	t.k.mu.Unlock()
-	ctx, span := t.Tracer.Start(ctx, name, opts...)
-	span = keepingSpan{span, t.k}
-	return trace.ContextWithSpan(ctx, span), span
-}
-
-type keepingSpan struct {
-	trace.Span
-	k *keepingTracers
-}
-
-func (s keepingSpan) SetAttributes(kv ...attribute.KeyValue) {
-	s.k.mu.Lock()
-	s.k.set = append(s.k.set, kv)
-	s.k.mu.Unlock()
-	s.Span.SetAttributes(kv...)
-}
-
-func TestSlicesAreNotReusedUnderTracersThatMayKeepThem(t *testing.T) {
-	tel := oteltest.New(t)
-	k := &keepingTracers{TracerProvider: tel.Tracers}
-	rt := instrumented.Transport(tel, oteltest.Answer(404), otelhttpclient.WithTracerProvider(k))
-	paths := []string{"/1", "/2", "/3", "/4"}
-	for _, p := range paths {
-		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com"+p, nil))
-		// With the SDK alone, which uses the pool.
-		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, t.Context(), "GET", "https://other.example/", nil))
+func TestProvidersInstalledLater(t *testing.T) {
+	if !oteltest.OwnProcess(t) {
+		return
 	}
-	for i, p := range paths {
-		c := trace.NewSpanStartConfig(k.options[i]...)
-		oteltest.WantAttribute(t, c.Attributes(), "url.full", "https://example.com"+p)
-		if c.SpanKind() != trace.SpanKindClient {
-			t.Errorf("kind of %s, read later: got %v, want client", p, c.SpanKind())
+	got := make(chan http.Header, 1)
+	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+	transports := map[string]*otelhttpclient.Transport{"zero": {}, "NewTransport": otelhttpclient.NewTransport(nil)}
+	for name, rt := range transports {
+		// Requests before there is an SDK are made like without the library.
+		for range 2 {
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
+			if h := (<-got).Get("Traceparent"); h != "" {
+				t.Errorf("%s: traceparent %q was sent without an SDK", name, h)
+			}
 		}
-		oteltest.WantAttribute(t, k.set[i], "http.response.status_code", 404)
+	}
+
+	// A second SDK in the place of the first is used as well.
+	for _, round := range []string{"the first SDK", "the second SDK"} {
+		tel := oteltest.New(t)
+		otel.SetTracerProvider(tel.Tracers)
+		otel.SetMeterProvider(tel.Meters)
+		otel.SetTextMapPropagator(propagation.TraceContext{})
+		for name, rt := range transports {
+			tel.Reset()
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
+			span := tel.OnlySpan()
+			if sent, want := (<-got).Get("Traceparent"), oteltest.Traceparent(span.SpanContext); sent != want {
+				t.Errorf("%s, %s: traceparent = %q, want %q", round, name, sent, want)
+			}
+			if oteltest.Attributes(span.Attributes)["url.full"].String() != server.URL {
+				t.Errorf("%s, %s: attributes = %v, want url.full = %q among them", round, name, span.Attributes, server.URL)
+			}
+		}
+		m, ok := tel.Metric("http.client.request.duration")
+		if !ok {
+			t.Fatalf("%s: http.client.request.duration is missing", round)
+		}
+		if n := m.Data.(metricdata.Histogram[float64]).DataPoints[0].Count; n != uint64(len(transports)) {
+			t.Errorf("%s: duration was measured %d times, want %d", round, n, len(transports))
+		}
+	}
+}
+
+type typedNilSpan struct{ trace.Span }
+
+func (typedNilSpan) TracerProvider() trace.TracerProvider { return (*sdktrace.TracerProvider)(nil) }
+
+type nilSpan struct{ trace.Span }
+
+func (nilSpan) TracerProvider() trace.TracerProvider { return nil }
+
+func TestNilParentProvider(t *testing.T) {
+	for i, wrap := range []func(trace.Span) trace.Span{
+		func(s trace.Span) trace.Span { return typedNilSpan{s} },
+		func(s trace.Span) trace.Span { return nilSpan{s} },
+	} {
+		tel := oteltest.New(t)
+		ctx, span := tel.Tracers.Tracer("x").Start(t.Context(), "p")
+		ctx = trace.ContextWithSpan(ctx, wrap(span))
+		head := ""
+		rt := otelhttpclient.NewTransport(oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+			head = r.Header.Get("Traceparent")
+			return oteltest.AnswerText(200, "x")(r)
+		}), otelhttpclient.WithPropagators(propagation.TraceContext{}))
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "http://example.com/x", nil))
+		if head == "" {
+			t.Errorf("%d: no traceparent", i)
+		}
+	}
+}
+
+type panickySpan struct{ trace.Span }
+
+func (panickySpan) TracerProvider() trace.TracerProvider { panic("no provider") }
+
+func TestPanickingParentProvider(t *testing.T) {
+	tel := oteltest.New(t)
+	ctx, span := tel.Tracers.Tracer("x").Start(t.Context(), "p")
+	ctx = trace.ContextWithSpan(ctx, panickySpan{span})
+	head := ""
+	wire := oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {
+		head = r.Header.Get("Traceparent")
+		return oteltest.AnswerText(200, "x")(r)
+	})
+	rt := otelhttpclient.NewTransport(wire, otelhttpclient.WithPropagators(propagation.TraceContext{}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
+	if head == "" {
+		t.Error("no traceparent")
 	}
 }

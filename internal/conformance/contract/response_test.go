@@ -63,7 +63,7 @@ func (p pieces) all() []io.ReadCloser {
 	}
 }
 
-// TestContractOptionalInterfaces: a body has those of base's, and no others,
+// TestOptionalInterfaces: a body has those of base's, and no others,
 // and they do what those of base's do.
 func TestOptionalInterfaces(t *testing.T) {
 	seen := map[string]bool{}
@@ -132,7 +132,7 @@ func TestNoBodyStaysNoBody(t *testing.T) {
 	})
 }
 
-// TestContractTrailers: in both directions, announced or not, and filled in
+// TestTrailers: in both directions, announced or not, and filled in
 // while the body is on its way. A request hook has a copy of the request, which
 // must not cut the caller's trailer off.
 func TestTrailers(t *testing.T) {

@@ -109,7 +109,7 @@ func TestOptInMetrics(t *testing.T) {
 		}
 	}
 	// That of connection.duration is recorded only when one is closed:
-	// TestRuleConnectionMetrics.
+	// TestConnectionMetrics.
 }
 
 func TestDurationEqualsSpan(t *testing.T) {

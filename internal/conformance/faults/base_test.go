@@ -19,7 +19,7 @@ import (
 // of an error. That one cannot be the same.
 var anyTransport = strings.NewReplacer("*otelhttpclient.Transport", "*", "oteltest.RoundTripFunc", "*")
 
-// TestContractOddBases: a base that does what it should not is seen by the
+// TestOddBases: a base that does what it should not is seen by the
 // program as without the Transport, and its span ends.
 func TestOddBases(t *testing.T) {
 	defer log.SetOutput(log.Writer())
@@ -107,7 +107,7 @@ type nilError struct{}
 
 func (e *nilError) Error() string { return "nil" }
 
-// TestContractResponseBesideAnError is what base has returned.
+// TestResponseWithError is what base has returned.
 func TestResponseWithError(t *testing.T) {
 	req := oteltest.NewRequest(t, t.Context(), "GET", "http://inventory.example/", nil)
 	failure := errors.New("in base")

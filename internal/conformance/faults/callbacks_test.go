@@ -48,7 +48,7 @@ func (c actingConn) RemoteAddr() net.Addr { return c }
 func (c actingConn) Network() string      { return "fault" }
 func (c actingConn) String() string       { c.act(); return "" }
 
-// TestContractPanicsOfCallbacks: whatever a callback panics with, and wherever
+// TestCallbackPanics: whatever a callback panics with, and wherever
 // it is called from, the request goes its way, the span ends, and somebody is
 // told. A callback that ends the goroutine, as t.FailNow does, leaves no span
 // open either.
@@ -184,7 +184,7 @@ func TestCallbackPanics(t *testing.T) {
 	}
 }
 
-// TestContractNonsenseOfCallbacks: what callbacks return may be wrong for the
+// TestCallbackNonsense: what callbacks return may be wrong for the
 // telemetry, but never for the request.
 func TestCallbackNonsense(t *testing.T) {
 	long := strings.Repeat("long ", 200_000)

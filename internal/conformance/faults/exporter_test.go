@@ -33,7 +33,7 @@ func (e *faultyExporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnl
 
 func (e *faultyExporter) Shutdown(context.Context) error { return nil }
 
-// TestContractExporterThatBlocks: with the SDK's batches, which drop what does
+// TestBlockedExporter: with the SDK's batches, which drop what does
 // not fit, no request waits for an exporter.
 func TestBlockedExporter(t *testing.T) {
 	const requests, queue, batch = 1000, 64, 16
@@ -72,7 +72,7 @@ func TestBlockedExporter(t *testing.T) {
 	}
 }
 
-// TestContractExporterThatFails: the error handler is told, the program is not.
+// TestFailingExporter: the error handler is told, the program is not.
 func TestFailingExporter(t *testing.T) {
 	handled := oteltest.HandleErrors(t)
 	e := &faultyExporter{err: errors.New("no room for spans")}

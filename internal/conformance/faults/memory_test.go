@@ -14,7 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// TestContractMemoryStaysBounded, whatever comes in ever new kinds, and however
+// TestMemoryIsBounded, whatever comes in ever new kinds, and however
 // many Transports are made.
 func TestMemoryIsBounded(t *testing.T) {
 	status := 0

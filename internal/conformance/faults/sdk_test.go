@@ -129,7 +129,7 @@ func (f panickingCounter) Add(ctx context.Context, n int64, o ...metric.AddOptio
 	f.Int64UpDownCounter.Add(ctx, n, o...)
 }
 
-// TestContractPanicsOfTheSDK: telemetry never fails a request, nor the process
+// TestSDKPanics: telemetry never fails a request, nor the process
 // when it is over, even where an implementation of the API panics.
 func TestSDKPanics(t *testing.T) {
 	handled := oteltest.HandleErrors(t)

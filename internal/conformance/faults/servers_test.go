@@ -22,7 +22,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// TestContractFaults: under a server that misbehaves, thousands of requests see
+// TestServerFaults: under a server that misbehaves, thousands of requests see
 // what they would see with the bare transport, every span ends, and no
 // goroutine stays.
 func TestServerFaults(t *testing.T) {

@@ -68,7 +68,7 @@ func TestSpansWithoutBodyEndOnce(t *testing.T) {
 	})
 }
 
-// TestContractForgottenBodies: on both versions the collector finds them.
+// TestForgottenBodies: on both versions the collector finds them.
 func TestForgottenBodies(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {

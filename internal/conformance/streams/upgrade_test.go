@@ -79,7 +79,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestContractUpgradeThroughReverseProxy: a switch of protocols, with a proxy
+// TestUpgradeThroughReverseProxy: a switch of protocols, with a proxy
 // in front that uses the Transport.
 func TestUpgradeThroughReverseProxy(t *testing.T) {
 	back := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {

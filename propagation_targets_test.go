@@ -1,6 +1,7 @@
 package otelhttpclient_test
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,6 +14,43 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
+
+func TestPropagationTargets(t *testing.T) {
+	rows := []struct {
+		targets []string
+		url     string
+		want    bool
+		reason  string
+	}{
+		{nil, "http://anywhere.example/", true, "by default everybody is told"},
+		{[]string{}, "http://anywhere.example/", false, "an empty list trusts nobody"},
+		{[]string{"inventory.example"}, "http://inventory.example/", true, "it is the exact name"},
+		{[]string{"inventory.example"}, "http://INVENTORY.example.:8080/", true, "neither case, final dot nor port are part of a name"},
+		{[]string{"Inventory.EXAMPLE"}, "http://inventory.example/", true, "case does not matter in the option either"},
+		{[]string{"inventory.example"}, "http://evil-inventory.example/", false, "a name is no suffix"},
+		{[]string{"inventory.example"}, "http://inventory.example.evil.test/", false, "a name is no prefix"},
+		{[]string{"inventory.example"}, "http://evil.test/inventory.example", false, "a path is no host"},
+		{[]string{"inventory.example"}, "http://inventory.example@evil.test/", false, "a user is no host"},
+		{[]string{"inventory.example"}, "http://a.inventory.example/", false, "an exact name does not include what is below it"},
+		{[]string{"*.example"}, "http://a.b.example/", true, "every name below is meant"},
+		{[]string{"*.example"}, "http://example/", false, "the name itself is not below itself"},
+		{[]string{"*.example"}, "http://evilexample/", false, "a suffix begins with a dot"},
+		{[]string{"::1"}, "http://[::1]:8080/", true, "brackets are no part of an address"},
+		{[]string{"a.example", "b.example"}, "http://b.example/", true, "any of the list is enough"},
+	}
+	for _, row := range rows {
+		t.Run(fmt.Sprint(row.targets, row.url), func(t *testing.T) {
+			tel := oteltest.New(t)
+			var sent http.Header
+			rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagationTargets(row.targets...))
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, row.url, nil))
+			if got := sent.Get("Traceparent") != ""; got != row.want {
+				t.Errorf("propagated = %v, want %v: %s", got, row.want, row.reason)
+			}
+			tel.OnlySpan() // which there is in any case
+		})
+	}
+}
 
 // told is a service that notes which of its hosts were told of the trace, and
 // which of the baggage. It answers /to/HOST/REST with a redirect to /REST of
@@ -40,7 +78,7 @@ func (s *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func TestPropagationTargetsHoldForRedirects(t *testing.T) {
+func TestPropagationTargetsOfRedirects(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		service := &told{}
 		server := oteltest.NewServer(t, version, service.ServeHTTP)
@@ -87,8 +125,30 @@ func TestPropagationTargetsHoldForRedirects(t *testing.T) {
 	})
 }
 
+func TestRedirectToNonTarget(t *testing.T) {
+	tel := oteltest.New(t)
+	got := make(chan string, 1)
+	stranger := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
+	port := stranger.URL[strings.LastIndexByte(stranger.URL, ':')+1:]
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://localhost:"+port, http.StatusFound)
+	})
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("127.0.0.1"))}
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatalf("Get() = %v, want no error", err)
+	}
+	oteltest.ReadBody(t, resp)
+	if h := <-got; h != "" {
+		t.Errorf("traceparent = %q went to a host that is no target, want none", h)
+	}
+	if n := len(tel.Spans()); n != 2 {
+		t.Errorf("%d spans, want one for each of 2 hops", n)
+	}
+}
+
 // What counts is where the request goes, not what it says about that.
-func TestPropagationTargetsGoByTheURLNotByTheHostHeader(t *testing.T) {
+func TestPropagationTargetsIgnoreHostHeader(t *testing.T) {
 	service := &told{}
 	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 	tel := oteltest.New(t)
@@ -108,7 +168,7 @@ func TestPropagationTargetsGoByTheURLNotByTheHostHeader(t *testing.T) {
 }
 
 // The caller's own header is the caller's business.
-func TestPropagationTargetsKeepTheCallersHeader(t *testing.T) {
+func TestPropagationTargetsKeepCallersHeader(t *testing.T) {
 	service := &told{}
 	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 	tel := oteltest.New(t)
@@ -123,7 +183,7 @@ func TestPropagationTargetsKeepTheCallersHeader(t *testing.T) {
 }
 
 // What can be no host is reported, and trusts nobody.
-func TestPropagationTargetsThatCannotBeHosts(t *testing.T) {
+func TestInvalidPropagationTargets(t *testing.T) {
 	for _, bad := range []string{"", "*", "*.", "http://example.com", "example.com:8080", "example.com/path", "a.*.example.com", "user@example.com", "exa mple.com"} {
 		t.Run(bad, func(t *testing.T) {
 			errs := oteltest.HandleErrors(t)

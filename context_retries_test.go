@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -64,7 +63,7 @@ func checkSiblings(t *testing.T, spans tracetest.SpanStubs, parent trace.Span, r
 	}
 }
 
-func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
+func TestSpanPerRedirect(t *testing.T) {
 	tel := oteltest.New(t)
 	received := &receivedParents{}
 	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
@@ -105,28 +104,6 @@ func TestEveryRedirectHopIsASpanOfItsOwn(t *testing.T) {
 	checkSiblings(t, spans, parent, received, []int64{0, 1, 2})
 }
 
-func TestRedirectToAnotherHostIsPropagatedOnlyToTargets(t *testing.T) {
-	tel := oteltest.New(t)
-	got := make(chan string, 1)
-	stranger := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Traceparent") })
-	port := stranger.URL[strings.LastIndexByte(stranger.URL, ':')+1:]
-	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "http://localhost:"+port, http.StatusFound)
-	})
-	client := &http.Client{Transport: instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("127.0.0.1"))}
-	resp, err := client.Get(server.URL)
-	if err != nil {
-		t.Fatalf("Get() = %v, want no error", err)
-	}
-	oteltest.ReadBody(t, resp)
-	if h := <-got; h != "" {
-		t.Errorf("traceparent = %q went to a host that is no target, want none", h)
-	}
-	if n := len(tel.Spans()); n != 2 {
-		t.Errorf("%d spans, want one for each of 2 hops", n)
-	}
-}
-
 // retry sends a request until it succeeds, as retrying clients do: with the
 // same request, again and again.
 func retry(t *testing.T, client *http.Client, req *http.Request) *http.Response {
@@ -155,7 +132,7 @@ func flakyServer(t *testing.T, received *receivedParents, failures int) *oteltes
 	})
 }
 
-func TestEveryRetryIsASpanOfItsOwn(t *testing.T) {
+func TestSpanPerRetry(t *testing.T) {
 	for name, counts := range map[string][]int64{
 		"retries that nobody tells of": {0, 0, 0},
 		"ContextWithRetries":           {0, 1, 2},
@@ -186,7 +163,7 @@ func TestEveryRetryIsASpanOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestRetriesAndRedirectsAreCountedTogether(t *testing.T) {
+func TestResendCountOfRetriesAndRedirects(t *testing.T) {
 	tel := oteltest.New(t)
 	received := &receivedParents{}
 	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
@@ -206,7 +183,7 @@ func TestRetriesAndRedirectsAreCountedTogether(t *testing.T) {
 // A Transport above a retrying base has its one span around all attempts, so a
 // Transport has to be below it. One that is above and one that is below are one
 // request only where the request is the same.
-func TestRetryingRoundTripperAboveTheTransport(t *testing.T) {
+func TestRetryingRoundTripper(t *testing.T) {
 	tel := oteltest.New(t)
 	received := &receivedParents{}
 	server := flakyServer(t, received, 1)

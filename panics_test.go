@@ -1,0 +1,98 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+)
+
+func TestBasePanicPropagates(t *testing.T) {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { panic("in base") }))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
+	if got := oteltest.Recover(func() { _, _ = rt.RoundTrip(req) }); got != "in base" {
+		t.Errorf("panic = %v, want base's own, %q", got, "in base")
+	}
+	if got := tel.OnlySpan().Status.Code; got != codes.Error {
+		t.Errorf("status = %v, want Error", got)
+	}
+}
+
+func TestPanickingCallbacks(t *testing.T) {
+	const secret = "hunter22"
+	templates, err := otelhttpclient.ServeMuxTemplates("/items/{sku}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := []struct {
+		name     string
+		opt      otelhttpclient.Option
+		wantName string
+		wantURL  string
+		reason   string
+	}{
+		{"request hook", otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "nothing was to change"},
+		{"response hook", otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "nothing was to change"},
+		{"filter", otelhttpclient.WithFilter(func(*http.Request) bool { panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "the default is to trace"},
+		{"span name formatter", otelhttpclient.WithSpanNameFormatter(func(*http.Request) string { panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "the default name is the method"},
+		{"URL templater", otelhttpclient.WithURLTemplate(func(r *http.Request) string { _ = templates(r); panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "there is no template"},
+		{"error check", otelhttpclient.WithErrorCheck(func(*http.Response) bool { panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "200 is no error by default"},
+		{"client trace", otelhttpclient.WithClientTrace(func(context.Context) *httptrace.ClientTrace { panic("boom") }),
+			"GET", "http://REDACTED:REDACTED@inventory.example/items/42?a=b", "nothing was to change"},
+		{"URL filter", otelhttpclient.WithURLFilter(func(*url.URL) *url.URL { panic("boom") }),
+			"GET", "http://inventory.example", "path, query and userinfo may be what the filter was to hide"},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			handled := oteltest.HandleErrors(t)
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, "text"), row.opt)
+			resp, body := oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://user:"+secret+"@inventory.example/items/42?a=b", nil))
+			if resp.StatusCode != http.StatusOK || body != "text" {
+				t.Errorf("got %d %q, want 200 %q", resp.StatusCode, body, "text")
+			}
+			span := tel.OnlySpan()
+			if got := oteltest.Attributes(span.Attributes)["url.full"].String(); span.Name != row.wantName || got != row.wantURL {
+				t.Errorf("name %q, url.full %q, want %q and %q: %s", span.Name, got, row.wantName, row.wantURL, row.reason)
+			}
+			if span.Status.Code != codes.Unset {
+				t.Errorf("status = %v, want Unset", span.Status)
+			}
+			texts := handled.Texts()
+			if len(texts) != 1 || !strings.Contains(texts[0], "boom") || strings.Contains(texts[0], secret) {
+				t.Errorf("handled errors = %q, want the one panic", texts)
+			}
+		})
+	}
+}
+
+type panickingHandler struct{}
+
+func (panickingHandler) Handle(error) { panic("no handler either") }
+
+func TestErrorHandlerPanics(t *testing.T) {
+	before := otel.GetErrorHandler()
+	otel.SetErrorHandler(panickingHandler{})
+	t.Cleanup(func() { otel.SetErrorHandler(before) })
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("in the request hook") }), otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic("in the response hook") }), otelhttpclient.WithURLFilter(func(*url.URL) *url.URL { panic("in the URL filter") }))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+	tel.OnlySpan()
+}
