@@ -19,8 +19,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// What a request is sent for, and what a body can be got anew with, reaches
-// base; the response names the caller's request.
+// All fields of a request reach base, GetBody included, and the response names
+// the caller's request.
 func TestRequestFieldsReachBase(t *testing.T) {
 	for name, opts := range conformance.Variants() {
 		cause, cancel := &http.Response{StatusCode: 302}, make(chan struct{})
@@ -58,10 +58,10 @@ func TestRequestFieldsReachBase(t *testing.T) {
 	}
 }
 
-// net/http names the request that it was given in the response, or a copy of it
-// that differs in the body alone: that is so with a body on an HTTP/2 connection
-// that was used before. Neither may leave the Transport as it was sent, with
-// the span in the context and with headers that the caller has not set.
+// net/http sets Response.Request to the request that it received. For a request
+// with a body on a reused HTTP/2 connection it is a copy with another body. The
+// program must get its own request in either case, without the span's context
+// and headers.
 func TestResponseRequest(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) { _, _ = io.Copy(rw, r.Body) })
@@ -98,8 +98,9 @@ func TestResponseRequest(t *testing.T) {
 	}
 }
 
-// Only the sizes need a body to be counted, and only one of unknown length. net/http looks at a body's type:
-// an *os.File is sent without a copy, and http.NoBody is none.
+// A request body is wrapped only to count its size, and only if its length is
+// unknown. net/http depends on the type: it sends an *os.File without a copy
+// and treats http.NoBody as no body.
 func TestRequestBodiesAreNotWrapped(t *testing.T) {
 	file, err := os.Open(os.Args[0])
 	if err != nil {
@@ -129,7 +130,7 @@ func TestRequestBodiesAreNotWrapped(t *testing.T) {
 	}
 }
 
-// contractConn tells what the connection was asked to send by itself.
+// fileConn reports the readers that it is asked to send.
 type fileConn struct {
 	net.Conn
 	from chan io.Reader
@@ -148,8 +149,8 @@ func (c fileConn) ReadFrom(r io.Reader) (int64, error) {
 	return io.Copy(struct{ io.Writer }{c.Conn}, r)
 }
 
-// A file goes from the disk to the network without passing through the program,
-// for which the connection has to get the file itself.
+// net/http sends a file with sendfile only if the connection gets the *os.File
+// itself.
 func TestFilesReachTheConnection(t *testing.T) {
 	file, err := os.CreateTemp(t.TempDir(), "")
 	if err != nil {

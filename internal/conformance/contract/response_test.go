@@ -14,6 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
+// pieces is a body with all optional interfaces.
 type pieces struct{ io.Reader }
 
 func (pieces) Close() error                { return nil }
@@ -27,7 +28,7 @@ func (pieces) WriteTo(w io.Writer) (int64, error) {
 
 func (p pieces) asCloser() io.ReadCloser { return struct{ io.ReadCloser }{p} }
 
-// all are bodies with each set of the optional interfaces.
+// all returns bodies with each set of the optional interfaces.
 func (p pieces) all() []io.ReadCloser {
 	c := p.asCloser()
 	return []io.ReadCloser{
@@ -63,8 +64,7 @@ func (p pieces) all() []io.ReadCloser {
 	}
 }
 
-// TestOptionalInterfaces: a body has those of base's, and no others,
-// and they do what those of base's do.
+// A body has exactly the optional interfaces of base's body, and they work.
 func TestOptionalInterfaces(t *testing.T) {
 	seen := map[string]bool{}
 	for name, opts := range conformance.Variants() {
@@ -105,7 +105,7 @@ func TestOptionalInterfaces(t *testing.T) {
 	}
 }
 
-// Programs compare with http.NoBody, and net/http's own bodies of nothing are
+// Programs compare bodies with http.NoBody. net/http's other empty bodies are
 // not wrapped either.
 func TestNoBodyStaysNoBody(t *testing.T) {
 	for name, opts := range conformance.Variants() {
@@ -132,9 +132,9 @@ func TestNoBodyStaysNoBody(t *testing.T) {
 	})
 }
 
-// TestTrailers: in both directions, announced or not, and filled in
-// while the body is on its way. A request hook has a copy of the request, which
-// must not cut the caller's trailer off.
+// Trailers work in both directions, announced or not, and when they are set
+// while the body is sent. The request hook gets a copy of the request, which
+// must share the caller's trailer.
 func TestTrailers(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
@@ -181,7 +181,7 @@ func TestNestedTransportsGiveOneSpan(t *testing.T) {
 	}
 }
 
-// The connections that base keeps open are closed through the Transport.
+// CloseIdleConnections on the Transport closes base's connections.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		closed := make(chan struct{}, 16) // a connection may be closed that was not used

@@ -58,8 +58,8 @@ func TestResponseIsNotInterpreted(t *testing.T) {
 	})
 }
 
-// contractUnmodified returns a function that checks that a request is still as
-// it is now: the same values in the same places.
+// unmodified returns a function that checks that a request has not changed
+// since: the same values in the same places.
 func unmodified(t *testing.T, req *http.Request) func(when string) {
 	ctx, header, u, body, again := req.Context(), req.Header, req.URL, req.Body, reflect.ValueOf(req.GetBody).Pointer()
 	want := req.Clone(ctx)
@@ -110,8 +110,8 @@ func TestRequestIsNotModified(t *testing.T) {
 	})
 }
 
-// Fields that are nil stay nil, and the base may do to them what it likes with
-// a hook as without.
+// Nil fields of the caller's request stay nil, even if a hook sets them on its
+// copy.
 func TestNilFieldsStayNil(t *testing.T) {
 	for name, opts := range conformance.Variants() {
 		run := conformance.NewRun(t, oteltest.Answer(200), opts...)

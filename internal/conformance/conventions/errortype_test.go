@@ -19,8 +19,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// ruleErrors are errors of package net/http and of those below, by the
-// error.type that each has when it is alone.
+// errorsByType returns an error of net/http, or of a package below it, for each
+// error.type.
 func errorsByType() map[string]error {
 	return map[string]error{
 		"timeout":                 context.DeadlineExceeded,
@@ -32,8 +32,7 @@ func errorsByType() map[string]error {
 	}
 }
 
-// The values are tried in this order: an error that could have several of them
-// has the one that comes first.
+// An error that matches several values of error.type gets the first of them.
 func TestErrorTypePrecedence(t *testing.T) {
 	want := []string{"timeout", "name_resolution_error", "secure_connection_error", "connection_error",
 		"response_ended", "http_protocol_error"}
@@ -63,6 +62,7 @@ func TestErrorTypePrecedence(t *testing.T) {
 	}
 }
 
+// The failures that net/http can cause, on both versions.
 func TestErrorTypeOfFailures(t *testing.T) {
 	for _, f := range slices.Concat(failures(), proxyFailures()) {
 		t.Run(f.name, func(t *testing.T) {

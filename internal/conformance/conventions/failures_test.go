@@ -17,7 +17,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// failure is a way for a request to fail.
+// failure is a way in which a request fails.
 type failure struct {
 	name, reason string
 	want         string // error.type
@@ -26,14 +26,14 @@ type failure struct {
 	run func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error
 }
 
-// againstRaw is a request to a server that does to the connection what serve
-// does.
+// againstRaw sends a request to a RawServer.
 func againstRaw(serve func(net.Conn)) func(*testing.T, func(http.RoundTripper) http.RoundTripper) error {
 	return func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error {
 		return oteltest.TryGet(t.Context(), wrap(&http.Transport{DisableKeepAlives: true}), oteltest.RawServer(t, serve))
 	}
 }
 
+// againstHandler sends a request to a server of a version.
 func againstHandler(version string, h http.HandlerFunc) func(*testing.T, func(http.RoundTripper) http.RoundTripper) error {
 	return func(t *testing.T, wrap func(http.RoundTripper) http.RoundTripper) error {
 		w := oteltest.NewServer(t, version, h)
@@ -41,11 +41,12 @@ func againstHandler(version string, h http.HandlerFunc) func(*testing.T, func(ht
 	}
 }
 
-// untrusting is a transport that does not know the test server's authority.
+// untrusting returns a transport that rejects the test server's certificate.
 func untrusting() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{}, ForceAttemptHTTP2: true}
 }
 
+// failures returns all failures but those of proxies.
 func failures() []failure {
 	var list []failure
 	add := func(name, reason, want string, status int, run func(*testing.T, func(http.RoundTripper) http.RoundTripper) error) {
@@ -216,8 +217,8 @@ type policyError struct{}
 func (policyError) Error() string     { return "blocked" }
 func (policyError) ErrorType() string { return "blocked_by_policy" }
 
-// proxyFailures are the ways for a proxy to fail an https request, but for one
-// that cannot be connected to.
+// proxyFailures returns the ways in which a proxy fails an https request after
+// the connection to it.
 func proxyFailures() []failure {
 	var list []failure
 	type wrapper = func(http.RoundTripper) http.RoundTripper

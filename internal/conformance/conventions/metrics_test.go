@@ -17,8 +17,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// ruleWantCounts checks all data points of an up-down counter, by their
-// attributes.
+// wantCounts checks all data points of an up-down counter by their attributes.
 func wantCounts(t *testing.T, tel *oteltest.SDK, name, when string, want map[attribute.Set]int64) {
 	t.Helper()
 	m, _ := tel.Metric(name)

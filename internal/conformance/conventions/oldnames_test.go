@@ -14,8 +14,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// ruleOldSpan is the span, and all that was measured, of the second attempt of
-// an upload, with the environment variable as it is.
+// secondAttempt uploads twice with the present environment. It returns the
+// attributes of the second span, and the SDK of the second request.
 func secondAttempt(t *testing.T, w *oteltest.Server) (span []attribute.KeyValue, tel *oteltest.SDK) {
 	t.Helper()
 	ctx := otelhttpclient.ContextWithRetries(t.Context())

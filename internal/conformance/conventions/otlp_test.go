@@ -26,7 +26,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// otlpReceiver is what stands for a Collector: it keeps what it is sent.
+// otlpReceiver is an OTLP endpoint that keeps what it receives.
 type otlpReceiver struct {
 	collector.UnimplementedTraceServiceServer
 	mu       sync.Mutex
@@ -40,7 +40,7 @@ func (r *otlpReceiver) Export(_ context.Context, req *collector.ExportTraceServi
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// newOTLPReceiver is a receiver on loopback that is stopped with the test.
+// newOTLPReceiver starts a receiver on loopback.
 func newOTLPReceiver(t *testing.T) (r *otlpReceiver, addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,8 +61,7 @@ func newOTLPReceiver(t *testing.T) (r *otlpReceiver, addr string) {
 	return r, listener.Addr().String()
 }
 
-// wireAttributes are attributes as they came over the wire, written as text
-// after their types.
+// wireAttributes returns received attributes by key, as text with their types.
 func wireAttributes(kvs []*commonpb.KeyValue) map[string]string {
 	m := map[string]string{}
 	for _, kv := range kvs {
@@ -79,6 +78,7 @@ func wireInt(v int) string {
 	return (&commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: int64(v)}}).String()
 }
 
+// A Collector receives the spans with all their fields.
 func TestOTLPExport(t *testing.T) {
 	receiver, addr := newOTLPReceiver(t)
 	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpoint(addr), otlptracegrpc.WithInsecure(),

@@ -13,9 +13,9 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// ruleRedirects runs requests under a caller's span, through a server where
-// /a leads to /b, and returns the spans of the attempts. No other span but the
-// caller's may have been made.
+// redirects sends requests under a caller's span to a server that redirects /a
+// to /b. It returns the spans of the requests and checks that each is a child
+// of the caller's.
 func redirects(t *testing.T, tel *oteltest.SDK, requests func(ctx context.Context, client *http.Client, url string)) tracetest.SpanStubs {
 	t.Helper()
 	w := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {

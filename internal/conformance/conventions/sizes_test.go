@@ -19,12 +19,13 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// ruleSized is a Transport that records both sizes wherever they can be.
+// sized returns a Transport that records both sizes on the span and as metrics.
 func sized(tel *oteltest.SDK, base http.RoundTripper) *otelhttpclient.Transport {
 	return instrumented.Transport(tel, base, otelhttpclient.WithOptInAttributes("http.request.body.size", "http.response.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize))
 }
 
-// ruleWantSizes checks the sizes of the one request; nil: not recorded.
+// wantSizes checks both sizes of the one request, on the span and as metrics.
+// nil means not recorded.
 func wantSizes(t *testing.T, tel *oteltest.SDK, sent, received any) {
 	t.Helper()
 	for key, want := range map[string]any{"request": sent, "response": received} {
@@ -34,7 +35,7 @@ func wantSizes(t *testing.T, tel *oteltest.SDK, sent, received any) {
 	}
 }
 
-// ruleWantBytes checks the one size that a histogram has recorded; nil: none.
+// wantBytes checks the one size in a histogram. nil means that there is none.
 func wantBytes(t *testing.T, tel *oteltest.SDK, name string, want any) {
 	t.Helper()
 	if want == nil {
@@ -91,7 +92,7 @@ func TestSizes(t *testing.T) {
 	})
 }
 
-// A body that is closed before its end counts as far as it was read.
+// The size of a body that is closed early is what was read of it.
 func TestSizeOfResponseClosedEarly(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, oteltest.Stall(true))
@@ -108,8 +109,7 @@ func TestSizeOfResponseClosedEarly(t *testing.T) {
 	})
 }
 
-// A server may answer before the upload is complete: counted is what was sent
-// until then.
+// The size of an upload is what was sent before the server answered.
 func TestSizeOfUploadAnsweredEarly(t *testing.T) {
 	const sent = 5000
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
@@ -135,7 +135,7 @@ func TestSizeOfUploadAnsweredEarly(t *testing.T) {
 	})
 }
 
-// A body that is sent again counts for each attempt on its own.
+// Each attempt has its own size.
 func TestSizeOfRedirectedUpload(t *testing.T) {
 	const size = 5000
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
@@ -167,9 +167,8 @@ func TestSizeOfRedirectedUpload(t *testing.T) {
 	})
 }
 
-// net/http sends a request again, on another connection, when the one that it
-// had kept is closed by the server. That is one request still, and what has got
-// lost is not added.
+// net/http resends a request when the server has closed the reused connection.
+// It is still one request, and its size is that of the last attempt.
 func TestSizeOfUploadResentByNetHTTP(t *testing.T) {
 	const size = 5000
 	var uploads atomic.Int64
@@ -193,7 +192,7 @@ func TestSizeOfUploadResentByNetHTTP(t *testing.T) {
 	wantSizes(t, tel, size, 0) // of one span, too
 }
 
-// The same with a base that gives the first attempt up in the middle.
+// base abandons the first attempt halfway and sends the body again.
 func TestSizeOfUploadResentByBase(t *testing.T) {
 	const size = 5000
 	base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -216,8 +215,8 @@ func TestSizeOfUploadResentByBase(t *testing.T) {
 	wantSizes(t, tel, size, 0)
 }
 
-// The size on the wire is that of the compressed body. Where net/http has
-// decompressed it on its own that size cannot be learned, and none is recorded.
+// The size is that of the compressed body. It is unknown if net/http
+// decompressed it, and then not recorded.
 func TestSizeOfCompressedResponse(t *testing.T) {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)

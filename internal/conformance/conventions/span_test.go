@@ -19,7 +19,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// spanOf is the one span of a GET through base.
+// spanOf returns the one span of a GET through base.
 func spanOf(t *testing.T, base http.RoundTripper, url string, extra ...otelhttpclient.Option) tracetest.SpanStub {
 	t.Helper()
 	tel := oteltest.New(t)
@@ -182,7 +182,7 @@ func TestOptInAttributes(t *testing.T) {
 	})
 }
 
-// A template has to be given: that is how a span's url.template is asked for.
+// url.template is recorded if the caller supplies a template.
 func TestURLTemplate(t *testing.T) {
 	oteltest.WantAttribute(t, spanOf(t, oteltest.Answer(200), "https://example.com/items/1").Attributes, "url.template", nil)
 	span := spanOf(t, oteltest.Answer(200), "https://example.com/items/1",

@@ -45,7 +45,8 @@ func TestSpanStartAndEnd(t *testing.T) {
 	})
 }
 
-// Where there is no body the caller need not do anything for the span to end.
+// Without a body, the span ends with the headers, even if the caller does not
+// close the body.
 func TestSpanEndWithoutBody(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, test := range []struct {

@@ -15,12 +15,12 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// faultType is where http.Client names the type of its RoundTripper in the text
-// of an error. That one cannot be the same.
+// anyTransport replaces the type of the RoundTripper in the error texts of
+// http.Client.
 var anyTransport = strings.NewReplacer("*otelhttpclient.Transport", "*", "oteltest.RoundTripFunc", "*")
 
-// TestOddBases: a base that does what it should not is seen by the
-// program as without the Transport, and its span ends.
+// The program sees a broken base as it would without the Transport, and the
+// span ends.
 func TestOddBases(t *testing.T) {
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(io.Discard) // http.Client logs what it thinks of such bases
@@ -102,12 +102,12 @@ func TestOddBases(t *testing.T) {
 	}
 }
 
-// faultNilError is an error that is a nil pointer, and does not mind.
+// nilError is an error whose value is a nil pointer.
 type nilError struct{}
 
 func (e *nilError) Error() string { return "nil" }
 
-// TestResponseWithError is what base has returned.
+// A response that base returns with an error is returned with it.
 func TestResponseWithError(t *testing.T) {
 	req := oteltest.NewRequest(t, t.Context(), "GET", "http://inventory.example/", nil)
 	failure := errors.New("in base")

@@ -23,13 +23,13 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// faultErrorType is an error that does something when it is asked for its type.
+// actingError calls act in its ErrorType method.
 type actingError struct{ act func() }
 
 func (e actingError) Error() string     { return "failed" }
 func (e actingError) ErrorType() string { e.act(); return "" }
 
-// faultPropagator does something when it is to inject.
+// actingPropagator calls act in Inject.
 type actingPropagator struct {
 	propagation.TraceContext
 	act func()
@@ -37,8 +37,7 @@ type actingPropagator struct {
 
 func (p actingPropagator) Inject(context.Context, propagation.TextMapCarrier) { p.act() }
 
-// faultConn is a connection whose peer's address does something when it is
-// asked for.
+// actingConn is a connection that calls act for the text of its peer's address.
 type actingConn struct {
 	net.Conn
 	act func()
@@ -48,10 +47,9 @@ func (c actingConn) RemoteAddr() net.Addr { return c }
 func (c actingConn) Network() string      { return "fault" }
 func (c actingConn) String() string       { c.act(); return "" }
 
-// TestCallbackPanics: whatever a callback panics with, and wherever
-// it is called from, the request goes its way, the span ends, and somebody is
-// told. A callback that ends the goroutine, as t.FailNow does, leaves no span
-// open either.
+// A callback may panic with any value and in any place: the request continues,
+// the span ends, and the panic is reported to otel.Handle. A callback that
+// calls runtime.Goexit, as t.FailNow does, leaves no span open.
 func TestCallbackPanics(t *testing.T) {
 	answer := oteltest.AnswerText(http.StatusOK, "text")
 	withConn := func(conn net.Conn, then oteltest.RoundTripFunc) oteltest.RoundTripFunc {
@@ -184,8 +182,7 @@ func TestCallbackPanics(t *testing.T) {
 	}
 }
 
-// TestCallbackNonsense: what callbacks return may be wrong for the
-// telemetry, but never for the request.
+// Wrong results of callbacks affect the telemetry and not the request.
 func TestCallbackNonsense(t *testing.T) {
 	long := strings.Repeat("long ", 200_000)
 	filter := func(u *url.URL) otelhttpclient.Option {

@@ -16,7 +16,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// faultExporter blocks until it is released, or fails.
+// faultyExporter blocks until it is released, or fails.
 type faultyExporter struct {
 	release  chan struct{}
 	err      error
@@ -33,8 +33,8 @@ func (e *faultyExporter) ExportSpans(_ context.Context, spans []sdktrace.ReadOnl
 
 func (e *faultyExporter) Shutdown(context.Context) error { return nil }
 
-// TestBlockedExporter: with the SDK's batches, which drop what does
-// not fit, no request waits for an exporter.
+// With the SDK's batch processor, which drops what exceeds its queue, no
+// request waits for the exporter.
 func TestBlockedExporter(t *testing.T) {
 	const requests, queue, batch = 1000, 64, 16
 	e := &faultyExporter{release: make(chan struct{})}
@@ -72,7 +72,7 @@ func TestBlockedExporter(t *testing.T) {
 	}
 }
 
-// TestFailingExporter: the error handler is told, the program is not.
+// An exporter's error goes to the error handler only.
 func TestFailingExporter(t *testing.T) {
 	handled := oteltest.HandleErrors(t)
 	e := &faultyExporter{err: errors.New("no room for spans")}

@@ -14,20 +14,21 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// faultServe answers a request over HTTP/1.1, and reports whether the
-// connection is kept. nth is how many requests have come over it.
+// serveFunc answers a request and reports whether to keep the connection. nth
+// counts the requests on the connection from 1.
 type serveFunc func(c *net.TCPConn, req *http.Request, nth int) (keep bool)
 
 const wholeAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
 const maxHeader = 4096
 
-// faultReset has the peer see a reset instead of an end.
+// reset closes a connection so that the peer sees a reset.
 func reset(c *net.TCPConn) {
 	_ = c.SetLinger(0)
 	_ = c.Close()
 }
 
+// answer reads the request, sends a text and closes the connection.
 func answer(text string) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
 		_, _ = io.Copy(io.Discard, req.Body) // what is left unread makes a reset of the end
@@ -45,8 +46,8 @@ func answerAndReset(text string) serveFunc {
 	}
 }
 
-// faultKeep answers well, until it closes or resets the kept connection
-// without having said so.
+// keep answers well and then, after some requests, calls end on the connection
+// without notice.
 func keep(requests int, end func(*net.TCPConn)) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, nth int) bool {
 		_, _ = io.Copy(io.Discard, req.Body)
@@ -59,7 +60,7 @@ func keep(requests int, end func(*net.TCPConn)) serveFunc {
 	}
 }
 
-// faultTrickle answers a byte at a time.
+// trickle sends a text byte by byte.
 func trickle(text string) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
 		for i := range len(text) {
@@ -72,7 +73,7 @@ func trickle(text string) serveFunc {
 	}
 }
 
-// faultHang sends a text and then nothing, until the client goes.
+// hang sends a text and then nothing until the client closes the connection.
 func hang(text string) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
 		_, _ = io.WriteString(c, text)
@@ -82,7 +83,7 @@ func hang(text string) serveFunc {
 	}
 }
 
-// faultRedirect answers with a redirect, and the place that it leads to.
+// redirect answers with a redirect, and with 200 at /there.
 func redirect(location string) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
 		if req.URL.Path == "/there" {
@@ -94,7 +95,7 @@ func redirect(location string) serveFunc {
 	}
 }
 
-// faultsHTTP1 are those that a server can commit on the bare connection.
+// faultsHTTP1 returns the faults of a server on the raw connection.
 func faultsHTTP1(t *testing.T) []*fault {
 	nobody := oteltest.ClosedPort(t)
 	return []*fault{
@@ -165,8 +166,7 @@ func faultsHTTP1(t *testing.T) []*fault {
 	}
 }
 
-// faultServer starts a server of its own for the fault, so that no other has
-// to do with its connections. stop waits for all its goroutines.
+// startHTTP1 starts a server for one fault. stop waits for all its goroutines.
 func startHTTP1(t *testing.T, f *fault) (stop func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -10,7 +10,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// faultsHTTP2 are those that a handler can commit, all on one connection.
+// faultsHTTP2 returns the faults of a handler, all on one connection.
 func faultsHTTP2() []*fault {
 	hello := func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -82,8 +82,8 @@ func faultsHTTP2() []*fault {
 	}
 }
 
-// faultServer2 starts one server of HTTP/2 for all faults, which so share a
-// connection. base makes transports that trust it.
+// startHTTP2 starts one HTTP/2 server for all faults, which share a connection.
+// base returns transports that trust it.
 func startHTTP2(faults []*fault) (base func() *http.Transport, stop func()) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var n int

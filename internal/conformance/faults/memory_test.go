@@ -14,8 +14,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// TestMemoryIsBounded, whatever comes in ever new kinds, and however
-// many Transports are made.
+// Memory stays bounded with ever new methods, hosts, templates and headers, and
+// with any number of Transports.
 func TestMemoryIsBounded(t *testing.T) {
 	status := 0
 	w := oteltest.NewCounting(t)

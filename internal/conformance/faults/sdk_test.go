@@ -18,7 +18,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// faultSDK is an SDK that panics in one of its methods.
+// panickingSDK is an SDK that panics in one of its methods.
 type panickingSDK struct {
 	in    string
 	calls atomic.Int64 // of that method
@@ -129,8 +129,8 @@ func (f panickingCounter) Add(ctx context.Context, n int64, o ...metric.AddOptio
 	f.Int64UpDownCounter.Add(ctx, n, o...)
 }
 
-// TestSDKPanics: telemetry never fails a request, nor the process
-// when it is over, even where an implementation of the API panics.
+// An SDK that panics fails neither the request nor, on a goroutine of the
+// library, the process.
 func TestSDKPanics(t *testing.T) {
 	handled := oteltest.HandleErrors(t)
 	for _, row := range []struct {

@@ -22,9 +22,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// TestServerFaults: under a server that misbehaves, thousands of requests see
-// what they would see with the bare transport, every span ends, and no
-// goroutine stays.
+// Against misbehaving servers, thousands of requests get the results of the
+// bare transport, every span ends, and all goroutines exit.
 func TestServerFaults(t *testing.T) {
 	// net/http logs what it thinks of such servers.
 	defer log.SetOutput(log.Writer())
@@ -128,7 +127,7 @@ func TestServerFaults(t *testing.T) {
 	})
 }
 
-// faultOutcomes are those that a fault was seen to have.
+// outcomeSet is the set of a fault's possible outcomes.
 type outcomeSet struct {
 	mu   sync.Mutex
 	seen map[string]int
@@ -156,7 +155,7 @@ func (o *outcomeSet) String() string {
 	return text
 }
 
-// fault is one way in which an exchange goes wrong, or nearly so.
+// fault is one way in which an exchange fails, or nearly so.
 type fault struct {
 	name   string
 	method string // GET where it is empty
@@ -171,7 +170,7 @@ type fault struct {
 	url string // of the server that is at fault, set when it is started
 }
 
-// errorText is an error with the types of all that it wraps.
+// errorText returns an error's text and the types of all errors that it wraps.
 func (f *fault) errorText(err error) string {
 	if err == nil {
 		return "nil"
@@ -188,7 +187,7 @@ func (f *fault) errorText(err error) string {
 	return varying.ReplaceAllString(text, "*")
 }
 
-// faultUser is what the program does with its request.
+// userAction is what the program does with its request.
 type userAction int
 
 const (
@@ -201,8 +200,8 @@ const (
 	hasClientTimeout
 )
 
-// faultArrivals are the functions to be called when the server has got the
-// request with that header, by which tests cancel neither too early nor late.
+// arrivals holds the functions to call when the server has received the request
+// with a number, so that tests cancel at the right time.
 var (
 	arrivals sync.Map
 	numbers  atomic.Int64
@@ -216,11 +215,11 @@ func arrived(req *http.Request) {
 	}
 }
 
-// What differs from one time to the next in the texts of errors.
+// varying matches what differs between the error texts of equal requests.
 var varying = regexp.MustCompile(`127\.0\.0\.1:\d+|stream ID \d+|StreamID:\d+`)
 
-// faultOutcome makes the request of faults[n] and tells all that the program
-// gets to see of the answer.
+// outcomeOf sends the request of faults[n] and describes all that the program
+// sees of the answer.
 func outcomeOf(rt http.RoundTripper, faults []*fault, n int) string {
 	f := faults[n]
 	ctx, cancel := context.WithCancel(context.Background())
@@ -291,5 +290,5 @@ func outcomeOf(rt http.RoundTripper, faults []*fault, n int) string {
 	return varying.ReplaceAllString(text, "*")
 }
 
-// faultPatience is how long requests with a deadline wait for what never comes.
+// patience is the time-out of requests that never complete.
 const patience = 60 * time.Millisecond

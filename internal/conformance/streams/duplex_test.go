@@ -17,15 +17,15 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// contractClosedAfterAll closes a body that the test would otherwise wait for
-// without end, if what it waits for is held back.
+// closeLater closes a body after 5 s, so that a test of data that is held back
+// fails instead of hanging.
 func closeLater(t *testing.T, body io.Closer) {
 	guard := time.AfterFunc(5*time.Second, func() { _ = body.Close() })
 	t.Cleanup(func() { guard.Stop() })
 }
 
-// With "Expect: 100-continue" the server says whether it wants the body, before
-// a byte of it is read from the program.
+// With "Expect: 100-continue", the body is not read before the server asks for
+// it.
 func TestExpectContinue(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
@@ -70,8 +70,8 @@ func TestExpectContinue(t *testing.T) {
 	})
 }
 
-// Both directions of a request are used at once: each line is answered before
-// the next is sent.
+// Both directions are used at once: each line is answered before the next is
+// sent.
 func TestFullDuplex(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
@@ -117,7 +117,7 @@ func TestFullDuplex(t *testing.T) {
 	})
 }
 
-// contractPipe is a request body that is written as it is sent.
+// pipeBody is a request body that is written while it is sent.
 type pipeBody struct {
 	*io.PipeReader
 	closed chan struct{}
@@ -129,8 +129,8 @@ func (p *pipeBody) Close() error {
 	return p.PipeReader.Close()
 }
 
-// A server may refuse an upload that goes on. RoundTrip returns meanwhile, and
-// who writes the upload is told that nobody reads it any more.
+// A server may reject an upload in progress. RoundTrip returns, and the writer
+// of the upload gets io.ErrClosedPipe.
 func TestEarlyAnswerUnblocksTheWriter(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {

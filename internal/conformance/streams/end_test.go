@@ -14,8 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// net/http closes the bodies of redirects by itself, the short ones after it
-// has read them.
+// net/http reads short bodies of redirects and closes all of them.
 func TestSpansOfRedirectsEndOnce(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, size := range []int{0, 100, 100_000} {
@@ -40,8 +39,8 @@ func TestSpansOfRedirectsEndOnce(t *testing.T) {
 	})
 }
 
-// Without a body, the span ends with the headers, and not once more when the
-// program reads and closes what is not there.
+// Without a body, the span ends with the headers, and not again with Read or
+// Close.
 func TestSpansWithoutBodyEndOnce(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
@@ -68,7 +67,8 @@ func TestSpansWithoutBodyEndOnce(t *testing.T) {
 	})
 }
 
-// TestForgottenBodies: on both versions the collector finds them.
+// A body that is neither read nor closed ends its span when it is garbage
+// collected.
 func TestForgottenBodies(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {

@@ -16,9 +16,10 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// contractEvents is a server of events: each is sent when the test says so, for
-// which it gets a channel with each stream. One for all would not do: a handler
-// whose client has gone could take what is meant for the next.
+// eventServer serves a stream of events for each request and sends the channel
+// of each to streams. An empty event ends a stream. Each stream has a channel
+// of its own because the handler of a closed stream could receive the next
+// one's events.
 func eventServer(streams chan<- chan<- string) http.HandlerFunc {
 	return func(rw http.ResponseWriter, r *http.Request) {
 		send := make(chan string)
@@ -40,7 +41,7 @@ func eventServer(streams chan<- chan<- string) http.HandlerFunc {
 	}
 }
 
-// contractSend has a stream send an event, or end.
+// sendEvent makes a stream send an event, or end with an empty one.
 func sendEvent(t *testing.T, send chan<- string, event string) {
 	t.Helper()
 	select {
@@ -50,8 +51,8 @@ func sendEvent(t *testing.T, send chan<- string, event string) {
 	}
 }
 
-// contractReadEvents has each event sent when the one before was read, so that
-// none may be held back on the way.
+// readEvents sends each event after it has read the one before, so that events
+// that are held back fail the test.
 func readEvents(t *testing.T, run conformance.Run, resp *http.Response, send chan<- string) string {
 	t.Helper()
 	closeLater(t, resp.Body)
@@ -69,7 +70,8 @@ func readEvents(t *testing.T, run conformance.Run, resp *http.Response, send cha
 	return conformance.ResponseText(resp, nil, nil)
 }
 
-// Server-sent events arrive one by one, and the span lasts as long as they do.
+// Server-sent events arrive one by one, and the span lasts as long as the
+// stream.
 func TestServerSentEvents(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		streams := make(chan chan<- string, 1)
@@ -99,7 +101,8 @@ func TestServerSentEvents(t *testing.T) {
 	})
 }
 
-// Through a reverse proxy that flushes at once, each event comes as it is sent.
+// Through a reverse proxy that flushes at once, each event arrives when it is
+// sent.
 func TestReverseProxyStreams(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		streams := make(chan chan<- string, 1)

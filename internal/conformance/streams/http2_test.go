@@ -26,9 +26,9 @@ func writeFrame(w io.Writer, kind, flags byte, stream uint32, payload ...byte) {
 	_, _ = w.Write(append(binary.BigEndian.AppendUint32(head, stream), payload...))
 }
 
-// newContractHTTP2 is a server of HTTP/2 that calls refuse when the first
-// request has been received as a whole, and answers the others with a 200. It
-// tells of the bodies of all.
+// newRefusingServer starts an HTTP/2 server that calls refuse for the first
+// complete request and answers the others with 200. bodies receives the bodies
+// of all requests.
 func newRefusingServer(t *testing.T, refuse func(w io.Writer, stream uint32)) (address string, base *http.Transport, bodies <-chan string) {
 	t.Helper()
 	w := oteltest.NewServer(t, "2", nil) // for its certificate, and for a client that trusts it

@@ -13,8 +13,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// contractStuckBody is a body whose Close and Read tell that they were called,
-// and return only when they may.
+// stuckBody is a body whose Read and Close report that they are called and then
+// block.
 type stuckBody struct {
 	entered chan string
 	goOn    chan struct{}
@@ -32,8 +32,8 @@ func (b stuckBody) Close() error {
 	return nil
 }
 
-// A Close that does not return must not keep others from base's body, nor the
-// span from ending: the telemetry holds no lock while it calls base.
+// A blocked Close delays neither other calls nor the end of the span: the
+// Transport holds no lock while it calls base.
 func TestBlockedClose(t *testing.T) {
 	for name, opts := range map[string]bool{"plain": false, "everything on": true} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestBlockedClose(t *testing.T) {
 	}
 }
 
-// Read and Close at the same time, as a program does that gives up on a stream.
+// Programs that abandon a stream close it while another goroutine reads.
 func TestConcurrentReadAndClose(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
@@ -102,7 +102,7 @@ func TestConcurrentReadAndClose(t *testing.T) {
 	})
 }
 
-// contractAtOnce gives all its data together with the end or an error.
+// bodyAtOnce returns its data together with an error.
 type bodyAtOnce struct {
 	data string
 	err  error
@@ -116,7 +116,7 @@ func (b *bodyAtOnce) Read(p []byte) (int, error) {
 
 func (b *bodyAtOnce) Close() error { return nil }
 
-// A reader may return data and the end, or an error, at once. Both count.
+// A reader may return data together with io.EOF or another error. Both count.
 func TestDataAndEndInOneRead(t *testing.T) {
 	for _, want := range []error{io.EOF, errors.New("body failed"), io.ErrUnexpectedEOF, fmt.Errorf("wrapped: %w", io.EOF)} {
 		t.Run(want.Error(), func(t *testing.T) {
@@ -144,8 +144,7 @@ func TestDataAndEndInOneRead(t *testing.T) {
 	}
 }
 
-// A body that breaks off: the program gets the same part of it and the same
-// error, again and again, and may close it then.
+// After a body has broken off, reads return the same error, and Close works.
 func TestReadErrorThenClose(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {

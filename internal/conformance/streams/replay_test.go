@@ -15,8 +15,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// The sizes of the requests are those of the attempts: each is a span of its
-// own where http.Client makes it.
+// Each attempt of http.Client has a span and a size of its own.
 func TestRedirectsReplayTheBody(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, status := range []int{307, 308} {
@@ -48,8 +47,8 @@ func TestRedirectsReplayTheBody(t *testing.T) {
 	})
 }
 
-// contractWantRequestSizes checks how many requests were measured, and how many
-// bytes they were in all; nothing, where nobody has asked for that.
+// wantRequestSizes checks the number and the sum of the measured request sizes,
+// if the run measures them.
 func wantRequestSizes(t *testing.T, run conformance.Run, count uint64, sum int64) {
 	t.Helper()
 	m, _ := run.SDK.Metric("http.client.request.body.size")
@@ -67,9 +66,9 @@ func wantRequestSizes(t *testing.T, run conformance.Run, count uint64, sum int64
 	}
 }
 
-// A connection that was kept alive may be dead when the next request is sent on
-// it. net/http then sends the request again, with a body from GetBody. To the
-// program that is one attempt, and so it is to the telemetry.
+// net/http resends a request if the reused connection turns out to be dead,
+// with a body from GetBody. For the program and for the telemetry it is one
+// attempt.
 func TestDeadConnectionReplaysTheBody(t *testing.T) {
 	const text = "replayed"
 	bodies := make(chan string, 8)
@@ -131,8 +130,8 @@ func TestDeadConnectionReplaysTheBody(t *testing.T) {
 	})
 }
 
-// A server of HTTP/2 may say that it has not looked at a request. net/http
-// sends it again then, with a body from GetBody.
+// An HTTP/2 server may refuse a stream that it has not processed. net/http
+// resends the request with a body from GetBody.
 func TestRefusedStreamsReplayTheBody(t *testing.T) {
 	const text = "replayed"
 	for name, refuse := range map[string]func(io.Writer, uint32){

@@ -15,7 +15,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// A switch of protocols, in the clear and over TLS: the body is the connection.
+// After a switch of protocols, with or without TLS, the body is the connection.
 func TestUpgrade(t *testing.T) {
 	for name, start := range map[string]func(*httptest.Server){"in the clear": (*httptest.Server).Start, "over TLS": (*httptest.Server).StartTLS} {
 		for _, ending := range []string{"the server hangs up", "the program closes"} {
@@ -79,8 +79,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeThroughReverseProxy: a switch of protocols, with a proxy
-// in front that uses the Transport.
+// A switch of protocols works through a reverse proxy that uses the Transport.
 func TestUpgradeThroughReverseProxy(t *testing.T) {
 	back := oteltest.NewServer(t, "1.1", func(rw http.ResponseWriter, r *http.Request) {
 		conn, buf, err := http.NewResponseController(rw).Hijack()
