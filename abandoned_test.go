@@ -13,9 +13,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// TestClosedResponsesAreFreed: a response that was open during a collection is
-// freed once it was read and closed, also where the request or its context
-// refers to it.
+// A response that was open during a garbage collection is freed once it is read
+// and closed, even if its request or context refers to it.
 func TestClosedResponsesAreFreed(t *testing.T) {
 	type holder struct{ resp *http.Response }
 	type key struct{}
@@ -30,7 +29,7 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 		},
 		"an AfterFunc of the context refers to it": func(req *http.Request, h *holder) *http.Request {
 			ctx, cancel := context.WithCancel(req.Context())
-			_ = cancel // held by the context alone, as a leaked one is
+			_ = cancel // leaked: only the context holds it
 			context.AfterFunc(ctx, func() { _ = h.resp })
 			return req.WithContext(ctx)
 		},
@@ -46,7 +45,7 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 					resp := oteltest.Open(t, rt, prepare(oteltest.NewRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
 					h.resp = resp
 					runtime.AddCleanup(resp, func(struct{}) { freed.Add(1) }, struct{}{})
-					// Twice: after the first the body has left the nursery.
+					// Twice: the body leaves the nursery in the first.
 					collect()
 					collect()
 					oteltest.Discard(resp)
@@ -58,7 +57,7 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 	}
 }
 
-// collect runs a collection, and lets what waits for its end run.
+// collect runs a garbage collection and lets the cleanups that it queues run.
 func collect() {
 	runtime.GC()
 	time.Sleep(2 * time.Millisecond)

@@ -15,8 +15,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// Every attribute and every metric that is to be asked for is there when it was
-// asked for, and only then.
+// Opt-in attributes and metrics are recorded if they are requested, and only
+// then.
 func TestOptIn(t *testing.T) {
 	keys := []attribute.Key{"url.scheme", "user_agent.original", "network.transport", "http.request.body.size", "http.response.body.size"}
 	metrics := []otelhttpclient.Metric{
@@ -33,7 +33,7 @@ func TestOptIn(t *testing.T) {
 				tel := oteltest.New(t)
 				var options []otelhttpclient.Option
 				if on {
-					for _, key := range keys { // they add up
+					for _, key := range keys { // repeated options accumulate
 						options = append(options, otelhttpclient.WithOptInAttributes(key))
 					}
 					for _, m := range metrics {

@@ -17,8 +17,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// stubTransport answers at once, with a body as net/http's are: of no other
-// interfaces than io.ReadCloser.
+// stubTransport answers at once. Its body implements io.ReadCloser only, like
+// those of net/http.
 var stubTransport = oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 	return &http.Response{
 		Status: "200 OK", StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -33,8 +33,7 @@ func (discard) OnEnd(sdktrace.ReadOnlySpan)                     {}
 func (discard) Shutdown(context.Context) error                  { return nil }
 func (discard) ForceFlush(context.Context) error                { return nil }
 
-// costRows are the rows of the published table that can be had without a
-// socket.
+// costRows returns the rows of the published table that need no socket.
 func costRows() []struct {
 	name   string
 	allocs float64 // above the bare transport, at the most
@@ -88,8 +87,8 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 }
 
-// TestAllocations holds what a request costs above the bare transport, which
-// is deterministic where times are not.
+// Allocations are deterministic where times are not. A limit is what a request
+// costs above the bare transport.
 func TestAllocations(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

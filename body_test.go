@@ -13,8 +13,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// TestTrailersOfShortBody: on HTTP/2 they are there although the body ended
-// before its Content-Length.
+// On HTTP/2, trailers are available even if the body ends before its
+// Content-Length.
 func TestTrailersOfShortBody(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		server := oteltest.NewServer(t, version, func(w http.ResponseWriter, _ *http.Request) {
@@ -35,8 +35,8 @@ func TestTrailersOfShortBody(t *testing.T) {
 	})
 }
 
-// TestBodyWithLengthZero: such a base is not net/http's, and
-// HTTP/2 or not says nothing.
+// A base other than net/http may leave ContentLength 0 in a response with a
+// body, on HTTP/2 too.
 func TestBodyWithLengthZero(t *testing.T) {
 	broken := errors.New("broken")
 	tel := oteltest.New(t)
@@ -58,8 +58,8 @@ func TestBodyWithLengthZero(t *testing.T) {
 	}
 }
 
-// With EndOnHeaders the span, and the duration, end before the stream does, on
-// either protocol; the body is the one that base has returned.
+// With EndOnHeaders, the span and the duration end before the stream does, and
+// the body is base's own.
 func TestEndOnHeaders(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		next := make(chan struct{})

@@ -54,7 +54,7 @@ func TestInjectionReplacesHeaders(t *testing.T) {
 	}
 }
 
-// appender is a propagator of the kind that adds to what is there.
+// appender is a propagator that appends to an existing header.
 type appender struct{ propagation.TraceContext }
 
 func (a appender) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
@@ -66,7 +66,7 @@ func TestCallersHeaderIsUnchanged(t *testing.T) {
 	tel := oteltest.New(t)
 	var sent http.Header
 	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
-		// A base may write into the header that it got.
+		// A base may modify its header.
 		req.Header.Set("X-Base", "1")
 		req.Header["X-Roomy"] = append(req.Header["X-Roomy"], "of base")
 		return keepingHeader(&sent)(req)

@@ -86,8 +86,7 @@ func TestUninstrumentClientDuringRequest(t *testing.T) {
 	tel.OnlySpan()
 }
 
-// Different clients may be instrumented and used at the same time, all of them
-// with the same transport below.
+// Clients that share a transport may be instrumented and used at the same time.
 func TestInstrumentClientConcurrently(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)

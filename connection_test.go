@@ -25,6 +25,8 @@ func fetchToken(ctx context.Context, base http.RoundTripper, url string) error {
 	return err
 }
 
+// Requests that base sends to another server with the request's context are not
+// part of the request.
 func TestPeerWithTokenRequests(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		tokens := oteltest.NewServer(t, version, func(http.ResponseWriter, *http.Request) {})
@@ -38,7 +40,7 @@ func TestPeerWithTokenRequests(t *testing.T) {
 			port   any
 		}{
 			{"a token first", server.URL, true, false, server.Port()},
-			{"a token first, then nobody listens", closed, true, false, nil},
+			{"a token first, then a refused connection", closed, true, false, nil},
 			{"a token after the answer", server.URL, false, true, server.Port()},
 		} {
 			tel := oteltest.New(t)
@@ -71,7 +73,7 @@ func TestPeerWithTokenRequests(t *testing.T) {
 	})
 }
 
-// TestPeerWithTokenRequestInDial: a dialer may need another request first.
+// A dialer may send a request of its own.
 func TestPeerWithTokenRequestInDial(t *testing.T) {
 	tokens := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})

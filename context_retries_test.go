@@ -16,7 +16,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// receivedParents keeps the traceparent of each request that a server gets.
+// receivedParents keeps the traceparent of each request that a server receives.
 type receivedParents struct {
 	mu   sync.Mutex
 	list []string
@@ -29,8 +29,9 @@ func (p *receivedParents) add(r *http.Request) (nth int) {
 	return len(p.list)
 }
 
-// checkSiblings checks that every span is a child of parent, with the resend
-// counts 0 (which is none), 1, 2, …, and was sent with its own traceparent.
+// checkSiblings checks that every span is a child of parent and was sent with
+// its own traceparent, and that the spans have these resend counts, where 0
+// means none.
 func checkSiblings(t *testing.T, spans tracetest.SpanStubs, parent trace.Span, received *receivedParents, counts []int64) {
 	t.Helper()
 	var sent []string
@@ -104,8 +105,7 @@ func TestSpanPerRedirect(t *testing.T) {
 	checkSiblings(t, spans, parent, received, []int64{0, 1, 2})
 }
 
-// retry sends a request until it succeeds, as retrying clients do: with the
-// same request, again and again.
+// retry sends the same request until it succeeds, as retrying clients do.
 func retry(t *testing.T, client *http.Client, req *http.Request) *http.Response {
 	t.Helper()
 	for range 5 {
@@ -134,8 +134,8 @@ func flakyServer(t *testing.T, received *receivedParents, failures int) *oteltes
 
 func TestSpanPerRetry(t *testing.T) {
 	for name, counts := range map[string][]int64{
-		"retries that nobody tells of": {0, 0, 0},
-		"ContextWithRetries":           {0, 1, 2},
+		"without ContextWithRetries": {0, 0, 0},
+		"ContextWithRetries":         {0, 1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tel := oteltest.New(t)
@@ -180,9 +180,8 @@ func TestResendCountOfRetriesAndRedirects(t *testing.T) {
 	checkSiblings(t, tel.Spans(), parent, received, []int64{0, 1, 2, 3})
 }
 
-// A Transport above a retrying base has its one span around all attempts, so a
-// Transport has to be below it. One that is above and one that is below are one
-// request only where the request is the same.
+// A Transport above a retrying base makes one span for all attempts. One below
+// it makes a span for each.
 func TestRetryingRoundTripper(t *testing.T) {
 	tel := oteltest.New(t)
 	received := &receivedParents{}

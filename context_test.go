@@ -54,7 +54,7 @@ func TestContextWithoutTracing(t *testing.T) {
 	}
 }
 
-// exporterOverHTTP sends each batch with one request through a client.
+// exporterOverHTTP sends a request through a client for each batch.
 type exporterOverHTTP struct {
 	client  *http.Client
 	url     string
@@ -78,8 +78,8 @@ func (e *exporterOverHTTP) ExportSpans(ctx context.Context, _ []sdktrace.ReadOnl
 
 func (e *exporterOverHTTP) Shutdown(context.Context) error { return nil }
 
-// An exporter that shares the instrumented client is kept out by the context
-// that it passes on, or by its URL.
+// An exporter that shares the instrumented client is excluded by its context or
+// by its URL.
 func TestExporterThroughClient(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	excluded, err := otelhttpclient.ParseExcludedURLs("/v1/traces$")
@@ -119,7 +119,7 @@ func TestContextWithAttributes(t *testing.T) {
 	sibling := otelhttpclient.ContextWithAttributes(outer, attribute.String("zone", "b"))
 	inner := otelhttpclient.ContextWithAttributes(outer, attribute.String("zone", "a"), attribute.String("team", "red"),
 		attribute.String("server.address", "shop"))
-	_ = otelhttpclient.ContextWithAttributes(inner) // nothing is added
+	_ = otelhttpclient.ContextWithAttributes(inner) // adds nothing
 	_ = sibling
 	oteltest.Fetch(t, inner, client, server.URL)
 
@@ -135,8 +135,8 @@ func TestContextWithAttributes(t *testing.T) {
 	}
 }
 
-// The attributes of one context are not those of another one, and an append to
-// one does not write into the other.
+// Contexts derived from one parent do not share attributes, nor the array
+// behind them.
 func TestContextWithAttributesSiblings(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
@@ -167,8 +167,8 @@ func TestContextWithAttributesSiblings(t *testing.T) {
 	}
 }
 
-// Attempts of one operation are counted, over several hosts, redirects
-// included; other operations are not.
+// The attempts of one operation are counted across hosts and redirects. Other
+// operations have counts of their own.
 func TestContextWithRetries(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/redirect" {
@@ -182,7 +182,7 @@ func TestContextWithRetries(t *testing.T) {
 	oteltest.Fetch(t, operation, client, server.URL)
 	oteltest.Fetch(t, operation, client, server.URL+"/redirect")
 	oteltest.Fetch(t, ctx, client, server.URL)                                          // not part of it
-	oteltest.Fetch(t, otelhttpclient.ContextWithRetries(operation), client, server.URL) // of another one
+	oteltest.Fetch(t, otelhttpclient.ContextWithRetries(operation), client, server.URL) // of another operation
 	oteltest.Fetch(t, otelhttpclient.ContextWithURLTemplate(operation, "/"), client, server.URL)
 
 	var got []int64
@@ -207,7 +207,7 @@ func TestContextWithRetries(t *testing.T) {
 	}
 }
 
-// Concurrent attempts (hedged requests) each have a number of their own.
+// Concurrent attempts (hedged requests) have different counts.
 func TestContextWithRetriesConcurrently(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
@@ -229,9 +229,8 @@ func TestContextWithRetriesConcurrently(t *testing.T) {
 	}
 }
 
-// TestPrintedContexts prints the context while the connection
-// is being made, as a logger in a dialer does: under the race detector it shows
-// that nothing of the request is read.
+// Dialers log their context while the connection is made. Under the race
+// detector, this shows that printing reads nothing of the request.
 func TestPrintedContexts(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
 	tel := oteltest.New(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// bareAndInstrumented runs a test with a fresh default, and with one that is
-// instrumented: results must be the same.
+// bareAndInstrumented runs a test with a fresh default transport, and with an
+// instrumented one. The results must be equal.
 func bareAndInstrumented(t *testing.T, test func(t *testing.T)) {
 	t.Run("bare", func(t *testing.T) {
 		freshDefault(t)
@@ -30,7 +30,7 @@ func bareAndInstrumented(t *testing.T, test func(t *testing.T)) {
 	})
 }
 
-// wireConn counts how a transport writes to a connection.
+// wireConn counts the writes to a connection.
 type wireConn struct {
 	net.Conn
 	writes, readFroms *atomic.Int64
@@ -130,8 +130,8 @@ func TestInstrumentDefaultClosesBodies(t *testing.T) {
 	})
 }
 
-// The server closes the second connection's first request: net/http sends the
-// body again, from GetBody.
+// The server closes the first connection after its second request. net/http
+// resends the body from GetBody.
 func TestInstrumentDefaultRewindsBodies(t *testing.T) {
 	bareAndInstrumented(t, func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -143,7 +143,7 @@ func TestInstrumentDefaultRewindsBodies(t *testing.T) {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			for answers := 1; answers >= 0; answers-- { // on the first connection: one and a hang-up
+			for answers := 1; answers >= 0; answers-- { // the first connection: one answer, then closed
 				conn, err := listener.Accept()
 				if err != nil {
 					return

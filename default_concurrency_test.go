@@ -33,8 +33,7 @@ func TestUninstrumentDefaultDuringRequests(t *testing.T) {
 	}
 }
 
-// Requests through the transport that InstrumentDefault made may start while
-// others uninstrument it.
+// Requests may start while other goroutines uninstrument the transport.
 func TestInstrumentDefaultConcurrently(t *testing.T) {
 	secure := secureServer(t)
 	original := freshDefault(t)
@@ -84,7 +83,7 @@ func TestInstrumentDefaultConcurrently(t *testing.T) {
 	client.CloseIdleConnections()
 }
 
-// More than one default can be instrumented where a program replaces it.
+// A program that replaces the default can have several instrumented ones.
 func TestUninstrumentDefaultConcurrently(t *testing.T) {
 	setDefault(t, nil)
 	var original http.RoundTripper

@@ -20,7 +20,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// Both are documented ways to switch HTTP/2 off.
+// Both are documented ways to disable HTTP/2.
 func TestInstrumentDefaultWithoutHTTP2(t *testing.T) {
 	secure := secureServer(t)
 	off := map[string]func(*http.Transport){
@@ -75,7 +75,7 @@ func TestInstrumentDefaultLateSettings(t *testing.T) {
 	plain := plainServer(t)
 	freshDefault(t)
 	instrumentDefault(t, oteltest.New(t))
-	http.DefaultClient.CloseIdleConnections() // is no request
+	http.DefaultClient.CloseIdleConnections() // not a request
 	present(t).Clone()
 	var dials atomic.Int64
 	present(t).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {

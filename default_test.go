@@ -30,7 +30,7 @@ func setDefault(t *testing.T, rt http.RoundTripper) {
 	})
 }
 
-// freshDefault sets http.DefaultTransport to an unused transport with the
+// freshDefault sets http.DefaultTransport to an unused transport with those
 // settings of net/http's that matter here.
 func freshDefault(t *testing.T) *http.Transport {
 	t.Helper()
@@ -65,8 +65,8 @@ func present(t *testing.T) *http.Transport {
 	return transport
 }
 
-// answerProtocol answers with the protocol of the request, and whether it
-// carried a trace.
+// answerProtocol answers with the protocol of the request and with whether it
+// carries a trace.
 func answerProtocol(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s, traced: %v", r.Proto, r.Header.Get("Traceparent") != "")
 }
@@ -118,7 +118,7 @@ const (
 	http2Untraced = "HTTP/2.0, traced: false"
 )
 
-// A process whose default transport is net/http's own and was never used.
+// The process has an unused default transport of net/http's.
 func TestInstrumentDefault(t *testing.T) {
 	t.Parallel()
 	if !oteltest.OwnProcess(t) {
@@ -253,7 +253,7 @@ func TestInstrumentDefaultForeignRoutes(t *testing.T) {
 			wantAnswer(t, "after the error", nil, scheme+"://host/", "own "+scheme)
 		})
 	}
-	// A transport of net/http is a foreign one, too.
+	// A transport of net/http is foreign, too.
 	freshDefault(t).RegisterProtocol("http", &http.Transport{})
 	if _, err := otelhttpclient.InstrumentDefault(); err == nil {
 		t.Error("InstrumentDefault() with a *http.Transport for http: got no error, want one")
@@ -311,7 +311,7 @@ func TestInstrumentDefaultReplaced(t *testing.T) {
 	}
 	replacement.CloseIdleConnections()
 
-	// A front that is uninstrumented is a transport like any other.
+	// An uninstrumented front is a transport like any other.
 	http.DefaultTransport = front
 	first() // its second call
 	if http.DefaultTransport != front {

@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// The root package must not bring an SDK, an exporter or gRPC into the programs
-// that use it: these are the only modules that its packages may come from.
+// The root package must not add an SDK, an exporter or gRPC to the programs
+// that use it. Its packages come from these modules only.
 var allowedModules = []string{
 	"github.com/otelhttpclient/otelhttpclient",
 	"go.opentelemetry.io/otel",
 	"go.opentelemetry.io/otel/metric",
 	"go.opentelemetry.io/otel/trace",
 
-	// What the API of OpenTelemetry needs itself: its logger, a hash for
-	// attribute sets, the global logger provider, and the hook for automatic
+	// Dependencies of OpenTelemetry's API: its logger, a hash for attribute
+	// sets, the global logger provider, and the hook for automatic
 	// instrumentation.
 	"github.com/cespare/xxhash/v2",
 	"github.com/go-logr/logr",

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The operation is no dial: only the number tells what happened.
+// The operation is not a dial, so only the number decides.
 func TestErrorTypeOfSystemErrors(t *testing.T) {
 	for _, test := range []struct {
 		name  string

@@ -53,14 +53,14 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 	}{
 		{"an ErrorType method comes first", &namedError{"quota_exceeded", context.DeadlineExceeded}, "quota_exceeded"},
 		{"also that of a wrapped error", fmt.Errorf("call: %w", &namedError{"quota_exceeded", nil}), "quota_exceeded"},
-		{"but not where it says nothing", &namedError{"", context.DeadlineExceeded}, "timeout"},
+		{"but not if it is empty", &namedError{"", context.DeadlineExceeded}, "timeout"},
 		{"nor where it panics", panickingError{}, "github.com/otelhttpclient/otelhttpclient_test.panickingError"},
 		{"timeout comes before name resolution", &net.DNSError{IsTimeout: true}, "timeout"},
 		{"name resolution comes before connection", &net.OpError{Op: "dial", Err: &net.DNSError{}}, "name_resolution_error"},
 		{"a dial that failed", &net.OpError{Op: "dial", Err: plain}, "connection_error"},
 		{"EOF", fmt.Errorf("broken: %w", io.EOF), "response_ended"},
-		{"the innermost type that says something", &typedError{fmt.Errorf("wrapped: %w", &net.OpError{Op: "read", Err: plain})}, "*net.OpError"},
-		{"a type that wraps what says nothing", fmt.Errorf("wrapped: %w", &typedError{fmt.Errorf("wrapped: %w", plain)}), "*otelhttpclient_test.typedError"},
+		{"the innermost meaningful type", &typedError{fmt.Errorf("wrapped: %w", &net.OpError{Op: "read", Err: plain})}, "*net.OpError"},
+		{"a type that wraps meaningless ones", fmt.Errorf("wrapped: %w", &typedError{fmt.Errorf("wrapped: %w", plain)}), "*otelhttpclient_test.typedError"},
 		{"a value type has its package's path", valueError("value"), "github.com/otelhttpclient/otelhttpclient_test.valueError"},
 		{"joined errors", errors.Join(plain, &typedError{}), "*otelhttpclient_test.typedError"},
 		{"never *errors.errorString", plain, "_OTHER"},
@@ -74,7 +74,8 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 	}
 }
 
-// net/http reports a refused tunnel by a text alone, which others may use too.
+// net/http reports a refused tunnel by an error's text only, which other errors
+// may share.
 func TestErrorTypeOfRefusedTunnels(t *testing.T) {
 	for _, test := range []struct {
 		name, url string
@@ -86,8 +87,8 @@ func TestErrorTypeOfRefusedTunnels(t *testing.T) {
 		{"nor an error without text", "http://shop.invalid/", errors.New(""), "_OTHER"},
 		{"net/http wraps it in nothing", "https://shop.invalid/", fmt.Errorf("token: %w", errors.New("Forbidden")), "_OTHER"},
 		{"nor does it have a type", "https://shop.invalid/", valueError("Forbidden"), "github.com/otelhttpclient/otelhttpclient_test.valueError"},
-		{"it says nothing else", "https://shop.invalid/", errors.New("Forbidden by policy"), "_OTHER"},
-		{"in no other case", "https://shop.invalid/", errors.New("forbidden"), "_OTHER"},
+		{"the text is the whole phrase", "https://shop.invalid/", errors.New("Forbidden by policy"), "_OTHER"},
+		{"the case matters", "https://shop.invalid/", errors.New("forbidden"), "_OTHER"},
 		{"200 opens the tunnel", "https://shop.invalid/", errors.New("OK"), "_OTHER"},
 		{"a status code has three digits", "https://shop.invalid/", errors.New("status code 12"), "_OTHER"},
 		{"and nothing but digits", "https://shop.invalid/", errors.New("status code +12"), "_OTHER"},
@@ -110,8 +111,8 @@ func wantErrorType(t *testing.T, url string, err error, want string) {
 	oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", want)
 }
 
-// What the caller has cancelled on purpose is no error: the status is unset,
-// and there is no error.type.
+// A cancellation by the caller is no error: the status is unset and there is no
+// error.type.
 func TestCancellationIsNoError(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		for _, test := range []struct {
@@ -197,7 +198,7 @@ func TestCancelledDialIsNoError(t *testing.T) {
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", nil)
 }
 
-// Request.Cancel is another way to cancel on purpose.
+// Request.Cancel is another way to cancel.
 func TestRequestCancelIsNoError(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		tel := oteltest.New(t)
@@ -217,8 +218,7 @@ func TestRequestCancelIsNoError(t *testing.T) {
 	})
 }
 
-// A request that fails on its own while its context is fine, or that the caller
-// cancels when it has failed, is an error.
+// A request that fails before the caller cancels it is an error.
 func TestCancellationAfterFailure(t *testing.T) {
 	tel := oteltest.New(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -256,9 +256,9 @@ func TestErrorCheck(t *testing.T) {
 	}{
 		{"by default", 404, nil, "404"},
 		{"by default a success", 204, nil, ""},
-		{"one that is none", 404, check(not404), ""},
-		{"one that still is", 410, check(not404), "410"},
-		{"a success that is one", 200, check(func(*http.Response) bool { return true }), "200"},
+		{"one that is excluded", 404, check(not404), ""},
+		{"one that is not excluded", 410, check(not404), "410"},
+		{"a success that counts", 200, check(func(*http.Response) bool { return true }), "200"},
 		{"nil", 500, check(nil), "500"},
 		{"nil leaves the one before", 404, append(check(not404), check(nil)...), ""},
 		{"one that panics", 404, check(func(*http.Response) bool { panic("no idea") }), "404"},

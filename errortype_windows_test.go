@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The numbers in this library are those that package syscall has names for.
+// The numbers in errortype_errno.go equal those of package syscall.
 func TestErrorTypeOfWindowsErrors(t *testing.T) {
 	wantErrorType(t, "http://shop.invalid/", syscall.WSAECONNRESET, "response_ended")
 	wantErrorType(t, "http://shop.invalid/", syscall.WSAECONNABORTED, "response_ended")

@@ -41,8 +41,8 @@ func TestExcludedURLs(t *testing.T) {
 	}
 }
 
-// checkTraced checks whether a request is traced, and that one which is not
-// reaches base as it is.
+// checkTraced checks whether a request is traced. One that is not must reach
+// base unchanged.
 func checkTraced(t *testing.T, filter otelhttpclient.Filter, url string, traced bool, reason string) {
 	t.Helper()
 	tel := oteltest.New(t)

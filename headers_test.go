@@ -14,11 +14,11 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// headerExchange is the headers of a request and of its response.
+// headerExchange holds the headers of a request and of its response.
 type headerExchange struct{ request, response http.Header }
 
-// capture sends a request and returns the headers that its span has recorded,
-// by the names under which it has.
+// capture sends a request and returns the headers on its span, by their
+// recorded names.
 func (e headerExchange) capture(t *testing.T, version string, options ...otelhttpclient.Option) (request, response map[string][]string) {
 	t.Helper()
 	server := oteltest.NewServer(t, version, func(w http.ResponseWriter, _ *http.Request) {
@@ -108,7 +108,7 @@ func TestCapturedHeaders(t *testing.T) {
 	}
 }
 
-// Recorded is what is sent, with what hooks and the propagator have added.
+// Headers are recorded as they are sent, with those of hooks and propagators.
 func TestCapturedHeadersAreThoseSent(t *testing.T) {
 	request, _ := ordinary.capture(t, "1.1",
 		otelhttpclient.WithRequestHeaders("x-hook", "traceparent", "x-request-id"),
@@ -138,7 +138,7 @@ func TestCaptureAllHeaders(t *testing.T) {
 	}
 	for name, values := range request {
 		if name == "traceparent" {
-			continue // random digits, which may look like anything
+			continue // random digits
 		}
 		if strings.Contains(strings.Join(values, " "), "abc") {
 			t.Errorf("request header %s: got %q, want no credentials", name, values)
@@ -151,8 +151,7 @@ func TestCaptureAllHeaders(t *testing.T) {
 	}
 }
 
-// The well-known headers with credentials are on the default list, whatever
-// else is.
+// The default list contains the well-known headers with credentials.
 func TestDefaultSensitiveHeaders(t *testing.T) {
 	for _, name := range []string{
 		"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Auth-Token", "X-Amz-Security-Token",
@@ -169,7 +168,7 @@ func TestDefaultSensitiveHeaders(t *testing.T) {
 	}
 }
 
-// A malformed pattern is reported, and matches nothing; the others hold.
+// A malformed pattern is reported and matches nothing. The other patterns work.
 func TestMalformedHeaderPatterns(t *testing.T) {
 	for name, option := range map[string]func(...string) otelhttpclient.Option{
 		"WithRequestHeaders":   otelhttpclient.WithRequestHeaders,

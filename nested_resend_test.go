@@ -66,7 +66,7 @@ func TestRetriesBelowNoop(t *testing.T) {
 	}
 }
 
-// 3b same, no global SDK
+// The same with the default provider, before an SDK is installed.
 func TestRetriesBelowDefaultProvider(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
@@ -165,7 +165,8 @@ func TestHedgedAttempts(t *testing.T) {
 	}
 }
 
-// span started by hook's client, with the retry counts shared
+// A layer's token request does not count as an attempt of the caller's
+// operation.
 func TestUnrelatedRequestsAreNotResends(t *testing.T) {
 	tel := oteltest.New(t)
 	below := instrumented.Transport(tel, oteltest.Answer(200))
@@ -186,7 +187,8 @@ func TestUnrelatedRequestsAreNotResends(t *testing.T) {
 	}
 }
 
-// a redirect whose target has the same path and method elsewhere (http -> https, www), below, with the caller's retries
+// A client between two Transports follows a redirect to the same path of
+// another host.
 func TestRedirectToSamePath(t *testing.T) {
 	tel := oteltest.New(t)
 	second := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {})

@@ -21,12 +21,12 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// nestedCase is what a layer between two Transports does with a request.
+// nestedCase is a layer between two Transports, by what it does with a request.
 type nestedCase struct {
 	name  string
 	layer func(t *testing.T, below http.RoundTripper, req *http.Request) (*http.Response, error)
 	spans int   // in all
-	sent  int   // requests that reach the wire
+	sent  int   // requests that reach base
 	again []int // http.request.resend_count of the spans that have one
 }
 
@@ -87,7 +87,7 @@ func TestNestedTransports(t *testing.T) {
 		for _, propagated := range []bool{true, false} {
 			t.Run(c.name, func(t *testing.T) {
 				if c.name == "to another host" && !propagated {
-					t.Skip("nothing tells it from another request")
+					t.Skip("it cannot be distinguished from another request")
 				}
 				tel := oteltest.New(t)
 				var opts []otelhttpclient.Option
@@ -157,7 +157,7 @@ func TestRequestAfterRoundTrip(t *testing.T) {
 	}
 }
 
-// nonRecording is a provider whose spans have ids and record nothing.
+// nonRecording returns a provider whose spans have IDs and record nothing.
 func nonRecording(t *testing.T) trace.TracerProvider {
 	tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
 	t.Cleanup(func() { _ = tp.Shutdown(context.Background()) })
@@ -197,7 +197,7 @@ func TestNestedUnderNonRecordingProvider(t *testing.T) {
 	}
 }
 
-// TestOneSamplingDecision: two Transports of one provider ask its sampler once.
+// Two Transports with one provider ask its sampler once.
 func TestOneSamplingDecision(t *testing.T) {
 	asked := &countingSampler{}
 	tel := oteltest.NewSampled(t, asked)
@@ -266,8 +266,7 @@ func TestRequestsFromHooks(t *testing.T) {
 	wg.Wait()
 }
 
-// hedge: loser is sent with another Transport at the same time
-// a Transport made for each attempt (request builders do)
+// Request builders make a Transport for each attempt.
 func TestTransportPerAttempt(t *testing.T) {
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(r *http.Request) (*http.Response, error) {

@@ -31,8 +31,7 @@ type poolConn struct {
 
 func (c *poolConn) SyscallConn() (syscall.RawConn, error) { return c.file(c.Conn) }
 
-// TestPoolOfCustomConnections: requests on connections of the application's own
-// types neither hang nor fail.
+// Requests on connections of the application's own types neither hang nor fail.
 func TestPoolOfCustomConnections(t *testing.T) {
 	oteltest.HandleErrors(t)
 	own := func(file func(net.Conn) (syscall.RawConn, error)) func(net.Conn) net.Conn {
@@ -73,8 +72,8 @@ func TestPoolOfCustomConnections(t *testing.T) {
 	}
 }
 
-// TestPoolOfBlockingConnection: a connection whose SyscallConn blocks, when it is
-// checked, holds up neither requests on others nor their measurement.
+// A SyscallConn that blocks during a check delays neither other requests nor
+// their measurement.
 func TestPoolOfBlockingConnection(t *testing.T) {
 	t.Parallel()
 	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
@@ -109,8 +108,7 @@ func TestPoolOfBlockingConnection(t *testing.T) {
 	wantPoolClosed(t, tel, 2)
 }
 
-// TestPoolOfUpgradedConnections: a connection that became the program's own is
-// active until the program closes it.
+// An upgraded connection is active until the program closes it.
 func TestPoolOfUpgradedConnections(t *testing.T) {
 	t.Parallel()
 	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) {
@@ -133,8 +131,8 @@ func TestPoolOfUpgradedConnections(t *testing.T) {
 	wantPoolClosed(t, tel, 1)
 }
 
-// TestPoolOfForgottenBodies: a request whose body is forgotten uses its
-// connection until the garbage collector finds the body.
+// A request with a forgotten body uses its connection until the body is garbage
+// collected.
 func TestPoolOfForgottenBodies(t *testing.T) {
 	t.Parallel()
 	w := oteltest.NewServer(t, "2", oteltest.Stall(true))
@@ -151,8 +149,7 @@ func TestPoolOfForgottenBodies(t *testing.T) {
 	})
 }
 
-// TestPoolOfForgottenUpgrades: a connection that has switched protocols is
-// not held by the watch over connections.
+// The pool does not keep forgotten connections that have switched protocols.
 func TestPoolOfForgottenUpgrades(t *testing.T) {
 	url := oteltest.RawServer(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 S\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nabc")

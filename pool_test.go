@@ -26,7 +26,7 @@ var (
 	poolBoth      = otelhttpclient.WithOptInMetrics(otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration)
 )
 
-// poolState is what both metrics have.
+// poolState is the state of both metrics.
 type poolState struct {
 	active, idle int64
 	durations    uint64
@@ -50,8 +50,8 @@ func wantPool(t *testing.T, tel *oteltest.SDK, when string, want poolState) {
 	}
 }
 
-// wantPoolClosed waits for the closed connections to be found. All of them have
-// to be counted no more, and every count to be 0.
+// wantPoolClosed waits until all closed connections are detected, and checks
+// that every count is 0.
 func wantPoolClosed(t *testing.T, tel *oteltest.SDK, durations uint64) {
 	t.Helper()
 	want := poolState{durations: durations}
@@ -68,9 +68,8 @@ func wantPoolClosed(t *testing.T, tel *oteltest.SDK, durations uint64) {
 	}
 }
 
-// TestPoolPerMeterProvider: however many Transports use a connection,
-// it is counted once for each MeterProvider, in each metric that one of them
-// asks for.
+// A connection is counted once for each MeterProvider, in each requested
+// metric, regardless of the number of Transports.
 func TestPoolPerMeterProvider(t *testing.T) {
 	for _, row := range []struct {
 		name    string
@@ -86,7 +85,7 @@ func TestPoolPerMeterProvider(t *testing.T) {
 		{"all with the other metric", []otelhttpclient.Option{poolDurations, poolDurations}, false, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
-			t.Parallel() // as each takes a second
+			t.Parallel() // each takes a second
 			oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 				w := oteltest.NewServer(t, version, oteltest.Handler(http.StatusOK, "fine"))
 				tels := []*oteltest.SDK{oteltest.New(t), oteltest.New(t)}
@@ -117,8 +116,8 @@ func TestPoolPerMeterProvider(t *testing.T) {
 	}
 }
 
-// TestPoolSharedByTransports: a connection is active until the last
-// request on it is over, whichever Transport that came through.
+// A connection is active until its last request is over, through whichever
+// Transport.
 func TestPoolSharedByTransports(t *testing.T) {
 	t.Parallel()
 	const requests = 3
@@ -146,8 +145,7 @@ func TestPoolSharedByTransports(t *testing.T) {
 	wantPoolClosed(t, tel, 1)
 }
 
-// TestPoolWithNestedTransports: a request that goes through two Transports uses
-// its connection once.
+// A request through two Transports uses its connection once.
 func TestPoolWithNestedTransports(t *testing.T) {
 	t.Parallel()
 	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
@@ -161,13 +159,13 @@ func TestPoolWithNestedTransports(t *testing.T) {
 	wantPoolClosed(t, tel, 1)
 }
 
-// poolProvider is a MeterProvider that cannot be compared.
+// poolProvider is a MeterProvider of an incomparable type.
 type poolProvider struct {
 	metric.MeterProvider
 	_ []int
 }
 
-// TestPoolOfIncomparableProvider is one for each Transport.
+// With an incomparable provider, each Transport has a pool.
 func TestPoolOfIncomparableProvider(t *testing.T) {
 	t.Parallel()
 	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
@@ -182,9 +180,8 @@ func TestPoolOfIncomparableProvider(t *testing.T) {
 	wantPoolClosed(t, tel, 2)
 }
 
-// TestPoolFreesItsProvider: a MeterProvider that the application has dropped is
-// freed when its connections are closed, and not held by the connections of
-// others.
+// A MeterProvider that the application drops is freed when its own connections
+// are closed.
 func TestPoolFreesItsProvider(t *testing.T) {
 	t.Parallel()
 	kept, dropped := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine")), oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
@@ -216,8 +213,7 @@ func TestPoolFreesItsProvider(t *testing.T) {
 	wantPool(t, tel, "at the end", poolState{idle: 1, durations: 1})
 }
 
-// TestPoolThroughProxy: a connection to a proxy for plain http is one, and
-// counts for the host of its latest request.
+// A connection to a proxy for http counts for the host of its latest request.
 func TestPoolThroughProxy(t *testing.T) {
 	t.Parallel()
 	w := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
@@ -243,8 +239,8 @@ func TestPoolThroughProxy(t *testing.T) {
 	}
 }
 
-// TestPoolOfUnusedDial: of a connection that was dialed for a request which
-// got another, the time before its first request counts.
+// A connection that was dialed for a request which took another is counted from
+// its first request, and its duration from its dial.
 func TestPoolOfUnusedDial(t *testing.T) {
 	t.Parallel()
 	answer := make(chan struct{})

@@ -22,8 +22,8 @@ func TestPropagationTargets(t *testing.T) {
 		want    bool
 		reason  string
 	}{
-		{nil, "http://anywhere.example/", true, "by default everybody is told"},
-		{[]string{}, "http://anywhere.example/", false, "an empty list trusts nobody"},
+		{nil, "http://anywhere.example/", true, "by default, headers go to all hosts"},
+		{[]string{}, "http://anywhere.example/", false, "an empty list has no targets"},
 		{[]string{"inventory.example"}, "http://inventory.example/", true, "it is the exact name"},
 		{[]string{"inventory.example"}, "http://INVENTORY.example.:8080/", true, "neither case, final dot nor port are part of a name"},
 		{[]string{"Inventory.EXAMPLE"}, "http://inventory.example/", true, "case does not matter in the option either"},
@@ -47,7 +47,7 @@ func TestPropagationTargets(t *testing.T) {
 			if got := sent.Get("Traceparent") != ""; got != row.want {
 				t.Errorf("propagated = %v, want %v: %s", got, row.want, row.reason)
 			}
-			tel.OnlySpan() // which there is in any case
+			tel.OnlySpan() // in any case
 		})
 	}
 }
@@ -87,10 +87,10 @@ func TestPropagationTargetsOfRedirects(t *testing.T) {
 		client := server.Client()
 		base := client.Transport.(*http.Transport)
 		if version == "2" {
-			// The certificate is not for names as deep as these.
+			// The certificate does not cover these names.
 			base.TLSClientConfig.InsecureSkipVerify = true
 		}
-		client.Transport = instrumented.Transport(tel, base, otelhttpclient.WithPropagationTargets("example.com"), otelhttpclient.WithPropagationTargets("*.ours.example.com")) // they add up
+		client.Transport = instrumented.Transport(tel, base, otelhttpclient.WithPropagationTargets("example.com"), otelhttpclient.WithPropagationTargets("*.ours.example.com")) // repeated options accumulate
 
 		member, err := baggage.NewMember("tenant", "acme")
 		if err != nil {
@@ -147,7 +147,7 @@ func TestRedirectToNonTarget(t *testing.T) {
 	}
 }
 
-// What counts is where the request goes, not what it says about that.
+// Targets are compared with the URL's host and not with Request.Host.
 func TestPropagationTargetsIgnoreHostHeader(t *testing.T) {
 	service := &told{}
 	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
@@ -167,7 +167,7 @@ func TestPropagationTargetsIgnoreHostHeader(t *testing.T) {
 	}
 }
 
-// The caller's own header is the caller's business.
+// Headers of the caller are sent to any host.
 func TestPropagationTargetsKeepCallersHeader(t *testing.T) {
 	service := &told{}
 	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
@@ -182,7 +182,7 @@ func TestPropagationTargetsKeepCallersHeader(t *testing.T) {
 	}
 }
 
-// What can be no host is reported, and trusts nobody.
+// An invalid host is reported to otel.Handle and matches nothing.
 func TestInvalidPropagationTargets(t *testing.T) {
 	for _, bad := range []string{"", "*", "*.", "http://example.com", "example.com:8080", "example.com/path", "a.*.example.com", "user@example.com", "exa mple.com"} {
 		t.Run(bad, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// keepingHeader is a base that keeps the header of the last request.
+// keepingHeader returns a base that stores the header of the last request in h.
 func keepingHeader(h *http.Header) oteltest.RoundTripFunc {
 	return func(req *http.Request) (*http.Response, error) {
 		*h = req.Header.Clone()
@@ -48,7 +48,7 @@ func (b3) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Con
 
 func (b3) Fields() []string { return []string{"x-b3-traceid", "x-b3-spanid", "x-b3-sampled"} }
 
-// withTracestateAndBaggage is a context as it comes from a remote caller.
+// withTracestateAndBaggage returns a context as it comes from a remote caller.
 func withTracestateAndBaggage(t *testing.T, ctx context.Context) context.Context {
 	t.Helper()
 	state, err := trace.ParseTraceState("vendor=opaque,other=1")
@@ -161,12 +161,12 @@ func TestPropagationFormats(t *testing.T) {
 		want       []string
 		reason     string
 	}{
-		{"TraceContext", propagation.TraceContext{}, []string{"Traceparent", "Tracestate"}, "baggage is another propagator's"},
-		{"Baggage", propagation.Baggage{}, []string{"Baggage"}, "nobody else was installed"},
-		{"B3", b3{}, zipkin, "what the application installed decides, and not a default"},
+		{"TraceContext", propagation.TraceContext{}, []string{"Traceparent", "Tracestate"}, "baggage needs another propagator"},
+		{"Baggage", propagation.Baggage{}, []string{"Baggage"}, "no other propagator is installed"},
+		{"B3", b3{}, zipkin, "the application's choice, not a default"},
 		{"composite", propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, b3{}),
 			append(append([]string{}, w3c...), zipkin...), "all parts write in one pass"},
-		{"empty composite", propagation.NewCompositeTextMapPropagator(), nil, "nobody writes anything"},
+		{"empty composite", propagation.NewCompositeTextMapPropagator(), nil, "no propagator is installed"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
@@ -224,7 +224,7 @@ func TestPropagatorInstalledLater(t *testing.T) {
 	}
 }
 
-// panicking is a propagator that breaks in the middle of its work.
+// panicking is a propagator that panics after it has set headers.
 type panicking struct{ propagation.TraceContext }
 
 func (p panicking) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {

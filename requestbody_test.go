@@ -16,7 +16,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// countedConn counts how a request is written.
+// countedConn counts the writes and the file copies of a request.
 type countedConn struct {
 	*net.TCPConn
 	mu     sync.Mutex
@@ -43,8 +43,8 @@ func (c *countedConn) ReadFrom(r io.Reader) (int64, error) {
 	return c.TCPConn.ReadFrom(r)
 }
 
-// TestSizesKeepTheWireFormat: a small body goes out with the headers, a
-// file without being copied, and both sizes are recorded.
+// A small body is sent in one segment with the headers, a file with sendfile,
+// and both sizes are recorded.
 func TestSizesKeepTheWireFormat(t *testing.T) {
 	const content = "12345678"
 	path := filepath.Join(t.TempDir(), "body")
@@ -89,7 +89,7 @@ func TestSizesKeepTheWireFormat(t *testing.T) {
 	}
 }
 
-// TestSizeOfUnsentBody: the server refuses it, after the headers.
+// The server rejects the body after the headers.
 func TestSizeOfUnsentBody(t *testing.T) {
 	url := oteltest.RawServer(t, func(c net.Conn) {
 		_, _ = io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

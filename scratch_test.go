@@ -13,7 +13,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// keepingTracers keep the slices that they are given, and read them later.
+// keepingTracers keeps the slices that it receives, to read them later.
 type keepingTracers struct {
 	trace.TracerProvider
 	mu      sync.Mutex
@@ -58,7 +58,7 @@ func TestSlicesKeptByTracers(t *testing.T) {
 	paths := []string{"/1", "/2", "/3", "/4"}
 	for _, p := range paths {
 		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com"+p, nil))
-		// With the SDK alone, which uses the pool.
+		// The SDK's own tracers use the pool of slices.
 		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), oteltest.NewRequest(t, t.Context(), "GET", "https://other.example/", nil))
 	}
 	for i, p := range paths {

@@ -91,7 +91,7 @@ func TestInvalidSpanEnd(t *testing.T) {
 	}
 }
 
-// startedSpans tells of every span that starts.
+// startedSpans is a span processor that sends every started span to a channel.
 type startedSpans struct {
 	sdktrace.SpanProcessor
 	started chan sdktrace.ReadOnlySpan
@@ -132,7 +132,7 @@ func TestSpanCoversTLSHandshake(t *testing.T) {
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	base := &http.Transport{} // which does not know the server's certificate
+	base := &http.Transport{} // does not know the server's certificate
 	t.Cleanup(base.CloseIdleConnections)
 	resp, err := instrumented.Transport(tel, base).RoundTrip(oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 	if err == nil {
@@ -168,7 +168,7 @@ func TestSpanCoversWaiting(t *testing.T) {
 		}
 		done <- err
 	}()
-	queued := <-starts.started // while the only connection is taken
+	queued := <-starts.started // while the only connection is in use
 	released := time.Now()
 	oteltest.ReadBody(t, first)
 	if err := <-done; err != nil {
@@ -203,12 +203,12 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 		}
 	}
 	rows := []struct {
-		name   string // the path, and so the reason
+		name   string // the code path
 		method string
 		base   oteltest.RoundTripFunc
 		opts   []otelhttpclient.Option
 		early  bool // the span ends before RoundTrip returns
-		late   bool // it ends only when the garbage collector has found the body
+		late   bool // it ends when the body is garbage collected
 		use    func(*testing.T, *http.Response)
 	}{
 		{name: "base fails", early: true, base: func(*http.Request) (*http.Response, error) { return nil, errBase }},
@@ -304,7 +304,7 @@ func TestSpanEndsOnceInConcurrentCloses(t *testing.T) {
 		for range closers {
 			wg.Go(func() {
 				ready.Add(1)
-				for ready.Load() < closers { // spinning, to be at it at the same time
+				for ready.Load() < closers { // spin, so that all close together
 					runtime.Gosched()
 				}
 				_ = resp.Body.Close()
@@ -343,8 +343,8 @@ func TestUnsampledSpansEnd(t *testing.T) {
 	}
 }
 
-// waitForDuration waits until a duration was measured, which for a body that was
-// forgotten is when the garbage collector has found it.
+// waitForDuration waits until a duration is measured. For a forgotten body,
+// that is after its garbage collection.
 func waitForDuration(t *testing.T, tel *oteltest.SDK) []metricdata.HistogramDataPoint[float64] {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); runtime.GC() {

@@ -32,7 +32,7 @@ func TestServeMuxTemplates(t *testing.T) {
 	}{
 		{"GET", "http://inventory.test/items/42", "", "/items/{sku}", "it matches"},
 		{"", "http://inventory.test/items/42", "", "/items/{sku}", "no method means GET"},
-		{"HEAD", "http://inventory.test/items/42", "", "/items/{sku}", "GET stands for HEAD too"},
+		{"HEAD", "http://inventory.test/items/42", "", "/items/{sku}", "GET includes HEAD"},
 		{"GET", "https://inventory.test:8443/items/42", "", "/items/{sku}", "ports and schemes are not compared"},
 		{"GET", "http://127.0.0.1:80/items/42", "inventory.test", "/items/{sku}", "the Host header is what the request is addressed to"},
 		{"GET", "http://inventory.test/items/a%2Fb", "", "/items/{sku}", "an encoded slash does not separate"},
@@ -208,7 +208,7 @@ func TestTemplateOnMetrics(t *testing.T) {
 	}
 }
 
-// A template says nothing about another path that a redirect leads to.
+// A template of the context does not apply to another path after a redirect.
 func TestTemplateAndRedirects(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
 		switch {

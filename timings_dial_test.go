@@ -22,8 +22,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// nameServer is a resolver whose server knows one name, example.test, with
-// these addresses, and takes its time.
+// nameServer returns a resolver whose server answers slowly, for the one name
+// example.test.
 func nameServer(t *testing.T, addresses ...string) *net.Resolver {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -49,8 +49,8 @@ func nameServer(t *testing.T, addresses ...string) *net.Resolver {
 	}}
 }
 
-// nameAnswer answers a query of one question with the addresses of the type
-// that it asks for (RFC 1035, section 4).
+// nameAnswer answers a query with the addresses of the requested type (RFC
+// 1035, section 4).
 func nameAnswer(query []byte, addresses []string) []byte {
 	const header, typeA, typeAAAA = 12, 1, 28
 	end := header
@@ -115,8 +115,8 @@ func TestTimingOfNameResolution(t *testing.T) {
 	}
 }
 
-// Of two dials that race, the slower one goes on being reported when the
-// request is over.
+// Of two racing dials, the slower one is still reported after the end of the
+// request.
 func TestTimingsWithHappyEyeballs(t *testing.T) {
 	probe, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
@@ -147,7 +147,7 @@ func TestTimingsWithHappyEyeballs(t *testing.T) {
 
 	span := tel.OnlySpan()
 	wantTimings(t, span, timingReused, timingWait, timingDNS, timingConnect, timingFirstByte)
-	wantSeconds(t, span, timingConnect, noticeable) // from the first dial to the one that won
+	wantSeconds(t, span, timingConnect, noticeable) // from the first dial to the end of the successful one
 	if got, want := oteltest.Attributes(span.Attributes)["network.peer.address"].AsString(), "127.0.0.1"; got != want {
 		t.Errorf("network.peer.address: got %q, want %q", got, want)
 	}
@@ -162,8 +162,8 @@ func TestTimingsWithHappyEyeballs(t *testing.T) {
 	wantTimings(t, tel.OnlySpan(), timingReused, timingWait, timingDNS, timingConnect, timingFirstByte)
 }
 
-// A dial goes on when its request has got, in the meantime, a connection that
-// another request gave back.
+// A dial continues when its request obtains a connection that another request
+// has returned.
 func TestTimingsOfLateDial(t *testing.T) {
 	answer := make(chan struct{})
 	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) {
@@ -217,13 +217,13 @@ func TestTimingsOfFailedDial(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Listen = %v, want no error", err)
 	}
-	listener.Close() // so that its port refuses
+	listener.Close() // the port refuses connections
 	tel := oteltest.New(t)
 	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, timingBase(t, &http.Transport{}), otelhttpclient.WithConnectionTimings()), "http://"+listener.Addr().String()); err == nil {
 		t.Fatal("GET of a port that nobody listens on: got no error, want one")
 	}
 	span := tel.OnlySpan()
-	wantTimings(t, span, timingWait) // in vain
+	wantTimings(t, span, timingWait) // it has no connection
 	wantSeconds(t, span, timingWait, 1)
 }
 
@@ -266,7 +266,7 @@ func TestTimingsThroughProxy(t *testing.T) {
 	}
 }
 
-// forward is a proxy.
+// forward is the handler of a proxy.
 func forward(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodConnect {
 		out := r.Clone(r.Context())

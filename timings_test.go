@@ -33,10 +33,10 @@ const (
 	timingFirstByte = attribute.Key("otelhttpclient.first_byte.duration")
 )
 
-// noticeable is a time that the tests let pass where a duration is measured.
+// noticeable is a delay that a measured duration must show.
 const noticeable = 20 * time.Millisecond
 
-// wantTimings fails the test unless the span has these timings and no others.
+// wantTimings checks that the span has these timings and no others.
 func wantTimings(t *testing.T, span tracetest.SpanStub, want ...attribute.Key) {
 	t.Helper()
 	var got []attribute.Key
@@ -59,8 +59,8 @@ func wantReused(t *testing.T, span tracetest.SpanStub, want bool) {
 	}
 }
 
-// wantSeconds fails the test unless a timing is a duration from min to the
-// whole time that the span took.
+// wantSeconds checks that a timing is at least min and at most the span's
+// duration.
 func wantSeconds(t *testing.T, span tracetest.SpanStub, key attribute.Key, min time.Duration) {
 	t.Helper()
 	v := oteltest.Attributes(span.Attributes)[key]
@@ -149,8 +149,7 @@ func TestTimingOfFirstByte(t *testing.T) {
 	}
 }
 
-// timedSpanOf is the span of the request to a URL. Spans that end at the same time do
-// so in any order.
+// timedSpanOf returns the span of a URL. Spans that end together have no order.
 func timedSpanOf(t *testing.T, tel *oteltest.SDK, url string) tracetest.SpanStub {
 	t.Helper()
 	for _, span := range tel.Spans() {
@@ -162,8 +161,8 @@ func timedSpanOf(t *testing.T, tel *oteltest.SDK, url string) tracetest.SpanStub
 	return tracetest.SpanStub{}
 }
 
-// asking is a context whose requests tell when they have asked for a
-// connection, which is after the library has been told.
+// asking returns a context whose requests signal that they wait for a
+// connection. The Transport's own hook runs before that.
 func asking(ctx context.Context, asked chan<- struct{}) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GetConn: func(string) { asked <- struct{}{} }})
 }
@@ -182,7 +181,7 @@ func TestTimingOfSaturatedPool(t *testing.T) {
 	asked := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	wg.Go(func() { oteltest.Get(t, t.Context(), rt, server.URL+"/slow") })
-	<-arrived // it has the connection, and not the other one
+	<-arrived // it has the only connection
 	wg.Go(func() { oteltest.Get(t, asking(t.Context(), asked), rt, server.URL+"/queued") })
 	<-asked
 	time.Sleep(noticeable)
@@ -190,15 +189,15 @@ func TestTimingOfSaturatedPool(t *testing.T) {
 	wg.Wait()
 
 	queued := timedSpanOf(t, tel, server.URL+"/queued")
-	// It has waited for a connection that was never idle.
+	// It waited for a connection that was never idle.
 	wantTimings(t, queued, timingReused, timingWait, timingFirstByte)
 	wantReused(t, queued, true)
 	wantSeconds(t, queued, timingWait, noticeable)
 	wantSeconds(t, queued, timingFirstByte, noticeable)
 }
 
-// Requests that share an HTTP/2 connection which one of them establishes have
-// all waited for it.
+// All requests that share an HTTP/2 connection have waited for it, whichever of
+// them dialed.
 func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	const requests = 8
 	together := make(chan struct{}, requests)
@@ -216,7 +215,7 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	defer close(over)
 	base.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		select {
-		case <-first: // the one dial that gets through
+		case <-first: // the only dial that succeeds
 			<-open
 			return (&net.Dialer{}).DialContext(ctx, network, addr)
 		case <-over:
@@ -266,8 +265,8 @@ func TestTimingsOfSharedHTTP2Connection(t *testing.T) {
 	}
 }
 
-// net/http sends a request again when the idle connection that it took turns
-// out to be closed. What counts is the connection that answered.
+// net/http resends a request if its idle connection turns out to be closed. The
+// timings are those of the connection that answered.
 func TestTimingsOfLastConnection(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
@@ -276,10 +275,10 @@ func TestTimingsOfLastConnection(t *testing.T) {
 	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		ct := httptrace.ContextClientTrace(req.Context())
 		ct.GetConn("example.test:443")
-		ct.ConnectStart("tcp", "127.0.0.1:443") // and goes on when an idle connection is found
+		ct.ConnectStart("tcp", "127.0.0.1:443") // and continues when an idle connection is found
 		ct.GotConn(httptrace.GotConnInfo{Conn: near, Reused: true, WasIdle: true, IdleTime: time.Hour})
 		time.Sleep(noticeable)
-		ct.GetConn("example.test:443") // as the idle one was closed
+		ct.GetConn("example.test:443") // the idle one was closed
 		ct.DNSStart(httptrace.DNSStartInfo{Host: "example.test"})
 		ct.DNSDone(httptrace.DNSDoneInfo{})
 		ct.ConnectStart("tcp", "127.0.0.1:443")
@@ -303,7 +302,7 @@ func TestTimingsOfLastConnection(t *testing.T) {
 	}
 }
 
-// All of net/http's callbacks may come when the span has ended.
+// net/http may call any hook after the span has ended.
 func TestTimingsIgnoreLateCallbacks(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
@@ -327,7 +326,7 @@ func TestTimingsIgnoreLateCallbacks(t *testing.T) {
 	wantTimings(t, tel.OnlySpan())
 }
 
-// The caller's own hooks are called as if there were no timings.
+// The caller's own hooks run as without timings.
 func TestTimingsKeepCallersHooks(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
@@ -352,7 +351,7 @@ func TestTimingsKeepCallersHooks(t *testing.T) {
 	}
 }
 
-// Under the race detector: a small pool, and callers that give up.
+// This is for the race detector: a small pool, and callers that cancel.
 func TestTimingsOfConcurrentRequests(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)

@@ -20,8 +20,8 @@ import (
 
 type untracedKey struct{}
 
-// switchedTracers passes the span of some contexts through, as SDKs with an
-// on/off flag do.
+// switchedTracers passes the span of some contexts through, like SDKs with an
+// on/off switch.
 type switchedTracers struct{ trace.TracerProvider }
 
 func (s switchedTracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
@@ -57,8 +57,7 @@ func TestPassThroughSpans(t *testing.T) {
 	}
 }
 
-// TestSDKInstalledDuringStart installs the SDK while a request is being
-// started with the provider before it.
+// The SDK is installed while the provider before it starts a span.
 func TestSDKInstalledDuringStart(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
@@ -106,8 +105,7 @@ func (i installingTracer) Start(ctx context.Context, name string, opts ...trace.
 	return noop.Tracer{}.Start(ctx, name, opts...)
 }
 
-// TestSDKInstalledDuringRequests: no request that starts after the
-// SDK was installed is without a span.
+// Every request that starts after the SDK is installed has a span.
 func TestSDKInstalledDuringRequests(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
@@ -148,8 +146,8 @@ func countNamed(tel *oteltest.SDK, template string) (n int) {
 	return n
 }
 
-// TestDefaultProviderInstalledAgain: the API's default provider has an SDK
-// once one was installed, also when it is made the global one again.
+// The API's default provider delegates to an SDK once one is installed, even if
+// the default becomes the global provider again.
 func TestDefaultProviderInstalledAgain(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
@@ -171,8 +169,8 @@ func TestDefaultProviderInstalledAgain(t *testing.T) {
 	}
 }
 
-// TestParentsProvider: the configured provider, else that of the local span in
-// the context, else the global one.
+// The provider is the configured one, else that of the local span in the
+// context, else the global one.
 func TestParentsProvider(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
@@ -201,7 +199,7 @@ func TestParentsProvider(t *testing.T) {
 	check("local parent, no global provider", rt, local, parents)
 	check("remote parent, no global provider", rt, remote, nil)
 	otel.SetTracerProvider(global.Tracers)
-	for range 2 { // with and without a tracer that is kept
+	for range 2 { // without and with a cached tracer
 		check("local parent", rt, local, parents)
 		check("remote parent", rt, remote, global)
 		check("no parent", rt, t.Context(), global)
@@ -234,7 +232,7 @@ func TestProvidersInstalledLater(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
 	transports := map[string]*otelhttpclient.Transport{"zero": {}, "NewTransport": otelhttpclient.NewTransport(nil)}
 	for name, rt := range transports {
-		// Requests before there is an SDK are made like without the library.
+		// Before an SDK is installed, requests are sent unchanged.
 		for range 2 {
 			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil))
 			if h := (<-got).Get("Traceparent"); h != "" {
@@ -243,7 +241,7 @@ func TestProvidersInstalledLater(t *testing.T) {
 		}
 	}
 
-	// A second SDK in the place of the first is used as well.
+	// A second SDK replaces the first.
 	for _, round := range []string{"the first SDK", "the second SDK"} {
 		tel := oteltest.New(t)
 		otel.SetTracerProvider(tel.Tracers)

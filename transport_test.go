@@ -75,7 +75,7 @@ func TestOneClientSpanPerRequest(t *testing.T) {
 		t.Errorf("scope = %q %q %q, want %q %q %q", scope.Name, scope.Version, scope.SchemaURL,
 			otelhttpclient.ScopeName, otelhttpclient.Version, semconv.SchemaURL)
 	}
-	// All of them: what the conventions call Opt-In is not there.
+	// All of them: there are no opt-in attributes.
 	want := map[attribute.Key]attribute.Value{
 		"http.request.method":       attribute.StringValue("GET"),
 		"server.address":            attribute.StringValue(host),
@@ -164,8 +164,8 @@ func TestTransportAsDefault(t *testing.T) {
 			oteltest.ReadBody(t, resp)
 			tel.OnlySpan()
 
-			// A client of its own with a nil base goes through the default
-			// one: that is one request, and one span.
+			// Another client with a nil base sends through the default: one
+			// request, one span.
 			tel.Reset()
 			resp, err = (&http.Client{Transport: instrumented.Transport(tel, nil)}).Get(server.URL)
 			if err != nil {
@@ -219,7 +219,7 @@ func TestCloseIdleConnections(t *testing.T) {
 	if base.closed != 1 {
 		t.Errorf("CloseIdleConnections reached base %d times, want once", base.closed)
 	}
-	// A base without the method is no reason to fail.
+	// A base without the method is ignored.
 	otelhttpclient.NewTransport(oteltest.AnswerText(http.StatusOK, "")).CloseIdleConnections()
 }
 
@@ -279,13 +279,13 @@ func TestInvalidRequests(t *testing.T) {
 		{"nothing but zeroes", func() *http.Request { return &http.Request{} }},
 		{"empty URL", with(func(r *http.Request) { r.URL = &url.URL{} })},
 		{"no host", with(func(r *http.Request) { r.URL.Host = "" })},
-		{"a scheme that nobody knows", with(func(r *http.Request) { r.URL.Scheme = "gopher" })},
-		{"a method that is none", with(func(r *http.Request) { r.Method = "GET /" })},
-		{"a header name that is none", with(func(r *http.Request) { r.Header["a b"] = []string{"c"} })},
-		{"a header value that is none", with(func(r *http.Request) { r.Header["A"] = []string{"b\nc"} })},
+		{"unknown scheme", with(func(r *http.Request) { r.URL.Scheme = "gopher" })},
+		{"invalid method", with(func(r *http.Request) { r.Method = "GET /" })},
+		{"invalid header name", with(func(r *http.Request) { r.Header["a b"] = []string{"c"} })},
+		{"invalid header value", with(func(r *http.Request) { r.Header["A"] = []string{"b\nc"} })},
 		{"a header without values", with(func(r *http.Request) { r.Header["A"] = nil; r.URL.Host = "" })},
 		{"a host with an @", with(func(r *http.Request) { r.URL.Host = "user:secret@127.0.0.1:1" })},
-		{"a port that is none", with(func(r *http.Request) { r.URL.Host = "127.0.0.1:x" })},
+		{"invalid port", with(func(r *http.Request) { r.URL.Host = "127.0.0.1:x" })},
 	}
 	base := &http.Transport{}
 	t.Cleanup(base.CloseIdleConnections)
@@ -320,7 +320,7 @@ func TestInvalidRequests(t *testing.T) {
 					}
 				}
 				if strings.Contains(span.Status.Description, "secret") {
-					t.Errorf("%s: the status tells %q, want no password", kind, span.Status.Description)
+					t.Errorf("%s: status description = %q, want no password", kind, span.Status.Description)
 				}
 			}
 		})

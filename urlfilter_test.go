@@ -12,8 +12,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
 
-// recordedURL is what is recorded of a request to that URL, which base gets as
-// it is.
+// recordedURL returns what is recorded of a request to a URL. It checks that
+// base receives the URL unchanged.
 func recordedURL(t *testing.T, raw string, opts ...otelhttpclient.Option) (full string, all map[attribute.Key]attribute.Value, tel *oteltest.SDK) {
 	t.Helper()
 	tel = oteltest.New(t)
@@ -46,7 +46,7 @@ func TestURLFilters(t *testing.T) {
 	}{
 		{"none", nil, "http://h/a?b=c#d", "http://h/a?b=c#d", "what is no credential is recorded as it is"},
 		{"StripQuery", []otelhttpclient.Option{filter(otelhttpclient.StripQuery)}, "http://h/a?b=c&sig=1#d", "http://h/a#d", "the query alone is removed"},
-		{"StripQuery, empty query", []otelhttpclient.Option{filter(otelhttpclient.StripQuery)}, "http://h/a?", "http://h/a", "a question mark without a query says nothing"},
+		{"StripQuery, empty query", []otelhttpclient.Option{filter(otelhttpclient.StripQuery)}, "http://h/a?", "http://h/a", "an empty query is dropped"},
 		{"RedactQuery", []otelhttpclient.Option{filter(otelhttpclient.RedactQuery("email", "name"))}, "http://h/a?z=1&email=a%40b&y&email=c&NAME=d",
 			"http://h/a?z=1&email=REDACTED&y&email=REDACTED&NAME=REDACTED", "every value of the names is replaced; order and the rest stay"},
 		{"RedactQuery, encoded key", []otelhttpclient.Option{filter(otelhttpclient.RedactQuery("email"))}, "http://h/a?e%6Dail=a", "http://h/a?e%6Dail=REDACTED", "the server decodes the key too"},

@@ -77,7 +77,7 @@ func TestResponseRequest(t *testing.T) {
 			}
 		}
 	})
-	// A base that sends another request says so in the response. That stands.
+	// A base that sends another request names it in the response, which is kept.
 	other := oteltest.NewRequest(t, t.Context(), "GET", "http://other.example/", nil)
 	for name, change := range map[string]func(*http.Request){
 		"URL":    func(r *http.Request) { r.URL = other.URL },

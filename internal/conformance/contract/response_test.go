@@ -153,7 +153,7 @@ func TestTrailers(t *testing.T) {
 			req.Trailer = http.Header{"Sum": nil}
 			go func() {
 				_, _ = io.WriteString(writer, "body")
-				req.Trailer.Set("Sum", "42") // while the body is being sent
+				req.Trailer.Set("Sum", "42") // while the body is sent
 				_ = writer.Close()
 			}()
 			resp := oteltest.Open(t, run, req)
@@ -164,8 +164,8 @@ func TestTrailers(t *testing.T) {
 			}
 			return fmt.Sprintf("trailer before the end %s, at the end %v", before, resp.Trailer)
 		}
-		// With an announcement there is a map for the trailer from the
-		// beginning. Without, there is one only at the end.
+		// The map exists from the start if the trailer is announced, else at
+		// the end only.
 		for _, path := range []string{"/announced", "/unannounced"} {
 			conformance.Compare(t, w.Base, 1, func(t *testing.T, run conformance.Run) string { return trailers(t, run, path) })
 		}
@@ -184,7 +184,7 @@ func TestNestedTransportsGiveOneSpan(t *testing.T) {
 // CloseIdleConnections on the Transport closes base's connections.
 func TestIdleConnectionsAreClosed(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
-		closed := make(chan struct{}, 16) // a connection may be closed that was not used
+		closed := make(chan struct{}, 16) // unused connections may be closed, too
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 		server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 			if state == http.StateClosed {
@@ -196,7 +196,7 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 		defer server.Close()
 		conformance.Compare(t, server.Client().Transport, 1, func(t *testing.T, run conformance.Run) string {
 			oteltest.MustSend(t, run, oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
-			// HTTP/1.1's connection is idle a moment after the response.
+			// The connection of HTTP/1.1 becomes idle just after the response.
 			oteltest.Eventually(t, "the connection is closed", func() bool {
 				(&http.Client{Transport: run.RoundTripper}).CloseIdleConnections()
 				return len(closed) > 0

@@ -63,7 +63,7 @@ func TestResponseIsNotInterpreted(t *testing.T) {
 func unmodified(t *testing.T, req *http.Request) func(when string) {
 	ctx, header, u, body, again := req.Context(), req.Header, req.URL, req.Body, reflect.ValueOf(req.GetBody).Pointer()
 	want := req.Clone(ctx)
-	want.GetBody = nil // functions cannot be compared but with nil
+	want.GetBody = nil // functions are comparable with nil only
 	return func(when string) {
 		t.Helper()
 		got := *req
@@ -101,7 +101,7 @@ func TestRequestIsNotModified(t *testing.T) {
 			got := make(chan string)
 			go func() { got <- conformance.Exchange(run, req) }()
 			<-started
-			check("while it is under way") // the race detector sees a write meanwhile
+			check("while it is under way") // the race detector reports writes
 			goOn <- struct{}{}
 			text := <-got
 			check("afterwards")
@@ -185,8 +185,8 @@ func TestRequestBodyIsClosed(t *testing.T) {
 					body := oteltest.NewBody(strings.NewReader("text"))
 					req := oteltest.NewRequest(t, t.Context(), "POST", w.URL+"/read", body)
 					resp, err := run.RoundTrip(row.change(req))
-					// With these it depends on who is first, the server or
-					// the client, whether there is an error, and which.
+					// The error of these depends on whether the server or the
+					// client is faster.
 					race := row.name == "connection dropped" || strings.Contains(row.name, "its length")
 					if err == nil {
 						oteltest.Discard(resp)

@@ -49,7 +49,7 @@ func TestErrorTypePrecedence(t *testing.T) {
 		t.Errorf("values of error.type for failures of real connections = %q, want those of the list, %q", keys, want)
 	}
 	for i := range want {
-		// Each is joined with all that come after it, in the wrong order.
+		// Each is joined with all later ones, in reverse order.
 		var all []error
 		for _, later := range slices.Backward(want[i:]) {
 			all = append(all, errorsByType()[later])

@@ -61,7 +61,7 @@ func failures() []failure {
 		proxy := oteltest.NewRequest(t, t.Context(), "GET", oteltest.ClosedPort(t), nil).URL
 		return oteltest.TryGet(t.Context(), wrap(&http.Transport{Proxy: http.ProxyURL(proxy)}), "https://shop.invalid/")
 	})
-	add("name that does not resolve", "the resolver says so", "name_resolution_error", 0, func(t *testing.T, wrap wrapper) error {
+	add("unknown name", "no such host", "name_resolution_error", 0, func(t *testing.T, wrap wrapper) error {
 		return oteltest.TryGet(t.Context(), wrap(&http.Transport{DialContext: func(_ context.Context, network, _ string) (net.Conn, error) {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: "shop.invalid", IsNotFound: true}}
 		}}), "http://shop.invalid/")
@@ -82,7 +82,7 @@ func failures() []failure {
 		defer base.CloseIdleConnections()
 		return oteltest.TryGet(t.Context(), wrap(base), w.URL)
 	})
-	add("TLS versions that do not meet", "an alert of the server's", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
+	add("no common TLS version", "the server sends an alert", "secure_connection_error", 0, func(t *testing.T, wrap wrapper) error {
 		w := oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {})
 		base := w.Base.Clone()
 		base.TLSClientConfig.MaxVersion = tls.VersionTLS11
@@ -100,7 +100,7 @@ func failures() []failure {
 			c.Close()
 		}
 	}))
-	// net/http tells of half a header line as of a malformed one, not of the EOF.
+	// net/http reports half a header line as malformed, not as an EOF.
 	add("closed in the header", "malformed MIME header", "http_protocol_error", 0, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Le")))
 	add("closed in a body of known length", "unexpected EOF", "response_ended", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbeginning")))
 	add("closed in a chunk", "unexpected EOF", "response_ended", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nbeginning")))
@@ -109,7 +109,7 @@ func failures() []failure {
 		return func(c net.Conn) {
 			if text != "" {
 				io.WriteString(c, text)
-				// The client has the text when it says so by another byte.
+				// The client sends another byte when it has the text.
 				bufio.NewReader(c).ReadByte()
 			}
 			c.(*net.TCPConn).SetLinger(0)
@@ -150,9 +150,9 @@ func failures() []failure {
 		})
 		return oteltest.TryGet(t.Context(), wrap(&http.Transport{MaxResponseHeaderBytes: 4096}), url)
 	})
-	add("gzip that is none", "", "http_protocol_error", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
+	add("invalid gzip", "", "http_protocol_error", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
 
-	// Long enough for the headers to have come on a busy machine.
+	// Long enough to receive the headers on a busy machine.
 	const soon = 250 * time.Millisecond
 	for _, version := range []string{"1.1", "2"} {
 		add("ResponseHeaderTimeout, HTTP/"+version, "", "timeout", 0, func(t *testing.T, wrap wrapper) error {
@@ -193,7 +193,7 @@ func failures() []failure {
 			withContext("context deadline with a cause", "the cause is what net/http returns", func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeoutCause(ctx, soon, errors.New("too slow for us"))
 			})
-			withContext("cancelled with a deadline's error as cause", "the cause tells", func(ctx context.Context) (context.Context, context.CancelFunc) {
+			withContext("cancelled with a deadline's error as cause", "the cause decides", func(ctx context.Context) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancelCause(ctx)
 				timer := time.AfterFunc(soon, func() { cancel(fmt.Errorf("budget: %w", context.DeadlineExceeded)) })
 				return ctx, func() { timer.Stop(); cancel(nil) }
@@ -201,7 +201,7 @@ func failures() []failure {
 		}
 	}
 	add("TLS handshake timeout", "", "timeout", 0, func(t *testing.T, wrap wrapper) error {
-		l, err := net.Listen("tcp", "127.0.0.1:0") // which accepts, and says nothing
+		l, err := net.Listen("tcp", "127.0.0.1:0") // it accepts and never answers
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +253,7 @@ func proxyFailures() []failure {
 		}
 		return oteltest.TryGet(t.Context(), wrap(base), "https://shop.invalid/")
 	})
-	add("TLS to a proxy that is not trusted", "", "secure_connection_error", func(t *testing.T, wrap wrapper) error {
+	add("TLS to an untrusted proxy", "", "secure_connection_error", func(t *testing.T, wrap wrapper) error {
 		proxy := oteltest.NewRequest(t, t.Context(), "GET", oteltest.NewServer(t, "2", func(http.ResponseWriter, *http.Request) {}).URL, nil).URL
 		base := untrusting()
 		base.Proxy = http.ProxyURL(proxy)

@@ -39,11 +39,11 @@ func wantCounts(t *testing.T, tel *oteltest.SDK, name, when string, want map[att
 }
 
 func TestInstruments(t *testing.T) {
-	t.Parallel() // it takes the library a second to see that a connection is closed
+	t.Parallel() // closed connections are detected within a second
 	for _, test := range []struct {
 		name, unit string
 		kind       string
-		bounds     []float64 // nil: the convention names none
+		bounds     []float64 // nil: not specified
 	}{
 		{"http.client.request.duration", "s", "histogram of float64", []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}},
 		{"http.client.request.body.size", "By", "histogram of int64", nil},
@@ -107,7 +107,7 @@ func TestOptInMetrics(t *testing.T) {
 			t.Errorf("metrics with %s = %v, want it and %s", name, got, always)
 		}
 	}
-	// That of connection.duration is recorded only when one is closed:
+	// connection.duration is recorded when a connection is closed: see
 	// TestConnectionMetrics.
 }
 
@@ -172,7 +172,7 @@ func TestMetricAttributes(t *testing.T) {
 				} else if ok {
 					oteltest.WantKeys(t, "response size", sizeAttributes(tel, "http.client.response.body.size"), want...)
 				}
-				// What the span has, too, it has with the same value.
+				// Attributes that the span has, too, have the same value.
 				onSpan := oteltest.Attributes(tel.OnlySpan().Attributes)
 				for _, kv := range duration {
 					if v, ok := onSpan[kv.Key]; ok && v != kv.Value {
@@ -215,7 +215,7 @@ func TestActiveRequests(t *testing.T) {
 func TestConnectionMetrics(t *testing.T) {
 	for _, version := range []string{"1.1", "2"} {
 		t.Run("HTTP/"+version, func(t *testing.T) {
-			t.Parallel() // it takes the library a second to see that a connection is closed
+			t.Parallel() // closed connections are detected within a second
 			begin := time.Now()
 			answer := make(chan struct{})
 			w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) {
@@ -248,7 +248,7 @@ func TestConnectionMetrics(t *testing.T) {
 			first, second := start(), start()
 			connections := int64(2)
 			if version == "2" {
-				connections = 1 // which carries both requests
+				connections = 1 // it carries both requests
 			}
 			wantCounts(t, tel, name, "two requests are under way", map[attribute.Set]int64{active: connections})
 			close(answer)

@@ -105,7 +105,7 @@ func TestOTLPExport(t *testing.T) {
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, http.MethodGet, server.URL+"/items?sig=secret", nil))
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, http.MethodPost, server.URL+"/broken", nil))
 	parent.End()
-	// The context of the test is still alive: this sends what is left.
+	// This exports the remaining spans.
 	if err := tracers.Shutdown(t.Context()); err != nil {
 		t.Fatalf("Shutdown() = %v, want nil", err)
 	}

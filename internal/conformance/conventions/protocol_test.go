@@ -37,7 +37,7 @@ func TestProtocolNameAndVersion(t *testing.T) {
 		{"HTTP/2.0", 2, 0, nil, "2"},
 		{"HTTP/3.0", 3, 0, nil, "3"},
 		{"SPDY/3.1", 3, 1, "spdy", "3.1"},
-		{"", 0, 0, nil, nil}, // not told
+		{"", 0, 0, nil, nil}, // unknown
 	} {
 		t.Run(test.proto, func(t *testing.T) {
 			tel := oteltest.New(t)
@@ -57,7 +57,7 @@ func TestProtocolNameAndVersion(t *testing.T) {
 
 func TestUnknownProtocolVersion(t *testing.T) {
 	tel := oteltest.New(t)
-	// A connection is there, but no answer that would tell the version.
+	// The connection is established, but there is no answer with a version.
 	url := oteltest.RawServer(t, oteltest.Write(""))
 	if _, err := oteltest.Send(instrumented.Transport(tel, &http.Transport{}), oteltest.NewRequest(t, t.Context(), "GET", url, nil)); err == nil {
 		t.Fatal("error = nil, want that of a connection that ended")

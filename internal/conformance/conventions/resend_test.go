@@ -38,7 +38,7 @@ func redirects(t *testing.T, tel *oteltest.SDK, requests func(ctx context.Contex
 func TestResendCountStartsAtFirstResend(t *testing.T) {
 	tel := oteltest.New(t)
 	resends := redirects(t, tel, func(ctx context.Context, client *http.Client, url string) {
-		for range 2 { // told to be attempts of one operation, each with a redirect
+		for range 2 { // attempts of one operation, each with a redirect
 			oteltest.MustSend(t, oteltest.RoundTripFunc(client.Do), oteltest.NewRequest(t, ctx, "GET", url+"/a", nil))
 		}
 	})
@@ -62,7 +62,7 @@ func TestResendsAreSiblings(t *testing.T) {
 		oteltest.MustSend(t, oteltest.RoundTripFunc(client.Do), oteltest.NewRequest(t, ctx, "GET", url+"/a", nil))
 		oteltest.MustSend(t, oteltest.RoundTripFunc(client.Do), oteltest.NewRequest(t, ctx, "GET", url+"/b", nil))
 	})
-	if len(spans) != 3 { // ruleRedirects has checked the parents
+	if len(spans) != 3 { // redirects has checked the parents
 		t.Errorf("%d spans, want 3: one for each hop and attempt, and none around them", len(spans))
 	}
 }

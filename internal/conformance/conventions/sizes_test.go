@@ -50,7 +50,7 @@ func wantBytes(t *testing.T, tel *oteltest.SDK, name string, want any) {
 }
 
 func TestSizes(t *testing.T) {
-	// No single read or write can bring so much.
+	// More than a single read or write transfers.
 	const upload, download = 300_000, 200_000
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
@@ -81,7 +81,7 @@ func TestSizes(t *testing.T) {
 			{"no body in either direction", "GET", "/empty", none, 0, 0},
 			{"an explicit empty body", "POST", "/empty", func() io.Reader { return http.NoBody }, 0, 0},
 			{"204", "POST", "/204", known, upload, 0},
-			{"HEAD, whose Content-Length tells of a body that does not come", "HEAD", "/head", none, 0, 0},
+			{"HEAD, with the Content-Length of a GET", "HEAD", "/head", none, 0, 0},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				tel := oteltest.New(t)
@@ -114,7 +114,7 @@ func TestSizeOfUploadAnsweredEarly(t *testing.T) {
 	const sent = 5000
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 		w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, r *http.Request) {
-			_ = http.NewResponseController(rw).EnableFullDuplex() // which HTTP/2 always is
+			_ = http.NewResponseController(rw).EnableFullDuplex() // HTTP/2 always is
 			rw.Header().Set("Connection", "close")
 			rw.Header().Set("Content-Length", "4")
 			if _, err := io.CopyN(io.Discard, r.Body, sent); err == nil {
@@ -125,7 +125,7 @@ func TestSizeOfUploadAnsweredEarly(t *testing.T) {
 		})
 		body, upload := io.Pipe()
 		t.Cleanup(func() { upload.Close() })
-		go func() { _, _ = upload.Write(make([]byte, sent)) }() // and then no more, for as long as the request lasts
+		go func() { _, _ = upload.Write(make([]byte, sent)) }() // and no more during the request
 		tel := oteltest.New(t)
 		status, err := oteltest.Send(sized(tel, w.Base), oteltest.NewRequest(t, t.Context(), "POST", w.URL, body))
 		if status != http.StatusRequestEntityTooLarge || err != nil {
@@ -180,16 +180,16 @@ func TestSizeOfUploadResentByNetHTTP(t *testing.T) {
 			}
 		}
 	})
-	oteltest.MustSend(t, w.Base, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil)) // leaves a connection
+	oteltest.MustSend(t, w.Base, oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil)) // leaves an idle connection
 
 	tel := oteltest.New(t)
 	req := oteltest.NewRequest(t, t.Context(), "POST", w.URL, strings.NewReader(strings.Repeat("x", size)))
-	req.Header.Set("Idempotency-Key", "1") // or net/http would not dare
+	req.Header.Set("Idempotency-Key", "1") // otherwise net/http does not resend it
 	oteltest.MustSend(t, sized(tel, w.Base), req)
 	if got := uploads.Load(); got != 2 {
-		t.Fatalf("the server has got %d uploads, want 2: else nothing was sent again", got)
+		t.Fatalf("uploads at the server: got %d, want 2, the second one resent", got)
 	}
-	wantSizes(t, tel, size, 0) // of one span, too
+	wantSizes(t, tel, size, 0) // of one span
 }
 
 // base abandons the first attempt halfway and sends the body again.

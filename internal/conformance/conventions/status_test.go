@@ -33,7 +33,7 @@ func TestStatus(t *testing.T) {
 		span := tel.OnlySpan()
 		oteltest.WantStatus(t, span, test.code)
 		if span.Status.Description != "" {
-			t.Errorf("description = %q, want none: the status code says it all", span.Status.Description)
+			t.Errorf("description = %q, want none: the status code is enough", span.Status.Description)
 		}
 		oteltest.WantAttribute(t, span.Attributes, "error.type", test.want)
 		oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", test.want)
@@ -150,7 +150,7 @@ func TestStatusOfTimeout(t *testing.T) {
 				},
 			} {
 				if headers && name == "ResponseHeaderTimeout" {
-					continue // it is over once the headers have come
+					continue // the headers end it
 				}
 				t.Run(name+", "+where(headers), func(t *testing.T) {
 					t.Parallel()

@@ -54,11 +54,11 @@ func TestSpanEndWithoutBody(t *testing.T) {
 			status int
 			length string
 		}{
-			{"HEAD", 200, "100"}, // as the answer to a GET would have
+			{"HEAD", 200, "100"}, // of a GET
 			{"GET", 200, ""},
 			{"GET", 204, ""},
 			{"GET", 304, ""},
-			{"GET", 304, "100"}, // as that which was not sent
+			{"GET", 304, "100"}, // of the body that is not sent
 		} {
 			t.Run(test.method+" "+http.StatusText(test.status)+" "+test.length, func(t *testing.T) {
 				w := oteltest.NewServer(t, version, func(rw http.ResponseWriter, _ *http.Request) {

@@ -23,7 +23,7 @@ var anyTransport = strings.NewReplacer("*otelhttpclient.Transport", "*", "otelte
 // span ends.
 func TestOddBases(t *testing.T) {
 	defer log.SetOutput(log.Writer())
-	log.SetOutput(io.Discard) // http.Client logs what it thinks of such bases
+	log.SetOutput(io.Discard) // http.Client logs about such bases
 	failure := errors.New("in base")
 	answers := func(change func(*http.Response)) oteltest.RoundTripFunc {
 		return func(req *http.Request) (*http.Response, error) {

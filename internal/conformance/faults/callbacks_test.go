@@ -63,7 +63,7 @@ func TestCallbackPanics(t *testing.T) {
 	failing := func(act func()) oteltest.RoundTripFunc {
 		return func(*http.Request) (*http.Response, error) { return nil, actingError{act} }
 	}
-	// second does what act does, but not when it is called for the first time.
+	// second returns a function that calls act from the second call on.
 	second := func(act func()) func() {
 		var calls atomic.Int64
 		return func() {
@@ -169,7 +169,7 @@ func TestCallbackPanics(t *testing.T) {
 					t.Errorf("active requests: got %d, want 0", n)
 				}
 				if kind.text == "" {
-					return // what becomes of the request is not ours to say
+					return // the goroutine has exited: there is no result to compare
 				}
 				if want := outcome(func() {}); got != want {
 					t.Errorf("got %s, want %s, as without the callback", got, want)
@@ -194,19 +194,19 @@ func TestCallbackNonsense(t *testing.T) {
 		opt      otelhttpclient.Option
 		wantName string
 	}{
-		{"name that is empty", otelhttpclient.WithSpanNameFormatter(func(*http.Request) string { return "" }), "GET"},
+		{"empty name", otelhttpclient.WithSpanNameFormatter(func(*http.Request) string { return "" }), "GET"},
 		{"name of a megabyte", otelhttpclient.WithSpanNameFormatter(func(*http.Request) string { return long }), long},
-		{"name that is no text", otelhttpclient.WithSpanNameFormatter(func(*http.Request) string { return "\xff\x00" }), "\xff\x00"},
+		{"name that is not UTF-8", otelhttpclient.WithSpanNameFormatter(func(*http.Request) string { return "\xff\x00" }), "\xff\x00"},
 		{"nil URL", filter(nil), "GET"},
 		{"empty URL", filter(&url.URL{}), "GET"},
 		{"URL without a host", filter(&url.URL{Scheme: "http", Path: "/"}), "GET"},
-		{"URL that is none", filter(&url.URL{Scheme: "\x00", Host: "[::", Opaque: "%zz", RawPath: "%", RawQuery: "%&;=%"}), "GET"},
-		{"template that is none", otelhttpclient.WithURLTemplate(func(*http.Request) string { return "{{{\x00" }), "GET {{{\x00"},
+		{"invalid URL", filter(&url.URL{Scheme: "\x00", Host: "[::", Opaque: "%zz", RawPath: "%", RawQuery: "%&;=%"}), "GET"},
+		{"invalid template", otelhttpclient.WithURLTemplate(func(*http.Request) string { return "{{{\x00" }), "GET {{{\x00"},
 		{"template of a megabyte", otelhttpclient.WithURLTemplate(func(*http.Request) string { return long }), "GET " + long},
 		{"nil client trace", otelhttpclient.WithClientTrace(func(context.Context) *httptrace.ClientTrace { return nil }), "GET"},
 		{"empty client trace", otelhttpclient.WithClientTrace(func(context.Context) *httptrace.ClientTrace { return &httptrace.ClientTrace{} }), "GET"},
-		{"error check of two minds", otelhttpclient.WithErrorCheck(func(*http.Response) bool { flip = !flip; return flip }), "GET"},
-		{"request hook that undoes the request", otelhttpclient.WithRequestHook(func(span trace.Span, _ *http.Request) { span.End() }), "GET"},
+		{"error check with changing results", otelhttpclient.WithErrorCheck(func(*http.Response) bool { flip = !flip; return flip }), "GET"},
+		{"request hook that ends the span", otelhttpclient.WithRequestHook(func(span trace.Span, _ *http.Request) { span.End() }), "GET"},
 		{"response hook that ends the span", otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, _ *http.Response, _ error) { span.End() }), "GET"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -66,7 +66,7 @@ func TestBlockedExporter(t *testing.T) {
 	if err := tracers.Shutdown(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// One batch is with the exporter, one is being made, and the queue is full.
+	// One batch is being exported, one is being collected, and the queue is full.
 	if got := e.exported.Load(); got > queue+2*batch || got < batch {
 		t.Errorf("exported spans: got %d of %d, want from %d to %d: the others are dropped", got, requests, batch, queue+2*batch)
 	}

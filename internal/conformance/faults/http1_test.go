@@ -31,7 +31,7 @@ func reset(c *net.TCPConn) {
 // answer reads the request, sends a text and closes the connection.
 func answer(text string) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
-		_, _ = io.Copy(io.Discard, req.Body) // what is left unread makes a reset of the end
+		_, _ = io.Copy(io.Discard, req.Body) // closing with unread data would reset the connection
 		_, _ = io.WriteString(c, text)
 		return false
 	}
@@ -78,7 +78,7 @@ func hang(text string) serveFunc {
 	return func(c *net.TCPConn, req *http.Request, _ int) bool {
 		_, _ = io.WriteString(c, text)
 		arrived(req)
-		_, _ = io.Copy(io.Discard, c) // not closing with something unread, which would be a reset
+		_, _ = io.Copy(io.Discard, c) // closing with unread data would reset the connection
 		return false
 	}
 }
@@ -102,13 +102,13 @@ func faultsHTTP1(t *testing.T) []*fault {
 		{name: "none", serve: keep(1<<30, nil)},
 		{name: "none, upload", method: "POST", upload: 64 << 10, serve: keep(1<<30, nil)},
 		{name: "none, HEAD", method: "HEAD", serve: answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")},
-		{name: "nobody listens", url: nobody},
+		{name: "refused connection", url: nobody},
 		{name: "empty", serve: answer("")},
 		{name: "empty, upload", method: "POST", upload: 1000, serve: answer("")},
 		{name: "garbage", serve: answer("garbage\r\n\r\n")},
-		{name: "status that is none", serve: answer("HTTP/1.1 20x OK\r\n\r\n")},
-		{name: "header that is none", serve: answer("HTTP/1.1 200 OK\r\nno colon\r\n\r\n")},
-		{name: "header that is too long", serve: answer("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 3*maxHeader) + "\r\n\r\n")},
+		{name: "invalid status", serve: answer("HTTP/1.1 20x OK\r\n\r\n")},
+		{name: "invalid header line", serve: answer("HTTP/1.1 200 OK\r\nno colon\r\n\r\n")},
+		{name: "too long header", serve: answer("HTTP/1.1 200 OK\r\nA: " + strings.Repeat("a", 3*maxHeader) + "\r\n\r\n")},
 		{name: "reset before the header", serve: answerAndReset("")},
 		{name: "reset before the header, upload", method: "POST", upload: 1000, serve: answerAndReset("")},
 		{name: "end in the header", serve: answer("HTTP/1.1 200 OK\r\nContent-Le")},
@@ -127,7 +127,7 @@ func faultsHTTP1(t *testing.T) []*fault {
 		{name: "trailer", serve: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n5\r\nhello\r\n0\r\nT: t\r\n\r\n")},
 		{name: "half a trailer", serve: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n5\r\nhello\r\n0\r\nT")},
 		{name: "informational answer first", serve: answer("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + wholeAnswer)},
-		{name: "no end of informational answers", serve: answer(strings.Repeat("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 100))},
+		{name: "endless informational answers", serve: answer(strings.Repeat("HTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n", 100))},
 		{name: "no gzip", serve: answer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 15\r\n\r\nhellohellohello")},
 		{name: "half a gzip", serve: answer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00")},
 		{name: "trickle", serve: trickle(wholeAnswer)},
@@ -140,14 +140,14 @@ func faultsHTTP1(t *testing.T) []*fault {
 		{name: "redirect without end", serve: redirect("Location: /again\r\n")},
 		{name: "redirect to nowhere", serve: redirect("")},
 		{name: "redirect to a fault", serve: redirect("Location: " + nobody + "\r\n")},
-		{name: "redirect to what is no URL", serve: redirect("Location: http://a b/\r\n")},
+		{name: "redirect to an invalid URL", serve: redirect("Location: http://a b/\r\n")},
 		{name: "early answer to an upload", method: "POST", upload: 256 << 10,
 			serve: func(c *net.TCPConn, req *http.Request, _ int) bool {
 				_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
 				_, _ = io.Copy(io.Discard, req.Body)
 				return false
 			}},
-		{name: "early answer to an upload that is cut off", method: "POST", upload: 1 << 20, races: true,
+		{name: "early answer to an upload, then the end", method: "POST", upload: 1 << 20, races: true,
 			serve: func(c *net.TCPConn, req *http.Request, _ int) bool {
 				_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
 				return false

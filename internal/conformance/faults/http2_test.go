@@ -16,7 +16,7 @@ func faultsHTTP2() []*fault {
 		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "hello")
 	}
-	// begun sends the header and a byte, and then does something else.
+	// begun sends the header and a byte, and then calls then.
 	begun := func(header string, then func(http.ResponseWriter, *http.Request)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if header != "" {

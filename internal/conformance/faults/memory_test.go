@@ -19,7 +19,7 @@ import (
 func TestMemoryIsBounded(t *testing.T) {
 	status := 0
 	w := oteltest.NewCounting(t)
-	// Streams that are dropped by the SDK's limit would grow it otherwise.
+	// Otherwise the SDK's own streams grow.
 	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()), sdkmetric.WithCardinalityLimit(50))
 	rt := otelhttpclient.NewTransport(oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 		status++
@@ -40,7 +40,7 @@ func TestMemoryIsBounded(t *testing.T) {
 				otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider())), req)
 		}
 		runtime.GC()
-		runtime.GC() // pools are emptied in two
+		runtime.GC() // pools are emptied by the second collection
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc

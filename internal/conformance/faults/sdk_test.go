@@ -135,8 +135,8 @@ func TestSDKPanics(t *testing.T) {
 	handled := oteltest.HandleErrors(t)
 	for _, row := range []struct {
 		method string
-		open   bool // the span stays so
-		late   bool // it is called, too, when a closed connection is found
+		open   bool // the span stays open
+		late   bool // also called when a closed connection is detected
 	}{
 		{method: "Tracer"}, {method: "Start"}, {method: "IsRecording", open: true},
 		{method: "SetAttributes"}, {method: "SpanContext"}, {method: "End"},
@@ -144,7 +144,7 @@ func TestSDKPanics(t *testing.T) {
 		{method: "Add of http.client.open_connections", late: true}, {method: "Record of http.client.connection.duration", late: true},
 	} {
 		t.Run(row.method, func(t *testing.T) {
-			t.Parallel() // as the connections are looked after only once a second
+			t.Parallel() // connections are checked once a second
 			sdk := &panickingSDK{in: row.method}
 			tel := oteltest.New(t)
 			server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
@@ -177,12 +177,12 @@ func TestSDKPanics(t *testing.T) {
 				t.Errorf("spans: got %d started and %d ended, want as many", started, ended)
 			}
 			if row.late {
-				// That is on a goroutine where a panic would end the process.
+				// That is on a goroutine of the pool.
 				calls := sdk.calls.Load()
 				base.CloseIdleConnections()
 				oteltest.Eventually(t, "the closed connection is measured", func() bool { return sdk.calls.Load() > calls })
 			}
-			oteltest.Eventually(t, "the panic is told of", func() bool {
+			oteltest.Eventually(t, "the panic is reported", func() bool {
 				return strings.Contains(strings.Join(handled.Texts(), "\n"), "panicked: in "+row.method)
 			})
 		})

@@ -25,7 +25,7 @@ import (
 // Against misbehaving servers, thousands of requests get the results of the
 // bare transport, every span ends, and all goroutines exit.
 func TestServerFaults(t *testing.T) {
-	// net/http logs what it thinks of such servers.
+	// net/http logs about such servers.
 	defer log.SetOutput(log.Writer())
 	log.SetOutput(oteltest.Quiet.Writer())
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
@@ -56,8 +56,8 @@ func TestServerFaults(t *testing.T) {
 			named[faults[n].name] = n
 			outcomes[n] = &outcomeSet{seen: map[string]int{}}
 		}
-		// http.Client cancels in another way where the RoundTripper is not
-		// net/http's own: then what any other RoundTripper gives is as good.
+		// http.Client cancels differently if the RoundTripper is not
+		// net/http's own, so outcomes of any other RoundTripper count, too.
 		anyOther := oteltest.RoundTripFunc(bare.RoundTrip)
 		addOutcome := func(n int) {
 			outcomes[n].add(outcomeOf(bare, faults, n))
@@ -82,11 +82,11 @@ func TestServerFaults(t *testing.T) {
 				rt := otelhttpclient.NewTransport(below, append(row.options(tel), otelhttpclient.WithTracerProvider(w.Tracers))...)
 				oteltest.Concurrently(rounds, len(faults), func(n int) {
 					if t.Failed() {
-						return // one report is enough, and thousands are too many
+						return // one report is enough
 					}
 					got := outcomeOf(rt, faults, n)
-					// What two sides do at once comes out in more than one way,
-					// some of which are rare.
+					// Races of client and server have several outcomes, some
+					// of them rare.
 					for range 100 {
 						if t.Failed() {
 							return
@@ -113,7 +113,7 @@ func TestServerFaults(t *testing.T) {
 					t.Errorf("active requests: got %d, want 0", got)
 				}
 				oteltest.Eventually(t, "no connection is counted as open", func() bool {
-					// A stream that was reset keeps its connection busy for a while.
+					// A reset stream keeps its connection busy for a while.
 					below.CloseIdleConnections()
 					return tel.Count(string(otelhttpclient.MetricOpenConnections), attribute.KeyValue{}) == 0
 				})
@@ -158,16 +158,16 @@ func (o *outcomeSet) String() string {
 // fault is one way in which an exchange fails, or nearly so.
 type fault struct {
 	name   string
-	method string // GET where it is empty
+	method string // empty: GET
 	upload int    // bytes of the request body
 	user   userAction
-	or     string // the name of another whose outcomes are as good
-	races  bool   // the answer with the end of the connection: either is seen
+	or     string // the name of another fault whose outcomes count, too
+	races  bool   // the outcome is the answer or the connection's end
 
 	serve   serveFunc        // over HTTP/1.1
 	handler http.HandlerFunc // over HTTP/2
 
-	url string // of the server that is at fault, set when it is started
+	url string // of the faulty server, set when it starts
 }
 
 // errorText returns an error's text and the types of all errors that it wraps.
@@ -177,8 +177,8 @@ func (f *fault) errorText(err error) string {
 	}
 	text := err.Error()
 	if f.user == hasClientTimeout && (strings.Contains(text, "deadline exceeded") || strings.Contains(text, "request canceled")) {
-		// With a RoundTripper that is not net/http's own, http.Client cancels in
-		// two ways at once: text and type are those of the one that is first.
+		// With a RoundTripper other than net/http's, http.Client cancels in two
+		// ways at once. The faster one determines text and type.
 		return "the time is up"
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
@@ -194,7 +194,7 @@ const (
 	reads             userAction = iota // to the end
 	closesEarly                         // after the first byte
 	cancelledBefore                     // it is sent
-	cancelledAtServer                   // when the server has it
+	cancelledAtServer                   // when the server has received it
 	cancelsInBody                       // after the first byte
 	hasDeadline
 	hasClientTimeout
@@ -278,11 +278,11 @@ func outcomeOf(rt http.RoundTripper, faults []*fault, n int) string {
 		read, readErr = io.ReadAll(resp.Body)
 	}
 	if readErr != nil && (f.user == hasDeadline || f.user == hasClientTimeout) {
-		read = nil // how far it has come by then is a matter of the machine's speed
+		read = nil // its length depends on the machine
 	}
 	closeErr := resp.Body.Close()
 	if f.user == hasClientTimeout && readErr != nil {
-		closeErr = nil // for the reason that errorText tells
+		closeErr = nil // see errorText
 	}
 	resp.Header.Del("Date")
 	text := fmt.Sprintf("%s %s %s, length %d, header %v, trailer %v, body %q, read: %s, close: %s",

@@ -33,9 +33,9 @@ func TestExpectContinue(t *testing.T) {
 				rw.WriteHeader(http.StatusExpectationFailed)
 				return
 			}
-			_, _ = io.Copy(rw, r.Body) // the first Read sends the 100
+			_, _ = io.Copy(rw, r.Body) // the first Read sends 100 Continue
 		})
-		w.Base.ExpectContinueTimeout = time.Hour // never without being asked
+		w.Base.ExpectContinueTimeout = time.Hour // wait for the server
 		for _, row := range []struct {
 			path   string
 			status int
@@ -145,7 +145,7 @@ func TestEarlyAnswerUnblocksTheWriter(t *testing.T) {
 			read, failed := make(chan struct{}), make(chan error, 1)
 			go func() {
 				_, err := io.WriteString(writer, "text")
-				<-read // or the server's reset might overtake its answer
+				<-read // otherwise the server's reset may overtake its answer
 				for piece := make([]byte, 1<<10); err == nil; {
 					_, err = writer.Write(piece)
 				}

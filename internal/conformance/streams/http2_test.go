@@ -14,7 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
-// Frames of HTTP/2, as far as these tests need them.
+// The HTTP/2 frames and flags of these tests.
 const (
 	frameData, frameHeaders, frameRSTStream, frameSettings, frameGoAway = 0, 1, 3, 4, 7
 
@@ -31,7 +31,7 @@ func writeFrame(w io.Writer, kind, flags byte, stream uint32, payload ...byte) {
 // of all requests.
 func newRefusingServer(t *testing.T, refuse func(w io.Writer, stream uint32)) (address string, base *http.Transport, bodies <-chan string) {
 	t.Helper()
-	w := oteltest.NewServer(t, "2", nil) // for its certificate, and for a client that trusts it
+	w := oteltest.NewServer(t, "2", nil) // for its certificate and client
 	config := w.TLS.Clone()
 	config.NextProtos = []string{"h2"}
 	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -74,7 +74,7 @@ func newRefusingServer(t *testing.T, refuse func(w io.Writer, stream uint32)) (a
 					refuse(c, stream)
 					continue
 				}
-				const status200 = 0x88 // of the static table
+				const status200 = 0x88 // index in the static table
 				writeFrame(c, frameHeaders, flagEndHeaders|flagEndStream, stream, status200)
 			}
 		}

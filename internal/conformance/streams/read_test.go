@@ -160,7 +160,7 @@ func TestReadErrorThenClose(t *testing.T) {
 			}
 			run.WantEnded(t, "with the error", 1)
 			_, again := resp.Body.Read(make([]byte, 1))
-			// Streams have numbers, which differ from request to request.
+			// Stream numbers differ between requests.
 			kind := func(err error) string { return strings.Split(fmt.Sprintf("%T %v", err, err), "stream ID")[0] }
 			return fmt.Sprintf("%q, %s, %s, Close %v", text, kind(err), kind(again), resp.Body.Close())
 		})

@@ -85,9 +85,9 @@ func TestDeadConnectionReplaysTheBody(t *testing.T) {
 			}
 			go func() {
 				defer c.Close()
-				// The first request is answered. The second is taken,
-				// and the connection is dropped instead of an answer,
-				// unless it is the replay, on a connection of its own.
+				// The first request on a connection is answered. The second
+				// is read, and then the connection is closed. The replay is
+				// the first on a new connection.
 				for in, nth := bufio.NewReader(c), 1; ; nth++ {
 					req, err := http.ReadRequest(in)
 					if err != nil {
@@ -106,19 +106,19 @@ func TestDeadConnectionReplaysTheBody(t *testing.T) {
 	base := &http.Transport{}
 	defer base.CloseIdleConnections()
 	conformance.Compare(t, base, 2, func(t *testing.T, run conformance.Run) string {
-		base.CloseIdleConnections() // those of the run before
+		base.CloseIdleConnections() // of the run before
 		var seen strings.Builder
 		for range 2 {
 			body := oteltest.NewBody(strings.NewReader(text))
 			req := oteltest.NewRequest(t, t.Context(), "POST", "http://"+l.Addr().String(), body)
 			req.ContentLength = int64(len(text))
-			req.Header.Set("Idempotency-Key", "1") // or net/http would not dare
+			req.Header.Set("Idempotency-Key", "1") // otherwise net/http does not resend it
 			again := 0
 			req.GetBody = func() (io.ReadCloser, error) { again++; return io.NopCloser(strings.NewReader(text)), nil }
 			fmt.Fprintf(&seen, "%s; GetBody called %d times; ", conformance.Exchange(run, req), again)
 			body.WantClosed(t)
 		}
-		for range 3 { // the first, the second that was lost, its replay
+		for range 3 { // the first, the lost second, its replay
 			if got := oteltest.Within(t, "the body arrives", bodies); got != text {
 				t.Errorf("the server got %q, want %q", got, text)
 			}
@@ -136,7 +136,7 @@ func TestRefusedStreamsReplayTheBody(t *testing.T) {
 	const text = "replayed"
 	for name, refuse := range map[string]func(io.Writer, uint32){
 		"REFUSED_STREAM": func(w io.Writer, stream uint32) { writeFrame(w, frameRSTStream, 0, stream, 0, 0, 0, 7) },
-		// The last stream that was looked at is 0, the error none.
+		// Last processed stream 0, no error.
 		"GOAWAY": func(w io.Writer, _ uint32) { writeFrame(w, frameGoAway, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) },
 	} {
 		t.Run(name, func(t *testing.T) {
