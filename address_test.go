@@ -41,7 +41,7 @@ func TestFilteredHost(t *testing.T) {
 		}
 		for key, v := range a {
 			if strings.Contains(v.String(), "tenant-7") {
-				t.Errorf("%s: %s = %q, want nothing of the host that the filter has replaced", where, key, v.String())
+				t.Errorf("%s: %s = %q, want no part of the replaced host", where, key, v.String())
 			}
 		}
 	}

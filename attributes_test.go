@@ -58,13 +58,13 @@ func TestOptIn(t *testing.T) {
 				for _, key := range keys {
 					got, ok := a[key]
 					if ok != on || on && got.AsInterface() != want[key] {
-						t.Errorf("%s, asked for %v: got %v (%v), want %v", key, on, got.AsInterface(), ok, want[key])
+						t.Errorf("%s, requested %v: got %v (%v), want %v", key, on, got.AsInterface(), ok, want[key])
 					}
 				}
 				for _, name := range metrics {
 					m, ok := tel.Metric(string(name))
 					if ok != on {
-						t.Errorf("%s, asked for %v: got it %v", name, on, ok)
+						t.Errorf("%s, requested %v: recorded %v", name, on, ok)
 					}
 					if sum, isSum := m.Data.(metricdata.Sum[int64]); isSum && name == otelhttpclient.MetricActiveRequests && sum.DataPoints[0].Value != 0 {
 						t.Errorf("%s when all is over: got %d, want 0", name, sum.DataPoints[0].Value)

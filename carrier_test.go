@@ -86,7 +86,7 @@ func TestCallersHeaderIsUnchanged(t *testing.T) {
 		t.Errorf("%q was written into the caller's array, want nothing", got)
 	}
 	if got, want := sent.Get("Via"), "caller,appender"; got != want {
-		t.Errorf("via = %q, want what the propagator made of what it read, %q", got, want)
+		t.Errorf("via = %q, want the propagator's result, %q", got, want)
 	}
 }
 

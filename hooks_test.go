@@ -58,7 +58,7 @@ func TestRequestHook(t *testing.T) {
 	oteltest.MustSend(t, rt, req)
 
 	if !inContext {
-		t.Error("the span is not the one in the context of the hook's request, want it to be, and recording")
+		t.Error("the hook's span is not the recording one in its request's context, want the same")
 	}
 	span, header := tel.OnlySpan(), <-got
 	if got, want := span.Name, "inventory: items"; got != want {
@@ -161,7 +161,7 @@ func TestHooksOfUnsampledSpans(t *testing.T) {
 	var calls []string
 	rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
 		if span.IsRecording() {
-			t.Error("the span is recording, want it not to be")
+			t.Error("IsRecording() = true, want false")
 		}
 		req.Header.Set("X-Request-Id", "42")
 		calls = append(calls, "request")

@@ -317,6 +317,6 @@ func TestInnerPropagatorWrites(t *testing.T) {
 	rt := instrumented.Transport(tel, instrumented.Transport(tel, wire), otelhttpclient.WithPropagators(noPropagator{}))
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	if head == "" {
-		t.Error("no traceparent on the wire although the inner Transport has a propagator")
+		t.Error("traceparent = \"\", want the inner Transport's propagator to write it")
 	}
 }

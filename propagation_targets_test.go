@@ -52,17 +52,17 @@ func TestPropagationTargets(t *testing.T) {
 	}
 }
 
-// told is a service that notes which of its hosts were told of the trace, and
-// which of the baggage. It answers /to/HOST/REST with a redirect to /REST of
-// that host.
-type told struct {
+// hostLog is a handler that keeps the hosts of its requests: of all, of those
+// with a traceparent, and of those with baggage. It redirects /to/HOST/REST to
+// /REST of that host.
+type hostLog struct {
 	mu      sync.Mutex
 	calls   []string
 	traced  []string
 	baggage []string
 }
 
-func (s *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *hostLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, r.Host)
@@ -80,7 +80,7 @@ func (s *told) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestPropagationTargetsOfRedirects(t *testing.T) {
 	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
-		service := &told{}
+		service := &hostLog{}
 		server := oteltest.NewServer(t, version, service.ServeHTTP)
 		scheme, _, _ := strings.Cut(server.URL, ":")
 		tel := oteltest.New(t)
@@ -108,10 +108,10 @@ func TestPropagationTargetsOfRedirects(t *testing.T) {
 		}
 		want := []string{"example.com", "a.b.ours.example.com", "example.com"}
 		if !slices.Equal(service.traced, want) {
-			t.Errorf("hosts told of the trace: got %q, want %q", service.traced, want)
+			t.Errorf("hosts with a traceparent: got %q, want %q", service.traced, want)
 		}
 		if !slices.Equal(service.baggage, want) {
-			t.Errorf("hosts told of the baggage: got %q, want %q", service.baggage, want)
+			t.Errorf("hosts with baggage: got %q, want %q", service.baggage, want)
 		}
 		spans := tel.Spans()
 		if got, want := len(spans), len(wantCalls); got != want {
@@ -149,7 +149,7 @@ func TestRedirectToNonTarget(t *testing.T) {
 
 // Targets are compared with the URL's host and not with Request.Host.
 func TestPropagationTargetsIgnoreHostHeader(t *testing.T) {
-	service := &told{}
+	service := &hostLog{}
 	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("example.com"))
@@ -163,13 +163,13 @@ func TestPropagationTargetsIgnoreHostHeader(t *testing.T) {
 		resp.Body.Close()
 	}
 	if want := []string{"elsewhere.test"}; !slices.Equal(service.traced, want) {
-		t.Errorf("hosts told of the trace: got %q, want %q", service.traced, want)
+		t.Errorf("hosts with a traceparent: got %q, want %q", service.traced, want)
 	}
 }
 
 // Headers of the caller are sent to any host.
 func TestPropagationTargetsKeepCallersHeader(t *testing.T) {
-	service := &told{}
+	service := &hostLog{}
 	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("trusted.test"))
@@ -178,7 +178,7 @@ func TestPropagationTargetsKeepCallersHeader(t *testing.T) {
 	resp := oteltest.Open(t, rt, req)
 	resp.Body.Close()
 	if len(service.traced) != 0 || len(service.baggage) != 1 {
-		t.Errorf("hosts told: got %q of the trace and %q of the baggage, want none and the one that the caller told", service.traced, service.baggage)
+		t.Errorf("hosts with a traceparent: got %q, with baggage: got %q, want none and the one of the caller's header", service.traced, service.baggage)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestInvalidPropagationTargets(t *testing.T) {
 	for _, bad := range []string{"", "*", "*.", "http://example.com", "example.com:8080", "example.com/path", "a.*.example.com", "user@example.com", "exa mple.com"} {
 		t.Run(bad, func(t *testing.T) {
 			errs := oteltest.HandleErrors(t)
-			service := &told{}
+			service := &hostLog{}
 			server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
 			client := server.Client()
 			client.Transport = instrumented.Transport(oteltest.New(t), client.Transport, otelhttpclient.WithPropagationTargets(bad))
@@ -196,7 +196,7 @@ func TestInvalidPropagationTargets(t *testing.T) {
 			}
 			oteltest.Fetch(t, t.Context(), client, "http://example.com/path")
 			if len(service.traced) != 0 {
-				t.Errorf("hosts told of the trace: got %q, want none", service.traced)
+				t.Errorf("hosts with a traceparent: got %q, want none", service.traced)
 			}
 		})
 	}

@@ -62,7 +62,7 @@ func TestSamplerInput(t *testing.T) {
 		t.Errorf("attributes at creation\n got %v\nwant %v", got, want)
 	}
 	if n := len(tel.Spans()); n != 0 {
-		t.Errorf("%d spans were exported although the sampler dropped them", n)
+		t.Errorf("%d spans were exported, want 0 of a dropped one", n)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 			}},
 		{name: "reading panics", base: with(func() io.ReadCloser { return panickingBody{} }), use: func(t *testing.T, resp *http.Response) {
 			if got := oteltest.Recover(func() { _, _ = resp.Body.Read(make([]byte, 1)) }); got != "in Read" {
-				t.Errorf("panic = %v, want it to go on", got)
+				t.Errorf("panic = %v, want the body's own", got)
 			}
 			_ = resp.Body.Close()
 		}},

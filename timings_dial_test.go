@@ -220,7 +220,7 @@ func TestTimingsOfFailedDial(t *testing.T) {
 	listener.Close() // the port refuses connections
 	tel := oteltest.New(t)
 	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, timingBase(t, &http.Transport{}), otelhttpclient.WithConnectionTimings()), "http://"+listener.Addr().String()); err == nil {
-		t.Fatal("GET of a port that nobody listens on: got no error, want one")
+		t.Fatal("GET of a closed port: got no error, want one")
 	}
 	span := tel.OnlySpan()
 	wantTimings(t, span, timingWait) // it has no connection

@@ -46,7 +46,7 @@ func TestResponseIsNotInterpreted(t *testing.T) {
 							t.Fatalf("RoundTrip = %v, %v, want the status %d and no error", resp, err, status)
 						}
 						if resp.Body == nil {
-							t.Fatal("the response's body is nil, want it never to be")
+							t.Fatal("the response's body is nil, want one")
 						}
 						body, err := io.ReadAll(resp.Body)
 						_ = resp.Body.Close()

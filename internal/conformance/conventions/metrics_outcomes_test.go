@@ -52,7 +52,7 @@ func TestMetricsOfFailedRequests(t *testing.T) {
 		tel := oteltest.New(t)
 		rt := instrumented.Transport(tel, &http.Transport{}, sizes)
 		if _, err := oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "POST", oteltest.ClosedPort(t), strings.NewReader("never sent"))); err == nil {
-			t.Fatal("error = nil, want that of a port that nobody listens at")
+			t.Fatal("error = nil, want that of a closed port")
 		}
 		if got := tel.Seconds("http.client.request.duration").Count; got != 1 {
 			t.Errorf("durations: got %d, want 1", got)

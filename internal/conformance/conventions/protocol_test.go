@@ -15,7 +15,7 @@ func TestStatusCodeNeedsAResponse(t *testing.T) {
 	tel := oteltest.New(t)
 	_, err := oteltest.Send(instrumented.Transport(tel, &http.Transport{}), oteltest.NewRequest(t, t.Context(), "GET", oteltest.ClosedPort(t), nil))
 	if err == nil {
-		t.Fatal("error = nil, want that of a port that nobody listens at")
+		t.Fatal("error = nil, want that of a closed port")
 	}
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.status_code", nil)
 	oteltest.WantAttribute(t, tel.DurationAttributes(), "http.response.status_code", nil)

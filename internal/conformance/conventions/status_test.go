@@ -194,7 +194,7 @@ func TestExceptionEventsByResponseHook(t *testing.T) {
 	tel := oteltest.New(t)
 	hook := otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, _ *http.Response, err error) { span.RecordError(err) })
 	if err := oteltest.TryGet(t.Context(), instrumented.Transport(tel, &http.Transport{}, hook), oteltest.ClosedPort(t)); err == nil {
-		t.Fatal("error = nil, want that of a port that nobody listens at")
+		t.Fatal("error = nil, want that of a closed port")
 	}
 	if events := tel.OnlySpan().Events; len(events) != 1 || events[0].Name != "exception" {
 		t.Errorf("span events = %v, want one exception", events)

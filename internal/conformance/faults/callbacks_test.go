@@ -226,7 +226,7 @@ func TestCallbackNonsense(t *testing.T) {
 				}
 			}
 			if texts := handled.Texts(); len(texts) != 0 {
-				t.Errorf("handled errors: got %q, want none, as nothing panicked", texts)
+				t.Errorf("handled errors: got %q, want none", texts)
 			}
 		})
 	}
