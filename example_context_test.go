@@ -1,0 +1,119 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// A request with this context is sent as if there were no Transport.
+//
+// This is how an exporter that sends OTLP over HTTP is kept from tracing its
+// own exports, without end, where it shares an instrumented client (as it does
+// under InstrumentDefault). The exporter passes its caller's context on, so
+// give it one from ContextWithoutTracing: wrap the exporter in a SpanExporter
+// whose ExportSpans calls
+//
+//	e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
+//
+// Where that cannot be done, exclude the endpoint with WithFilter and
+// ExcludeURLs, or give the exporter a client of its own.
+func ExampleContextWithoutTracing() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	ctx := context.Background()
+	visit(otelhttpclient.ContextWithoutTracing(ctx), client, "http://example.com/v1/traces")
+	visit(ctx, client, "http://example.com/items")
+
+	show(exporter, "url.full")
+	// Output:
+	// GET
+	//   url.full = http://example.com/items
+}
+
+// untracedExporter exports with a context whose requests are not traced.
+type untracedExporter struct{ sdktrace.SpanExporter }
+
+func (e untracedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	return e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
+}
+
+// httpExporter sends spans through a client, as the exporter of OTLP over HTTP
+// does.
+type httpExporter struct{ client *http.Client }
+
+func (e httpExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	for _, span := range spans {
+		fmt.Println("exported:", span.Name())
+	}
+	visit(ctx, e.client, "http://collector.example.com/v1/traces")
+	return nil
+}
+
+func (httpExporter) Shutdown(context.Context) error { return nil }
+
+// An exporter that sends over HTTP, through the very client whose requests are
+// traced, must not have its own exports traced.
+func ExampleContextWithoutTracing_exporter() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	client := server.Client()
+
+	// untracedExporter has one method of its own:
+	//
+	//	func (e untracedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	//		return e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
+	//	}
+	exporter := untracedExporter{httpExporter{client}}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	visit(context.Background(), client, "http://example.com/items")
+	// Output:
+	// exported: GET
+}
+
+// Attributes in the context are on the span and on the metrics of its
+// requests.
+func ExampleContextWithAttributes() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	reader := sdkmetric.NewManualReader()
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider), otelhttpclient.WithMeterProvider(meters))
+
+	ctx := otelhttpclient.ContextWithAttributes(context.Background(), attribute.String("tenant.plan", "free"))
+	visit(ctx, client, "http://example.com/")
+
+	show(exporter, "tenant.plan")
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		log.Fatal(err)
+	}
+	duration := collected.ScopeMetrics[0].Metrics[0]
+	plan, _ := duration.Data.(metricdata.Histogram[float64]).DataPoints[0].Attributes.Value("tenant.plan")
+	fmt.Println(duration.Name, plan.AsString())
+	// Output:
+	// GET
+	//   tenant.plan = free
+	// http.client.request.duration free
+}

@@ -1,0 +1,117 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// Where the caller knows the template of a URL, it says so in the context.
+func ExampleContextWithURLTemplate() {
+	server := httptest.NewServer(handler(http.StatusOK, "a hammer"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	ctx := otelhttpclient.ContextWithURLTemplate(context.Background(), "/items/{sku}")
+	visit(ctx, client, "http://example.com/items/42")
+
+	show(exporter, "url.template", "url.full")
+	// Output:
+	// GET /items/{sku}
+	//   url.template = /items/{sku}
+	//   url.full = http://example.com/items/42
+}
+
+// A client that calls few services can know all templates beforehand. They are
+// written as for a server's http.ServeMux; what is malformed or ambiguous is
+// an error.
+func ExampleServeMuxTemplates() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	templates, err := otelhttpclient.ServeMuxTemplates(
+		"GET inventory.example.com/items/{sku}",
+		"GET inventory.example.com/items/latest",
+		"/files/{path...}")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithURLTemplate(templates))
+
+	ctx := context.Background()
+	visit(ctx, client, "http://inventory.example.com/items/42")
+	visit(ctx, client, "http://inventory.example.com/items/latest")
+	visit(ctx, client, "http://example.com/files/a/b.txt")
+	visit(ctx, client, "http://example.com/unknown")
+	show(exporter)
+
+	_, err = otelhttpclient.ServeMuxTemplates("GET /items/{sku")
+	fmt.Println(err != nil)
+	// Output:
+	// GET /items/{sku}
+	// GET /items/latest
+	// GET /files/{path...}
+	// GET
+	// true
+}
+
+// Any function can be a templater.
+func ExampleWithURLTemplate() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithURLTemplate(func(req *http.Request) string {
+			if strings.HasPrefix(req.URL.Path, "/items/") {
+				return "/items/{sku}"
+			}
+			return "" // none is known
+		}))
+
+	visit(context.Background(), client, "http://example.com/items/42")
+	visit(context.Background(), client, "http://example.com/")
+	show(exporter)
+	// Output:
+	// GET /items/{sku}
+	// GET
+}
+
+// Spans may be named by a function. Low cardinality is its duty: where names
+// vary with the path, WithURLTemplate is the better way.
+func ExampleWithSpanNameFormatter() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithSpanNameFormatter(func(req *http.Request) string {
+			return req.Method + " " + req.URL.Hostname()
+		}))
+
+	visit(context.Background(), client, "http://shop.example.com/items/42")
+	show(exporter)
+	// Output:
+	// GET shop.example.com
+}

@@ -1,0 +1,72 @@
+package otelhttpclient_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"github.com/otelhttpclient/otelhttpclient"
+)
+
+// Parameters that only this system knows to be secret are added to the default
+// list.
+func ExampleWithSensitiveQuery() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithSensitiveQuery(append(otelhttpclient.DefaultSensitiveQuery(), "voucher")...))
+
+	visit(context.Background(), client, "http://example.com/?page=2&voucher=abc&token=def")
+
+	show(exporter, "url.full")
+	// Output:
+	// GET
+	//   url.full = http://example.com/?page=2&voucher=REDACTED&token=REDACTED
+}
+
+// A filter that hides the values of some parameters, and keeps all the rest as
+// it is written.
+func ExampleRedactQuery() {
+	u, err := url.Parse("http://example.com/search?q=shoes&email=a%40example.com&page=2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	filter := otelhttpclient.RedactQuery("email") // for WithURLFilter
+	fmt.Println(filter(u))
+	// Output:
+	// http://example.com/search?q=shoes&email=REDACTED&page=2
+}
+
+// A filter that drops all parameters but those that are known to be harmless.
+func ExampleKeepQuery() {
+	u, err := url.Parse("http://example.com/search?q=shoes&email=a%40example.com&page=2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	filter := otelhttpclient.KeepQuery("page", "sort") // for WithURLFilter
+	fmt.Println(filter(u))
+	// Output:
+	// http://example.com/search?page=2
+}
+
+// A filter that drops the query.
+func ExampleStripQuery() {
+	u, err := url.Parse("http://example.com/search?q=shoes&page=2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	var filter otelhttpclient.URLFilter = otelhttpclient.StripQuery // for WithURLFilter
+	fmt.Println(filter(u))
+	// Output:
+	// http://example.com/search
+}
