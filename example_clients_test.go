@@ -14,8 +14,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// A client that somebody else has made is instrumented in place. Doing so twice
-// is the same as once, and it can be undone.
+// InstrumentClient instruments a client that another package has created. A
+// second call has no further effect, and UninstrumentClient undoes it.
 func ExampleInstrumentClient() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -36,12 +36,12 @@ func ExampleInstrumentClient() {
 	// spans: 1
 }
 
-// At the beginning of main, http.Get and all clients without a Transport of
-// their own are instrumented with one call.
+// One call at the start of main instruments http.Get and all clients without a
+// Transport of their own.
 func ExampleInstrumentDefault() {
 	uninstrument, err := otelhttpclient.InstrumentDefault()
 	if err != nil {
-		log.Print(err) // it says what to do instead; nothing has changed
+		log.Print(err) // names the alternative; nothing has changed
 	} else {
 		defer uninstrument()
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// The timings tell what a request waited for: the second one has found the
-// connection of the first, and nothing had to be established for it.
+// The timings show what a request waited for. The second request reuses the
+// connection of the first.
 func ExampleWithConnectionTimings() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -57,7 +57,7 @@ func ExampleWithConnectionTimings() {
 	//   first_byte.duration
 }
 
-// Any of net/http's hooks for a request can be had, with the span's context.
+// Any hook of net/http/httptrace can be installed, with the span's context.
 func ExampleWithClientTrace() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()

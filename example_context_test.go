@@ -16,18 +16,17 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// A request with this context is sent as if there were no Transport.
+// A request with this context is sent as without a Transport.
 //
-// This is how an exporter that sends OTLP over HTTP is kept from tracing its
-// own exports, without end, where it shares an instrumented client (as it does
-// under InstrumentDefault). The exporter passes its caller's context on, so
-// give it one from ContextWithoutTracing: wrap the exporter in a SpanExporter
-// whose ExportSpans calls
+// Use it for an exporter that sends OTLP over HTTP through an instrumented
+// client, which would otherwise trace its own exports endlessly. The exporter
+// passes on its caller's context, so wrap it in a SpanExporter whose
+// ExportSpans calls
 //
 //	e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
 //
-// Where that cannot be done, exclude the endpoint with WithFilter and
-// ExcludeURLs, or give the exporter a client of its own.
+// Or exclude the endpoint with WithFilter and ExcludeURLs, or give the exporter
+// a client of its own.
 func ExampleContextWithoutTracing() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -53,8 +52,8 @@ func (e untracedExporter) ExportSpans(ctx context.Context, spans []sdktrace.Read
 	return e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
 }
 
-// httpExporter sends spans through a client, as the exporter of OTLP over HTTP
-// does.
+// httpExporter sends spans through a client, like the exporter of OTLP over
+// HTTP.
 type httpExporter struct{ client *http.Client }
 
 func (e httpExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
@@ -67,8 +66,8 @@ func (e httpExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnly
 
 func (httpExporter) Shutdown(context.Context) error { return nil }
 
-// An exporter that sends over HTTP, through the very client whose requests are
-// traced, must not have its own exports traced.
+// An exporter that sends through the instrumented client must not trace its own
+// exports.
 func ExampleContextWithoutTracing_exporter() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -88,8 +87,7 @@ func ExampleContextWithoutTracing_exporter() {
 	// exported: GET
 }
 
-// Attributes in the context are on the span and on the metrics of its
-// requests.
+// Attributes of the context are recorded on spans and metrics.
 func ExampleContextWithAttributes() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()

@@ -12,8 +12,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// Headers are recorded only where they are asked for. The values of
-// credentials are not recorded even then.
+// Headers are recorded on request only. The values of credentials are redacted.
 func ExampleWithRequestHeaders() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -48,7 +47,7 @@ func ExampleWithRequestHeaders() {
 	//   http.request.header.x-request-id = [7]
 }
 
-// URLs in headers are recorded without their secrets, like all URLs.
+// URLs in headers are redacted like all URLs.
 func ExampleWithResponseHeaders() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "https://example.com/jobs/1?access_token=abc")
@@ -72,8 +71,7 @@ func ExampleWithResponseHeaders() {
 	//   http.response.header.set-cookie = [REDACTED]
 }
 
-// A header that only this system knows to be secret is added to the default
-// list.
+// Application-specific secrets are added to the default list.
 func ExampleWithSensitiveHeaders() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Voucher", "abc")

@@ -13,8 +13,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// Strangers get no trace context, and above all no baggage. Their requests
-// have spans all the same.
+// Other hosts receive neither trace context nor baggage. Their requests still
+// have spans.
 func ExampleWithPropagationTargets() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Println(r.Host, r.Header.Get("Traceparent") != "")
@@ -40,8 +40,7 @@ func ExampleWithPropagationTargets() {
 	// spans: 3
 }
 
-// The format of the headers is a matter of the propagator: here baggage alone
-// is handed on.
+// The propagator determines the headers: this one sends baggage only.
 func ExampleWithPropagators() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Printf("traceparent %q, baggage %q\n", r.Header.Get("Traceparent"), r.Header.Get("Baggage"))

@@ -17,8 +17,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// A stream may stay open for hours. Its span ends when it begins, instead of
-// when it is closed.
+// A stream may stay open for hours. Its span ends with the headers instead of
+// with the body.
 func ExampleWithSpanEnd() {
 	server := httptest.NewServer(handler(http.StatusOK, "event: 1\n\n"))
 	defer server.Close()
@@ -39,7 +39,7 @@ func ExampleWithSpanEnd() {
 	// ended before the body is read: 1
 }
 
-// To this client a 404 is an answer like others.
+// For this client, 404 is not an error.
 func ExampleWithErrorCheck() {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
@@ -62,7 +62,7 @@ func ExampleWithErrorCheck() {
 	//   http.response.status_code = 404
 }
 
-// A list of methods replaces that of the conventions.
+// A list of methods replaces the default one.
 func ExampleWithKnownMethods() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -93,8 +93,7 @@ func ExampleWithKnownMethods() {
 	//   http.request.method_original = MKCOL
 }
 
-// Some attributes of the conventions are recorded only where they are asked
-// for.
+// Some attributes of the conventions are recorded on request only.
 func ExampleWithOptInAttributes() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -122,8 +121,8 @@ func ExampleWithOptInAttributes() {
 	//   http.response.body.size = 4
 }
 
-// The duration of requests is always measured; other metrics of the
-// conventions are to be asked for.
+// The duration of requests is always measured. Other metrics of the conventions
+// are measured on request.
 func ExampleWithOptInMetrics() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()

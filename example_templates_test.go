@@ -14,7 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// Where the caller knows the template of a URL, it says so in the context.
+// The caller supplies the template of a URL in the context.
 func ExampleContextWithURLTemplate() {
 	server := httptest.NewServer(handler(http.StatusOK, "a hammer"))
 	defer server.Close()
@@ -33,9 +33,8 @@ func ExampleContextWithURLTemplate() {
 	//   url.full = http://example.com/items/42
 }
 
-// A client that calls few services can know all templates beforehand. They are
-// written as for a server's http.ServeMux; what is malformed or ambiguous is
-// an error.
+// A client of few services can list all templates. They have the syntax of
+// http.ServeMux. Malformed and ambiguous ones are an error.
 func ExampleServeMuxTemplates() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -85,7 +84,7 @@ func ExampleWithURLTemplate() {
 			if strings.HasPrefix(req.URL.Path, "/items/") {
 				return "/items/{sku}"
 			}
-			return "" // none is known
+			return "" // no template
 		}))
 
 	visit(context.Background(), client, "http://example.com/items/42")
@@ -96,8 +95,8 @@ func ExampleWithURLTemplate() {
 	// GET
 }
 
-// Spans may be named by a function. Low cardinality is its duty: where names
-// vary with the path, WithURLTemplate is the better way.
+// A function may name spans. Names need a low cardinality: use WithURLTemplate
+// for names that depend on the path.
 func ExampleWithSpanNameFormatter() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()

@@ -25,10 +25,10 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// In the examples, a server of httptest stands for the service that is called;
-// its client leads example.com, and every name below it, there.
+// The service in the examples is a server of httptest, whose client sends
+// requests for example.com, and for all names below it, to that server.
 
-// visit sends a request and reads the response to its end, where its span ends.
+// visit sends a request and reads the response to the end, which ends the span.
 func visit(ctx context.Context, client *http.Client, url string) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -44,8 +44,7 @@ func visit(ctx context.Context, client *http.Client, url string) {
 	}
 }
 
-// show prints the names of the spans, and those of their attributes that have
-// the keys given.
+// show prints the names of the spans, and their attributes with these keys.
 func show(exporter *tracetest.InMemoryExporter, keys ...attribute.Key) {
 	for _, span := range exporter.GetSpans() {
 		fmt.Println(span.Name)
@@ -67,8 +66,8 @@ func handler(status int, text string) http.Handler {
 	})
 }
 
-// Wrap the transport of a client, and every request has a span, which the
-// service that is called continues.
+// Wrap the transport of a client: every request gets a span, and the called
+// service continues the trace.
 func Example() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		caller := propagation.TraceContext{}.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
@@ -76,8 +75,7 @@ func Example() {
 	}))
 	defer server.Close()
 
-	// Providers and propagators are set up once, for the whole program: see
-	// the example that exports with OTLP.
+	// A program sets providers and propagators up once: see the OTLP example.
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 
@@ -102,9 +100,9 @@ func Example() {
 	//   http.response.status_code = 200
 }
 
-// The whole set-up of a program: spans go in batches, through gRPC, to the
-// endpoint that OTEL_EXPORTER_OTLP_ENDPOINT names; the trace and the baggage
-// go on to the services that are called.
+// This is the complete setup of a program. Batches of spans go over gRPC to
+// OTEL_EXPORTER_OTLP_ENDPOINT, and called services receive the trace context
+// and the baggage.
 func Example_otlp() {
 	ctx := context.Background()
 	exporter, err := otlptracegrpc.New(ctx)
@@ -113,7 +111,7 @@ func Example_otlp() {
 	}
 	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter))
 	defer func() {
-		// Sends what has not been sent yet.
+		// Exports the remaining spans.
 		if err := provider.Shutdown(ctx); err != nil {
 			log.Print(err)
 		}
@@ -133,9 +131,9 @@ func Example_otlp() {
 	io.Copy(io.Discard, resp.Body)
 }
 
-// In a unit test, an exporter that keeps the spans in memory tells what the
-// code under test has called. It has to be a synchronous one: the span is
-// there as soon as the response has been read.
+// In a unit test, an in-memory exporter shows what the code under test has
+// called. With a synchronous exporter, a span is available once its response is
+// read.
 func Example_inMemoryExporter() {
 	server := httptest.NewServer(handler(http.StatusNotFound, "no such item"))
 	defer server.Close()
@@ -160,8 +158,8 @@ func Example_inMemoryExporter() {
 	// error: true
 }
 
-// A request hook runs before anything is sent: it may rename the span, add
-// attributes to it, and set headers.
+// A request hook runs before the request is sent. It may rename the span, add
+// attributes and set headers.
 func ExampleWithRequestHook() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Println("tenant:", r.Header.Get("X-Tenant"))
@@ -187,8 +185,8 @@ func ExampleWithRequestHook() {
 	//   peer.service = inventory
 }
 
-// A response hook runs when the headers have come, or when there is no
-// response. What it sets wins over what the library has set.
+// A response hook runs when the headers arrive or the request fails. What it
+// sets overrides the library's values.
 func ExampleWithResponseHook() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Cache", "HIT")
@@ -201,7 +199,7 @@ func ExampleWithResponseHook() {
 		otelhttpclient.WithTracerProvider(provider),
 		otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, resp *http.Response, err error) {
 			if err != nil {
-				span.RecordError(err) // which the library does not on its own
+				span.RecordError(err) // the library does not record it
 				return
 			}
 			span.SetAttributes(attribute.Bool("cache.hit", resp.Header.Get("X-Cache") == "HIT"))
@@ -222,8 +220,8 @@ func ExampleWithResponseHook() {
 	//   error.type = connection_error
 }
 
-// A URL filter says what is recorded of URLs. It gets a copy: what is sent
-// stays the same.
+// A URL filter changes a copy of the URL for recording. The request is sent
+// unchanged.
 func ExampleWithURLFilter() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Println("sent:", r.URL)
@@ -251,8 +249,8 @@ func ExampleWithURLFilter() {
 	//   url.full = http://example.com/users/someone
 }
 
-// Some URLs are better not traced at all. Their requests are sent as if there
-// were no Transport: without span, metrics and headers.
+// Requests to excluded URLs are sent as without a Transport: no span, no
+// metrics, no headers.
 func ExampleParseExcludedURLs() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -282,8 +280,8 @@ func ExampleParseExcludedURLs() {
 	// otelhttpclient: excluded URLs: "[a-": error parsing regexp: missing closing ]: `[a-`
 }
 
-// Each attempt has a span of its own, and says which one it is. Make the
-// context once for each operation, outside of the loop.
+// Each attempt has a span with its resend count. Create the context once for
+// each operation, outside the loop.
 func ExampleContextWithRetries() {
 	failures := 2
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -325,8 +323,8 @@ func ExampleContextWithRetries() {
 	//   http.response.status_code = 200
 }
 
-// Without this option the global provider is used, whichever is installed when
-// a request is made. A library that has a provider of its own gives it here.
+// Without this option, each request uses the current global provider. Libraries
+// with a provider of their own pass it here.
 func ExampleWithTracerProvider() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -346,7 +344,7 @@ func ExampleWithTracerProvider() {
 	// github.com/otelhttpclient/otelhttpclient true
 }
 
-// Which requests are traced is a matter of filters: each of them may refuse.
+// A request is traced if all filters accept it.
 func ExampleWithFilter() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -368,7 +366,7 @@ func ExampleWithFilter() {
 	//   url.full = http://example.com/items
 }
 
-// Metrics go to the global provider, or to the one given here.
+// Metrics go to this provider instead of the global one.
 func ExampleWithMeterProvider() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -390,7 +388,7 @@ func ExampleWithMeterProvider() {
 	// http.client.request.duration s
 }
 
-// What all spans of a client have in common is given once.
+// These options apply to all spans of a client.
 func ExampleWithSpanOptions() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()

@@ -14,8 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// Parameters that only this system knows to be secret are added to the default
-// list.
+// Application-specific secrets are added to the default list.
 func ExampleWithSensitiveQuery() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -34,8 +33,8 @@ func ExampleWithSensitiveQuery() {
 	//   url.full = http://example.com/?page=2&voucher=REDACTED&token=REDACTED
 }
 
-// A filter that hides the values of some parameters, and keeps all the rest as
-// it is written.
+// RedactQuery returns a filter that redacts the values of some parameters and
+// keeps the rest as written.
 func ExampleRedactQuery() {
 	u, err := url.Parse("http://example.com/search?q=shoes&email=a%40example.com&page=2")
 	if err != nil {
@@ -47,7 +46,8 @@ func ExampleRedactQuery() {
 	// http://example.com/search?q=shoes&email=REDACTED&page=2
 }
 
-// A filter that drops all parameters but those that are known to be harmless.
+// KeepQuery returns a filter that drops all parameters except for harmless
+// ones.
 func ExampleKeepQuery() {
 	u, err := url.Parse("http://example.com/search?q=shoes&email=a%40example.com&page=2")
 	if err != nil {
@@ -59,7 +59,7 @@ func ExampleKeepQuery() {
 	// http://example.com/search?page=2
 }
 
-// A filter that drops the query.
+// StripQuery is a filter that drops the query.
 func ExampleStripQuery() {
 	u, err := url.Parse("http://example.com/search?q=shoes&page=2")
 	if err != nil {
