@@ -52,9 +52,9 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 		want string
 	}{
 		{"an ErrorType method comes first", &namedError{"quota_exceeded", context.DeadlineExceeded}, "quota_exceeded"},
-		{"also that of a wrapped error", fmt.Errorf("call: %w", &namedError{"quota_exceeded", nil}), "quota_exceeded"},
+		{"also of a wrapped error", fmt.Errorf("call: %w", &namedError{"quota_exceeded", nil}), "quota_exceeded"},
 		{"but not if it is empty", &namedError{"", context.DeadlineExceeded}, "timeout"},
-		{"nor where it panics", panickingError{}, "github.com/otelhttpclient/otelhttpclient_test.panickingError"},
+		{"nor if it panics", panickingError{}, "github.com/otelhttpclient/otelhttpclient_test.panickingError"},
 		{"timeout comes before name resolution", &net.DNSError{IsTimeout: true}, "timeout"},
 		{"name resolution comes before connection", &net.OpError{Op: "dial", Err: &net.DNSError{}}, "name_resolution_error"},
 		{"a dial that failed", &net.OpError{Op: "dial", Err: plain}, "connection_error"},

@@ -74,7 +74,7 @@ func TestCapturedHeaders(t *testing.T) {
 		{"names in any case, all values", []otelhttpclient.Option{req("aCCept"), resp("X-CACHE")},
 			headers{"accept": {"text/plain", "text/html;q=0.5"}}, headers{"x-cache": {"HIT", "MISS"}}},
 		{"an empty value is one", []otelhttpclient.Option{req("x-empty")}, headers{"x-empty": {""}}, headers{}},
-		{"one that is not there", []otelhttpclient.Option{req("x-nothing")}, headers{}, headers{}},
+		{"an absent header", []otelhttpclient.Option{req("x-nothing")}, headers{}, headers{}},
 		{"a name is no prefix", []otelhttpclient.Option{req("x-request"), resp("cache")}, headers{}, headers{}},
 		{"patterns", []otelhttpclient.Option{req("X-[er]*"), resp("*-?ocation")},
 			headers{"x-request-id": {"7"}, "x-empty": {""}}, headers{"content-location": {"/jobs/1"}}},

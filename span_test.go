@@ -212,10 +212,10 @@ func TestSpanEndsExactlyOnce(t *testing.T) {
 		use    func(*testing.T, *http.Response)
 	}{
 		{name: "base fails", early: true, base: func(*http.Request) (*http.Response, error) { return nil, errBase }},
-		{name: "base fails with an error that cannot tell its text", early: true, base: func(*http.Request) (*http.Response, error) { return nil, oteltest.MuteError{} }},
-		{name: "base returns nothing at all", early: true, base: func(*http.Request) (*http.Response, error) { return nil, nil }},
+		{name: "base fails with an error whose Error panics", early: true, base: func(*http.Request) (*http.Response, error) { return nil, oteltest.MuteError{} }},
+		{name: "base returns neither response nor error", early: true, base: func(*http.Request) (*http.Response, error) { return nil, nil }},
 		{name: "base panics", early: true, base: func(*http.Request) (*http.Response, error) { panic("in base") }},
-		{name: "base ends the goroutine", early: true, base: func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
+		{name: "base calls runtime.Goexit", early: true, base: func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
 		{name: "no body (nil)", early: true, base: with(func() io.ReadCloser { return nil })},
 		{name: "no body (http.NoBody)", early: true, base: with(func() io.ReadCloser { return http.NoBody })},
 		{name: "no body (http.NoBody), closed", early: true, base: with(func() io.ReadCloser { return http.NoBody }),

@@ -160,7 +160,7 @@ func TestTemplateNamesSpan(t *testing.T) {
 			options: []otelhttpclient.Option{constant("/a/{b}")}, wantName: "GET /a/{b}", wantTemplate: "/a/{b}"},
 		{name: "unknown method", method: "BREW", options: []otelhttpclient.Option{constant("/pots/{pot}")},
 			wantName: "HTTP /pots/{pot}", wantTemplate: "/pots/{pot}"},
-		{name: "the client knows none", method: "GET", options: []otelhttpclient.Option{constant("")}, wantName: "GET"},
+		{name: "no template of the client", method: "GET", options: []otelhttpclient.Option{constant("")}, wantName: "GET"},
 		{name: "nil", method: "GET", options: []otelhttpclient.Option{constant("/a/{b}"), otelhttpclient.WithURLTemplate(nil)},
 			wantName: "GET /a/{b}", wantTemplate: "/a/{b}"},
 		{name: "a formatter wins, for the name only", method: "GET", options: []otelhttpclient.Option{constant("/a/{b}"),

@@ -145,7 +145,7 @@ func TestTransportAsDefault(t *testing.T) {
 		name string
 		make func(opts []otelhttpclient.Option) http.RoundTripper
 	}{
-		{"around nil, which must not mean itself", func(opts []otelhttpclient.Option) http.RoundTripper {
+		{"around nil", func(opts []otelhttpclient.Option) http.RoundTripper {
 			return otelhttpclient.NewTransport(nil, opts...)
 		}},
 		{"around the former default", func(opts []otelhttpclient.Option) http.RoundTripper {

@@ -50,7 +50,7 @@ func TestOddBases(t *testing.T) {
 		{"no version", answers(func(r *http.Response) { r.Proto, r.ProtoMajor, r.ProtoMinor = "", 0, 0 })},
 		{"nil request", answers(func(r *http.Response) { r.Request = nil })},
 		{"another request", answers(func(r *http.Response) { r.Request = &http.Request{Method: "OTHER"} })},
-		{"nothing at all", func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }},
+		{"empty response", func(*http.Request) (*http.Response, error) { return &http.Response{}, nil }},
 		{"request body closed twice", func(req *http.Request) (*http.Response, error) {
 			_, _ = io.ReadAll(req.Body)
 			_, _ = req.Body.Close(), req.Body.Close()
@@ -60,7 +60,7 @@ func TestOddBases(t *testing.T) {
 		{"typed nil error", func(req *http.Request) (*http.Response, error) { return nil, (*nilError)(nil) }},
 		{"panic", func(*http.Request) (*http.Response, error) { panic(failure) }},
 		{"panic of a handler", func(*http.Request) (*http.Response, error) { panic(http.ErrAbortHandler) }},
-		{"end of the goroutine", func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
+		{"runtime.Goexit", func(*http.Request) (*http.Response, error) { runtime.Goexit(); return nil, nil }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			outcome := func(rt http.RoundTripper) (text string) {

@@ -132,7 +132,7 @@ func TestCallbackPanics(t *testing.T) {
 		{"mute error", "mute", func() { panic(fmt.Errorf("mute: %w", oteltest.MuteError{})) }},
 		{"nil pointer", "nil pointer", func() { _ = none.Method }},
 		{"nil", "nil", func() { panic(any(nil)) }},
-		{"end of the goroutine", "", runtime.Goexit},
+		{"runtime.Goexit", "", runtime.Goexit},
 	} {
 		for _, row := range callbacks {
 			t.Run(row.name+"/"+kind.name, func(t *testing.T) {
