@@ -13,8 +13,7 @@ import (
 // Server is a server on loopback, and a transport of its own to reach it.
 type Server struct {
 	*httptest.Server
-	Base    *http.Transport
-	Version string // as in network.protocol.version
+	Base *http.Transport
 }
 
 // Quiet is a log for servers whose tests provoke complaints.
@@ -24,7 +23,7 @@ var Quiet = log.New(io.Discard, "", 0)
 // HTTP/1.1 without TLS.
 func NewServer(t testing.TB, version string, h http.HandlerFunc) *Server {
 	t.Helper()
-	s := &Server{Server: httptest.NewUnstartedServer(h), Version: version}
+	s := &Server{Server: httptest.NewUnstartedServer(h)}
 	s.Config.ErrorLog = Quiet
 	if version == "2" {
 		s.EnableHTTP2 = true
