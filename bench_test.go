@@ -55,8 +55,8 @@ func costRows() []struct {
 		{"bare", 0, stubTransport},
 		{"no SDK", 0, transport(nil)},
 		{"unsampled", 8, transport(unsampled)},
-		{"sampled", 14, transport(sampled)},
-		{"sampled, metrics", 14, transport(sampled, otelhttpclient.WithMeterProvider(meters))},
+		{"sampled", 15, transport(sampled)},
+		{"sampled, metrics", 15, transport(sampled, otelhttpclient.WithMeterProvider(meters))},
 	}
 }
 

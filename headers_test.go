@@ -92,9 +92,11 @@ func TestCapturedHeaders(t *testing.T) {
 		{"the list of credentials added to", []otelhttpclient.Option{req("authorization", "accept"),
 			otelhttpclient.WithSensitiveHeaders(append(otelhttpclient.DefaultSensitiveHeaders(), "accept")...)},
 			headers{"authorization": {"REDACTED"}, "accept": {"REDACTED", "REDACTED"}}, headers{}},
-		{"the list of credentials emptied, but for those that look like a query's", []otelhttpclient.Option{req("authorization"),
+		{"an empty list of credentials", []otelhttpclient.Option{req("authorization"),
 			resp("set-cookie"), otelhttpclient.WithSensitiveHeaders([]string{}...)},
-			headers{"authorization": {"Bearer abc"}}, headers{"set-cookie": {"session=REDACTED", "theme=dark"}}},
+			headers{"authorization": {"REDACTED"}}, headers{"set-cookie": {"REDACTED", "REDACTED"}}},
+		{"without redaction", []otelhttpclient.Option{req("authorization"), resp("set-cookie"), otelhttpclient.WithoutRedaction()},
+			headers{"authorization": {"Bearer abc"}}, headers{"set-cookie": {"session=abc", "theme=dark"}}},
 		{"no list of credentials", []otelhttpclient.Option{resp("set-cookie"), otelhttpclient.WithSensitiveHeaders()},
 			headers{}, headers{"set-cookie": {"REDACTED", "REDACTED"}}},
 	} {

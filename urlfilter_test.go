@@ -118,8 +118,8 @@ func TestSensitiveQueryOverride(t *testing.T) {
 	}{
 		{[]string{"own"}, "http://h/?own=1&sig=2", "http://h/?own=REDACTED&sig=2", "the default list does not hold any more"},
 		{append(otelhttpclient.DefaultSensitiveQuery(), "own"), "http://h/?own=1&sig=2", "http://h/?own=REDACTED&sig=REDACTED", "the default list can be added to"},
-		{[]string{}, "http://u:p@h/?sig=2", "http://REDACTED:REDACTED@h/?sig=2", "an empty list hides no query, but userinfo still"},
-		{nil, "http://h/?sig=2", "http://h/?sig=REDACTED", "no list at all is the default"},
+		{[]string{}, "http://u:p@h/?sig=2", "http://REDACTED:REDACTED@h/?sig=REDACTED", "an empty list changes nothing"},
+		{nil, "http://h/?sig=2", "http://h/?sig=REDACTED", "no list changes nothing"},
 	}
 	for _, row := range rows {
 		if got, _, _ := recordedURL(t, row.url, otelhttpclient.WithSensitiveQuery(row.names...)); got != row.want {
@@ -127,3 +127,16 @@ func TestSensitiveQueryOverride(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutRedaction(t *testing.T) {
+	const url = "http://u:p@h.example/?sig=2#token=3"
+	if got, want := first(recordedURL(t, url, otelhttpclient.WithoutRedaction())), "http://REDACTED:REDACTED@h.example/?sig=2#token=3"; got != want {
+		t.Errorf("url.full = %q, want %q", got, want)
+	}
+	filtered := first(recordedURL(t, url, otelhttpclient.WithoutRedaction(), otelhttpclient.WithURLFilter(otelhttpclient.StripQuery)))
+	if want := "http://REDACTED:REDACTED@h.example/#token=3"; filtered != want {
+		t.Errorf("url.full with a filter = %q, want %q", filtered, want)
+	}
+}
+
+func first[A, B, C any](a A, _ B, _ C) A { return a }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -166,6 +167,9 @@ func TestMetricAttributes(t *testing.T) {
 				want := append(append([]string{}, required...), test.want...)
 				duration := tel.DurationAttributes()
 				oteltest.WantKeys(t, "duration", duration, want...)
+				if !slices.Contains(want, "url.template") {
+					want = append(want, "url.template") // Opt-In on the duration only
+				}
 				oteltest.WantKeys(t, "request size", sizeAttributes(tel, "http.client.request.body.size"), want...)
 				if _, ok := tel.Metric("http.client.response.body.size"); ok == (test.name == "a failure") {
 					t.Errorf("response size recorded: got %v, want it with a response only", ok)

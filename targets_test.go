@@ -22,7 +22,7 @@ func TestPropagationTargets(t *testing.T) {
 		want    bool
 		reason  string
 	}{
-		{nil, "http://anywhere.example/", true, "by default, headers go to all hosts"},
+		{nil, "http://anywhere.example/", false, "no host is a target"},
 		{[]string{}, "http://anywhere.example/", false, "an empty list has no targets"},
 		{[]string{"inventory.example"}, "http://inventory.example/", true, "it is the exact name"},
 		{[]string{"inventory.example"}, "http://INVENTORY.example.:8080/", true, "neither case, final dot nor port are part of a name"},
