@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
 )
@@ -61,4 +65,33 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 func collect() {
 	runtime.GC()
 	time.Sleep(2 * time.Millisecond)
+}
+
+// The counter of abandoned bodies exists once there is one, for unsampled
+// requests too, and active_requests comes back.
+func TestAbandonedBodiesAreCounted(t *testing.T) {
+	const name = "otelhttpclient.response.body.abandoned"
+	for what, sampler := range map[string]sdktrace.Sampler{"sampled": sdktrace.AlwaysSample(), "unsampled": sdktrace.NeverSample()} {
+		t.Run(what, func(t *testing.T) {
+			oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+				server := oteltest.NewServer(t, version, oteltest.Handler(http.StatusOK, "fine"))
+				tel := oteltest.NewSampled(t, sampler)
+				rt := instrumented.Transport(tel, server.Base, otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests))
+				oteltest.Get(t, t.Context(), rt, server.URL)
+				if _, ok := tel.Metric(name); ok {
+					t.Errorf("%s exists, want it with the first abandoned body only", name)
+				}
+				for range 3 {
+					_ = oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
+				}
+				oteltest.Eventually(t, "three abandoned bodies", func() bool {
+					runtime.GC()
+					return tel.Count(name, attribute.Int("server.port", server.Port())) == 3
+				})
+				if got := tel.Count("http.client.active_requests", attribute.KeyValue{}); got != 0 {
+					t.Errorf("active requests: got %d, want 0", got)
+				}
+			})
+		})
+	}
 }

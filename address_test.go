@@ -1,6 +1,7 @@
 package otelhttpclient_test
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -44,5 +45,29 @@ func TestFilteredHost(t *testing.T) {
 				t.Errorf("%s: %s = %q, want no part of the replaced host", where, key, v.String())
 			}
 		}
+	}
+}
+
+// server.address is the host on the wire.
+func TestServerAddressOnTheWire(t *testing.T) {
+	for name, c := range map[string]struct {
+		req  http.Request
+		want string
+		port int
+	}{
+		"an internationalized name": {http.Request{URL: &url.URL{Scheme: "https", Host: "bücher.example"}}, "xn--bcher-kva.example", 443},
+		"in the Host field":         {http.Request{Host: "bücher.example:81", URL: &url.URL{Scheme: "http", Host: "proxy.example"}}, "xn--bcher-kva.example", 81},
+		"an absolute form":          {http.Request{Host: "b.example", URL: &url.URL{Scheme: "http", Host: "proxy.example", Opaque: "//a.example:8080/items"}}, "a.example", 8080},
+		"an absolute form, secret":  {http.Request{URL: &url.URL{Scheme: "http", Host: "proxy.example", Opaque: "//u:p@a.example/items"}}, "a.example", 80},
+		"an opaque path":            {http.Request{URL: &url.URL{Scheme: "http", Host: "b.example", Opaque: "/a%2Fb"}}, "b.example", 80},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tel := oteltest.New(t)
+			c.req.Method, c.req.Header = "GET", http.Header{}
+			oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(200)), c.req.WithContext(t.Context()))
+			span := tel.OnlySpan().Attributes
+			oteltest.WantAttribute(t, span, "server.address", c.want)
+			oteltest.WantAttribute(t, span, "server.port", int64(c.port))
+		})
 	}
 }

@@ -112,3 +112,17 @@ func TestInstrumentClientConcurrently(t *testing.T) {
 		t.Errorf("spans: got %d, want %d", got, want)
 	}
 }
+
+func TestInstrumentClientReportsIgnoredOptions(t *testing.T) {
+	handled := oteltest.HandleErrors(t)
+	client := &http.Client{}
+	otelhttpclient.InstrumentClient(client, otelhttpclient.WithConnectionTimings())
+	otelhttpclient.InstrumentClient(client)
+	if got := handled.Texts(); len(got) != 0 {
+		t.Errorf("handled errors without ignored options: got %q, want none", got)
+	}
+	otelhttpclient.InstrumentClient(client, otelhttpclient.WithConnectionTimings())
+	if got := handled.Texts(); len(got) != 1 {
+		t.Errorf("handled errors with ignored options: got %q, want one", got)
+	}
+}

@@ -269,3 +269,23 @@ func TestPrintedContexts(t *testing.T) {
 		t.Errorf("printed context: got %q, want names like those of the standard library", got)
 	}
 }
+
+// A request with ContextWithPropagationOnly carries the caller's context and has
+// neither span nor metrics nor hooks.
+func TestPropagationOnly(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		var received http.Header
+		server := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { received = r.Header })
+		tel := oteltest.New(t)
+		rt := instrumented.Transport(tel, server.Base, instrumented.AllMetrics(),
+			otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { t.Error("the hook ran") }))
+		ctx, parent := tel.Tracers.Tracer("test").Start(t.Context(), "parent")
+		oteltest.Get(t, otelhttpclient.ContextWithPropagationOnly(ctx), rt, server.URL)
+		if got, want := received.Get("Traceparent"), oteltest.Traceparent(parent.SpanContext()); got != want {
+			t.Errorf("traceparent: got %q, want the caller's span, %q", got, want)
+		}
+		if spans, metrics := tel.Spans(), tel.MetricNames(); len(spans) != 0 || len(metrics) != 0 {
+			t.Errorf("got %d spans and metrics %v, want none", len(spans), metrics)
+		}
+	})
+}

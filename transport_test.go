@@ -336,3 +336,16 @@ func TestBaseErrorIsReturned(t *testing.T) {
 		t.Errorf("error = %v, want base's value, %v", got, want)
 	}
 }
+
+func TestWrappedRoundTripper(t *testing.T) {
+	base := &http.Transport{}
+	for _, want := range []http.RoundTripper{base, http.DefaultTransport} {
+		rt := otelhttpclient.NewTransport(base)
+		if want != base {
+			rt = otelhttpclient.NewTransport(nil)
+		}
+		if got := rt.WrappedRoundTripper(); got != want || got != rt.Unwrap() {
+			t.Errorf("WrappedRoundTripper: got %p, want %p", got, want)
+		}
+	}
+}

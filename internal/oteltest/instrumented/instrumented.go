@@ -5,6 +5,7 @@ package instrumented
 import (
 	"net/http"
 
+	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
@@ -53,7 +54,10 @@ func EveryOption(sdk *oteltest.SDK) []otelhttpclient.Option {
 		otelhttpclient.WithPropagationTargets("inventory.example"),
 		otelhttpclient.WithConnectionTimings(),
 		otelhttpclient.WithOptInAttributes(semconv.URLSchemeKey, semconv.UserAgentOriginalKey, semconv.NetworkTransportKey,
-			semconv.HTTPRequestBodySizeKey, semconv.HTTPResponseBodySizeKey, semconv.URLTemplateKey),
+			semconv.HTTPRequestBodySizeKey, semconv.HTTPResponseBodySizeKey, semconv.URLTemplateKey, semconv.NetworkPeerAddressKey),
+		otelhttpclient.WithAttributes(func(r *http.Request) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("peer.service", "inventory")}
+		}),
 		AllMetrics(),
 	)
 }
@@ -61,5 +65,6 @@ func EveryOption(sdk *oteltest.SDK) []otelhttpclient.Option {
 // AllMetrics returns the option for all opt-in metrics.
 func AllMetrics() otelhttpclient.Option {
 	return otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize,
-		otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration)
+		otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration,
+		otelhttpclient.MetricRequestTimeInQueue, otelhttpclient.MetricDNSLookupDuration)
 }
