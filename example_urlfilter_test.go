@@ -70,3 +70,21 @@ func ExampleStripQuery() {
 	// Output:
 	// http://example.com/search
 }
+
+// Without redaction, only user names and passwords are replaced.
+func ExampleWithoutRedaction() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))),
+		otelhttpclient.WithoutRedaction())
+
+	visit(context.Background(), client, "http://user:password@example.com/items?token=abc")
+
+	show(exporter, "url.full")
+	// Output:
+	// GET
+	//   url.full = http://REDACTED:REDACTED@example.com/items?token=abc
+}
