@@ -88,3 +88,25 @@ func ExampleWithoutRedaction() {
 	// GET
 	//   url.full = http://REDACTED:REDACTED@example.com/items?token=abc
 }
+
+// The path of this service's webhooks is a credential.
+func ExampleRedactPath() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	filter, err := otelhttpclient.RedactPath("hooks.example.com/in/{secret}")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))),
+		otelhttpclient.WithURLFilter(filter))
+
+	visit(context.Background(), client, "http://hooks.example.com/in/abcdef")
+
+	show(exporter, "url.full")
+	// Output:
+	// GET
+	//   url.full = http://hooks.example.com/in/REDACTED
+}

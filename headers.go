@@ -41,9 +41,13 @@ func WithResponseHeaders(patterns ...string) Option {
 }
 
 // WithSensitiveHeaders replaces the list of headers whose captured values are
-// recorded as REDACTED. See [DefaultSensitiveHeaders] for the default list. The
-// patterns are those of [WithRequestHeaders]. An empty list changes nothing.
-// Credentials in the values of other headers are always redacted.
+// recorded as REDACTED. An empty list changes nothing. Credentials in the values
+// of other headers are always redacted.
+//
+// The patterns are those of [WithRequestHeaders], compared with the name in lower
+// case, and with the name without punctuation. "!pattern" excepts headers; the last
+// pattern that matches decides. See [DefaultSensitiveHeaders] for the default
+// list, to be added to.
 func WithSensitiveHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
 		if valid := validPatterns("WithSensitiveHeaders", patterns); len(valid) > 0 {

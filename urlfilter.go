@@ -1,6 +1,7 @@
 package otelhttpclient
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -74,7 +75,11 @@ func KeepQuery(names ...string) URLFilter {
 			key, _, _ := strings.Cut(pair, "=")
 			// A semicolon is a separator for some servers: another
 			// parameter may follow it.
-			if _, ok := keep[redact.Unescape(key)]; ok && !strings.Contains(pair, ";") {
+			name, err := url.PathUnescape(key)
+			if err != nil {
+				name = key
+			}
+			if _, ok := keep[name]; ok && !strings.Contains(pair, ";") {
 				kept = append(kept, pair)
 			}
 		}
@@ -85,11 +90,31 @@ func KeepQuery(names ...string) URLFilter {
 	}
 }
 
+// RedactPath returns a [URLFilter] that replaces the parts of paths that the
+// wildcards of the patterns match by REDACTED. The patterns are those of
+// [http.ServeMux] without a method: "hooks.example.com/in/{secret}" and
+// "/reset/{token...}". Every pattern that matches applies. Hosts are compared
+// without the port, and repeated slashes count as one. The error for a malformed
+// pattern contains the pattern.
+//
+// The webhooks of Slack, Discord and Teams and the bots of Telegram need no
+// pattern: they are redacted by default.
+func RedactPath(patterns ...string) (URLFilter, error) {
+	filter, err := redact.Paths(patterns...)
+	if err != nil {
+		return nil, fmt.Errorf("otelhttpclient: RedactPath: %w", err)
+	}
+	return filter, nil
+}
+
 // WithSensitiveQuery replaces the list of names whose values are recorded as
-// REDACTED. See [DefaultSensitiveQuery] for the default list and for the form of
-// the names. They are compared regardless of case and percent-encoding, in the
-// query, in the fragment, after a semicolon in the path, in a URL that one of
-// these contains, and in texts. An empty list changes nothing.
+// REDACTED, in URLs and in texts. An empty list changes nothing.
+//
+// Names are compared in lower case, decoded, and without "-", "_" and ".";
+// of user[password] only password counts. "*suffix" is every name that ends so,
+// except names of paging tokens. "name?" is a name whose value is hidden unless it
+// is evidently no secret. Empty values and booleans are never hidden. See
+// [DefaultSensitiveQuery] for the default list, to be added to.
 func WithSensitiveQuery(names ...string) Option {
 	return optionFunc(func(c *config) {
 		if len(names) > 0 {
@@ -99,7 +124,7 @@ func WithSensitiveQuery(names ...string) Option {
 }
 
 // DefaultSensitiveQuery returns the default list of [WithSensitiveQuery]: the
-// names that the conventions list, and well-known names of credentials.
+// names of the conventions, and well-known names of credentials.
 func DefaultSensitiveQuery() []string { return redact.DefaultQuery() }
 
 // WithoutRedaction disables redaction, except of user names and passwords in

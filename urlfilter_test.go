@@ -3,6 +3,7 @@ package otelhttpclient_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -140,3 +141,25 @@ func TestWithoutRedaction(t *testing.T) {
 }
 
 func first[A, B, C any](a A, _ B, _ C) A { return a }
+
+func TestRedactPath(t *testing.T) {
+	filter, err := otelhttpclient.RedactPath("hooks.example.com/in/{secret}", "/reset/{token...}", "/users/{id}/keys/{key}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for url, want := range map[string]string{
+		"http://hooks.example.com/in/abc":       "http://hooks.example.com/in/REDACTED",
+		"http://hooks.example.com:8080/in/a%2F": "http://hooks.example.com:8080/in/REDACTED",
+		"http://other.example.com/in/abc":       "http://other.example.com/in/abc",
+		"http://h/reset/a/b?x=1":                "http://h/reset/REDACTED?x=1",
+		"http://h/users/1/keys/2":               "http://h/users/REDACTED/keys/REDACTED",
+		"http://h/users/1":                      "http://h/users/1",
+	} {
+		if got := first(recordedURL(t, url, otelhttpclient.WithURLFilter(filter))); got != want {
+			t.Errorf("url.full of %q = %q, want %q", url, got, want)
+		}
+	}
+	if _, err := otelhttpclient.RedactPath("/a/{b"); err == nil || !strings.Contains(err.Error(), "/a/{b") {
+		t.Errorf("RedactPath of a malformed pattern: got error %v, want one with the pattern", err)
+	}
+}

@@ -3,80 +3,166 @@ package redact
 import (
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// DefaultHeaders returns the patterns of the headers whose values are redacted
-// unless [Config] has others.
+// DefaultHeaders returns the patterns of the headers whose values are hidden. A
+// pattern is one of [path.Match], compared with the name in lower case and with
+// the name without punctuation. After an exclamation mark it names headers that
+// are not hidden. The last pattern that matches decides.
 func DefaultHeaders() []string {
-	return []string{
-		"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate",
-		"authentication-info", "proxy-authentication-info", "cookie", "cookie2", "set-cookie", "set-cookie2",
-		"*api-key*", "*apikey*", "*api_key*", "*token*", "*secret*", "*password*", "*passwd*", "*credential*",
-		"*signature*", "*-auth", "*-auth-*", "*-authorization", "*session*", "*private-key*", "*access-key*",
-		"*subscription-key*", "*jwt*", "x-forwarded-client-cert", "x-amz-content-sha256", "x-hub-signature*",
-	}
+	return slices.Clone(defaultHeaders)
 }
 
-var defaultHeaders = newHeaderPatterns(DefaultHeaders())
-
-// headerPatterns are patterns of header names in lower case.
-type headerPatterns []string
-
-func newHeaderPatterns(patterns []string) headerPatterns {
-	list := make(headerPatterns, len(patterns))
-	for i, p := range patterns {
-		list[i] = strings.ToLower(p)
-	}
-	return list
+var defaultHeaders = []string{
+	"authorization", "*authorization", "cookie", "set-cookie", "*cookie", "cookie2", "set-cookie2",
+	"*token*", "*secret*", "*password*", "*passwd*", "*passphrase*", "*signature*",
+	"*apikey*", "*accesskey*", "*credential*", "*jwtassertion",
+	"*key", "*auth", "*otp", "*session", "*sessionid", "*jwt",
+	"!access-control-*", "!*ratelimit*",
+	"!*tokencount", "!*tokens", "!*tokensused", "!*tokensremaining", "!*tokenslimit", "!*tokensreset", "!*tokenusage", "!*tokenlimit",
+	"!*pagetoken", "!*nexttoken", "!*continuationtoken", "!*paginationtoken", "!synctoken", "!*nextsynctoken",
+	"!sec-websocket-key", "!*idempotencykey", "!*surrogatekey",
 }
 
-func (p headerPatterns) match(name string) bool {
-	return slices.ContainsFunc(p, func(pattern string) bool {
-		ok, _ := path.Match(pattern, name)
+// A headerPattern is an entry of the list.
+type headerPattern struct {
+	text          string
+	before, after bool // a star stands there, and only there
+	pattern       bool // for path.Match
+	exempt        bool
+}
+
+var defaultHeaderPatterns = sync.OnceValue(func() []headerPattern { return newHeaderPatterns(defaultHeaders) })
+
+func newHeaderPatterns(list []string) []headerPattern {
+	patterns := make([]headerPattern, 0, len(list))
+	for _, entry := range list {
+		var h headerPattern
+		h.text, h.exempt = strings.CutPrefix(strings.ToLower(entry), "!")
+		if _, err := path.Match(h.text, ""); err != nil {
+			continue
+		}
+		if inner := strings.Trim(h.text, "*"); strings.ContainsAny(inner, `*?[\`) {
+			h.pattern = true
+		} else {
+			h.before, h.after = strings.HasPrefix(h.text, "*"), strings.HasSuffix(h.text, "*")
+			h.text = inner
+		}
+		patterns = append(patterns, h)
+	}
+	return patterns
+}
+
+func (h headerPattern) match(name string) bool {
+	switch {
+	case h.pattern:
+		ok, _ := path.Match(h.text, name)
 		return ok
-	})
-}
-
-// urlHeaders are those whose whole value is a URL, which may be relative.
-var urlHeaders = []string{"location", "content-location", "referer"}
-
-type headerRule struct{ sensitive, url bool }
-
-func (r *Policy) rule(name string) headerRule {
-	if rule, ok := r.rules.Get(name); ok {
-		return rule
+	case h.before && h.after:
+		return strings.Contains(name, h.text)
+	case h.before:
+		return strings.HasSuffix(name, h.text)
+	case h.after:
+		return strings.HasPrefix(name, h.text)
 	}
-	lower := strings.ToLower(name)
-	rule := headerRule{sensitive: r.headers.match(lower), url: slices.Contains(urlHeaders, lower)}
-	r.rules.Put(strings.Clone(name), rule)
-	return rule
+	return name == h.text
 }
 
-// Headers are bounded, as servers choose how much they send.
-const (
-	longestHeaderValue = 4 << 10
-	mostHeaderValues   = 32
+// hidesHeader reports whether the values of a header are hidden.
+func (p *Policy) hidesHeader(name string) bool {
+	lower := strings.ToLower(name)
+	var buf nameBuffer
+	plain := string(normal(&buf, name))
+	for _, h := range slices.Backward(p.headers) {
+		if h.match(lower) || h.match(plain) {
+			return !h.exempt
+		}
+	}
+	return false
+}
+
+// isHeaderName reports whether a name in a text is surely one of a header, as
+// ordinary words followed by a colon are not.
+func isHeaderName(name string) bool {
+	switch strings.ToLower(name) {
+	case "authorization", "proxy-authorization", "cookie", "set-cookie", "cookie2", "set-cookie2":
+		return true
+	}
+	if strings.IndexByte(name, '-') <= 0 {
+		return false
+	}
+	if len(name) > 2 && name[0]|0x20 == 'x' && name[1] == '-' {
+		return true
+	}
+	for part := range strings.SplitSeq(name, "-") {
+		if part == "" || 'a' <= part[0] && part[0] <= 'z' {
+			return false
+		}
+	}
+	return true
+}
+
+// The headers that hold URLs.
+var (
+	referenceHeaders = []string{
+		"location", "content-location", "referer", "origin", "sourcemap", "x-sourcemap", "destination",
+		"x-original-url", "x-rewrite-url", "x-forwarded-uri", "x-request-url",
+	}
+	linkReference    = regexp.MustCompile(`<([^<>]*)>`)
+	refreshReference = regexp.MustCompile(`(?i)^[^a-z]*url\s*=\s*['"]?([^'"]*)`)
 )
 
-// Header returns the values of a header with credentials redacted: at most 32,
-// each cut to 4 KiB. request is the URL that was requested, or nil.
-func (r *Policy) Header(name string, values []string, request *url.URL) []string {
-	rule := r.rule(name)
-	values = values[:min(len(values), mostHeaderValues)]
+// Header returns what may be recorded of the values of a header: at most 32 of
+// them, of at most 4 KiB each. Relative URLs in them are resolved against the
+// request's, which may be nil, before they are filtered.
+func (p *Policy) Header(name string, values []string, request *url.URL) []string {
+	values = values[:min(len(values), maxHeaderValues)]
 	recorded := make([]string, len(values))
+	lower := strings.ToLower(name)
+	hidden := p.hidesHeader(name)
 	for i, v := range values {
-		v = cut(v, longestRedacted)
 		switch {
-		case rule.sensitive:
-			recorded[i] = redacted
-		case rule.url:
-			recorded[i] = r.urlText(v)
+		case hidden && isNone(v), v == "":
+			recorded[i] = cut(v, maxHeader)
+		case hidden:
+			recorded[i] = Replacement
+		case slices.Contains(referenceHeaders, lower):
+			recorded[i] = p.references(v, [][]int{{0, len(v), 0, len(v)}}, request, true)
+		case lower == "link":
+			v = cutInput(v, maxHeaderInput)
+			recorded[i] = p.references(v, linkReference.FindAllStringSubmatchIndex(v, -1), request, false)
+		case lower == "refresh":
+			v = cutInput(v, maxHeaderInput)
+			recorded[i] = p.references(v, refreshReference.FindAllStringSubmatchIndex(v, -1), request, false)
 		default:
-			recorded[i] = r.text(v)
+			recorded[i] = p.text(v, maxHeaderInput, maxHeader)
 		}
-		recorded[i] = cut(recorded[i], longestHeaderValue)
 	}
 	return recorded
+}
+
+// references returns a text with URLs at known places. If it is a whole URL, it
+// is not searched for others.
+func (p *Policy) references(s string, places [][]int, request *url.URL, whole bool) string {
+	if len(s) > maxURL {
+		return Replacement
+	}
+	f := finder{policy: p, budget: nestedBudget}
+	l := layer{s: s}
+	for _, m := range places {
+		start, end := m[2], m[3]
+		if text, changed := p.reference(s[start:end], request); changed {
+			f.edits = append(f.edits, edit{start: start, end: end, text: text, known: true})
+			continue
+		}
+		f.url(l, start, end)
+	}
+	if !whole {
+		f.text(l)
+	}
+	return f.apply(s, maxHeader)
 }

@@ -1,0 +1,146 @@
+package redact
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func BenchmarkURL(b *testing.B) {
+	p := New(Config{})
+	for _, row := range []struct{ name, url string }{
+		{"no query", "https://inventory.example.com/items/42"},
+		{"no secrets", "https://inventory.example.com/items/42?limit=10&page=2"},
+		{"long parts", "https://inventory.example.com/items/3f2b8c1e-9d4a-4b6f-8a51-0c7d2e9f1b34?trace=4bf92f3577b34da6a3ce929d0e0e4736"},
+		{"encoded", "https://inventory.example.com/items/42?q=caf%C3%A9%20au%20lait"},
+		{"secrets", "https://user:password@inventory.example.com/items/42?limit=10&sig=abcdef"},
+		{"nested", "https://inventory.example.com/login?next=https%3A%2F%2Fuser%3Apassword%40h.example%2F%3Ftoken%3Dabc"},
+	} {
+		u, err := url.Parse(row.url)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = p.URL(u)
+			}
+		})
+		b.Run(row.name+"/String alone", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = u.String()
+			}
+		})
+	}
+}
+
+func BenchmarkError(b *testing.B) {
+	p := New(Config{})
+	u, _ := url.Parse("https://h.example/items/42?token=abc")
+	for _, row := range []struct {
+		name string
+		err  error
+	}{
+		{"short", errors.New("EOF")},
+		{"dial", errors.New("dial tcp 10.0.0.1:443: connect: connection refused")},
+		{"url.Error", &url.Error{Op: "Get", URL: u.String(), Err: errors.New("dial tcp 10.0.0.1:443: connect: connection refused")}},
+		{"oauth2", errors.New(`oauth2: cannot fetch token: 401 Unauthorized` + "\n" + `Response: {"error":"invalid_grant","access_token":"abcdef"}`)},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = p.Error(row.err, u)
+			}
+		})
+	}
+}
+
+func BenchmarkHeader(b *testing.B) {
+	p := New(Config{})
+	for _, row := range []struct{ name, value string }{
+		{"Content-Type", "application/json"}, {"Location", "https://example.com/?sig=abc"}, {"Authorization", "Bearer abc"},
+		{"Via", "1.1 proxy.example (squid/5.7)"},
+	} {
+		b.Run(row.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = p.Header(row.name, []string{row.value}, nil)
+			}
+		})
+	}
+}
+
+// hostile are shapes that take a time beyond their length where they are
+// searched once for each place that they might begin at.
+var hostile = map[string]string{
+	"letters": "a", "digits": "1", "spaces": " ", "quotes": `"`, "backslashes": `\`, "brackets": "[", "braces": "{",
+	"at signs": "://a:b@", "schemes": "http:", "slashes": "/", "percent signs": "%25", "percent signs twice": "%2525", "encoded at signs": "%2F%2Fa%3Ab%40;c=",
+	"pairs": "a=b&", "tokens": "token=a&", "token names": "token=", "token names, encoded": "token%3D", "token names twice encoded": "token%253D", "headers": "Authorization: ", "lists": "token:[", "quoted tokens": `"token":"`,
+	"escaped tokens": `\"token\":\"`, "bearers": "Bearer abcdefghijklmnop1 ", "bearer": "bearer ", "keys": "-----BEGIN PRIVATE KEY-----", "JSON Web Tokens": "eyJhbGciOiJI.eyJzdWIiOiIx.a ", "AWS keys": "AKIAIOSFODNN7EXAMPLE ",
+	"webhooks": "hooks.slack.com/services/T/B/x ", "bots": "/bot1:a", "nested URLs": "?next=http://h/", "encoded URLs": "?next=http%3A%2F%2Fh%2F", "encoded twice": "?next=http%253A%252F%252Fh%252F%253Ftoken%253Da&", "semicolons": ";token=a",
+	"parts of REDACTED": "RED TED ACT ", "structs": "{Token:a ", "ports": `invalid port "`, "forms": `form-data; name="token"` + "\r\n", "plus signs": "a=+b+c&", "ampersands": "&amp;", "JSON": `{"a":{"token":"b"},`, "invalid UTF-8": "\xff", "runes": "é",
+	"connection strings": "sb://h/;a=b;", "commas": "token=a,b=", "tildes": "~hmac=a", "entities": "&#38;token&#61;a", "unicode escapes": `\u0026token\u003da`, "printed URLs": "{https  u:p h ",
+}
+
+func BenchmarkHostile(b *testing.B) {
+	p := New(Config{})
+	for name, part := range hostile {
+		for _, size := range []int{64 << 10, 256 << 10, 1 << 20} {
+			text := strings.Repeat(part, size/len(part))
+			u := &url.URL{Scheme: "https", Host: "h.example", Path: "/" + text, RawQuery: text, Fragment: text}
+			err := &url.Error{Op: "Get", URL: u.String(), Err: errors.New(text)}
+			b.Run(fmt.Sprintf("%s/%d KiB", name, size>>10), func(b *testing.B) {
+				for b.Loop() {
+					_ = p.URL(u)
+					_ = p.Error(err, u)
+					_ = p.Header("Location", []string{text}, u)
+					_ = p.Header("Via", []string{text}, u)
+				}
+			})
+		}
+	}
+}
+
+// Twice the input takes about twice the time, and the output stays bounded.
+func TestPolicyTimeIsLinear(t *testing.T) {
+	p := New(Config{Filter: func(u *url.URL) *url.URL { return u }})
+	for name, part := range hostile {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Repeat(part, 1<<17/len(part))
+			u := &url.URL{Scheme: "https", Host: "h.example", Path: "/" + text, RawQuery: text, Fragment: text}
+			start := time.Now()
+			step := func(what string, most, got int) {
+				t.Helper()
+				const enough = 10 * time.Second // some 100 ms are needed; quadratic time takes hours
+				if d := time.Since(start); d > enough {
+					t.Errorf("%s: took %v, want a time in proportion to the length", what, d)
+				} else if testing.Verbose() && d > 50*time.Millisecond {
+					t.Logf("%s: %v", what, d)
+				}
+				if got > most {
+					t.Errorf("%s: got %d bytes, want at most %d", what, got, most)
+				}
+				start = time.Now()
+			}
+			step("URL", 4*len(u.String())+100, len(p.URL(u)))
+			step("text", maxText, len(p.Text(text)))
+			step("error", maxText, len(p.Error(errors.New(text), u)))
+			step("url.Error", maxText, len(p.Error(&url.Error{Op: "Get", URL: u.String(), Err: errors.New(text)}, u)))
+			for _, header := range []string{"Location", "Link", "Refresh", "Via", "Cookie"} {
+				values := make([]string, maxHeaderValues+1)
+				for i := range values {
+					values[i] = text
+				}
+				total := 0
+				for _, v := range p.Header(header, values, u) {
+					total += len(v)
+				}
+				step(header, maxHeaderValues*maxHeader, total)
+			}
+		})
+	}
+}

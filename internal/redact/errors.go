@@ -1,0 +1,183 @@
+package redact
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Bounds of what is looked for in an error's text.
+const (
+	maxTree   = 64  // errors of a tree
+	maxTries  = 512 // of secrets
+	minSecret = 3   // bytes: shorter ones cannot be told from ordinary text
+)
+
+// Error returns err's text with credentials redacted, cut to 2 KiB. The URLs of
+// the *url.Error in err's tree and the request's own, which may be nil, are
+// replaced by what is recorded of them; what is hidden in the request's URL is
+// hidden wherever it stands.
+func (p *Policy) Error(err error, request *url.URL) string {
+	if err == nil {
+		return ""
+	}
+	s := cutInput(err.Error(), maxTextInput)
+	f := finder{policy: p, budget: nestedBudget}
+	f.known(s, knownURLs(err, request), p)
+	if request != nil {
+		f.secrets(s, p.secretsOf(request, s))
+	}
+	f.text(layer{s: s})
+	return f.apply(s, maxText)
+}
+
+// knownURLs returns the URLs that an error's text is known to hold.
+func knownURLs(err error, request *url.URL) (urls []string) {
+	if request != nil && request.Host != "" {
+		urls = append(urls, request.String())
+	}
+	tree := []error{err}
+	for i := 0; i < len(tree) && i < maxTree; i++ {
+		switch e := tree[i].(type) {
+		case nil:
+		case *url.Error:
+			if e != nil {
+				urls = append(urls, e.URL)
+				tree = append(tree, e.Err)
+			}
+		case interface{ Unwrap() error }:
+			tree = append(tree, e.Unwrap())
+		case interface{ Unwrap() []error }:
+			errs := e.Unwrap()
+			tree = append(tree, errs[:min(len(errs), maxTree)]...)
+		}
+	}
+	return urls
+}
+
+// known replaces known URLs in s, written as they are or quoted.
+func (f *finder) known(s string, urls []string, p *Policy) {
+	slices.SortFunc(urls, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, raw := range slices.Compact(urls) {
+		const shortest = len("a://b")
+		if len(raw) < shortest || len(raw) > len(s) || !strings.Contains(raw, ":") {
+			continue
+		}
+		text, changed := p.reference(raw, nil)
+		if !changed {
+			inner := finder{policy: p, budget: nestedBudget}
+			inner.wholeURL(raw)
+			text = inner.apply(raw, 0)
+		}
+		if text == raw {
+			continue
+		}
+		f.replace(s, raw, text)
+		if quoted := inQuotes(raw); quoted != raw {
+			f.replace(s, quoted, inQuotes(text))
+		}
+	}
+}
+
+func (f *finder) replace(s, old, text string) {
+	for i := 0; ; {
+		at := strings.Index(s[i:], old)
+		if at < 0 {
+			return
+		}
+		i += at
+		f.edits = append(f.edits, edit{start: i, end: i + len(old), text: text, known: true})
+		i += len(old)
+	}
+}
+
+func inQuotes(s string) string {
+	quoted := strconv.Quote(s)
+	return quoted[1 : len(quoted)-1]
+}
+
+// secrets hides secrets in s. Short ones are hidden only where they are words.
+func (f *finder) secrets(s string, secrets []string) {
+	const long = 6
+	for _, secret := range secrets {
+		for i := 0; ; {
+			at := strings.Index(s[i:], secret)
+			if at < 0 {
+				break
+			}
+			start, end := i+at, i+at+len(secret)
+			i = end
+			if len(secret) >= long || !isWordAt(s, start-1) && !isWordAt(s, end) {
+				f.hide(layer{s: s}, start, end)
+			}
+		}
+	}
+}
+
+func isWordAt(s string, i int) bool {
+	return i >= 0 && i < len(s) && isWordByte(s[i])
+}
+
+// secretsOf returns the parts of a URL that are not recorded of it, if they
+// stand in a text.
+func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
+	tries := maxTries
+	add := func(s string) {
+		if tries--; tries < 0 || len(s) < minSecret || len(s) > maxURL {
+			return
+		}
+		for _, form := range []string{s, decodedFully(s), inQuotes(s)} {
+			if len(form) >= minSecret && !isNone(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
+				secrets = append(secrets, form)
+			}
+		}
+	}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		add(password)
+		add(u.User.String())
+	}
+	if at := strings.LastIndexByte(u.Host, '@'); at >= 0 {
+		add(u.Host[:at])
+		_, password, _ := strings.Cut(u.Host[:at], ":")
+		add(password)
+	}
+	raw := u.String()
+	f := finder{policy: p, budget: nestedBudget}
+	f.wholeURL(raw)
+	for _, e := range f.edits {
+		add(raw[e.start:e.end])
+	}
+	if p.filter == nil {
+		return secrets
+	}
+	seen := *u
+	filtered := p.filter(&seen)
+	recorded := ""
+	if filtered != nil {
+		recorded = filtered.String()
+	}
+	if recorded == raw {
+		return secrets
+	}
+	removed := func(part string) {
+		if tries > 0 && len(part) >= minSecret && strings.Contains(text, part) && !strings.Contains(recorded, part) {
+			add(part)
+		}
+	}
+	removed(u.Host)
+	removed(u.Hostname())
+	removed(u.EscapedPath())
+	for segment := range strings.SplitSeq(u.EscapedPath(), "/") {
+		removed(segment)
+	}
+	removed(u.RawQuery)
+	for parameter := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(parameter, "=")
+		removed(value)
+	}
+	removed(u.EscapedFragment())
+	return secrets
+}

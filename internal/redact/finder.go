@@ -1,0 +1,151 @@
+package redact
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// A finder collects the places of a text that have to be hidden.
+type finder struct {
+	policy *Policy
+	edits  []edit
+	budget int // bytes that may still be decoded; see decode
+}
+
+// An edit replaces a part of the original text.
+type edit struct {
+	start, end int
+	text       string
+	known      bool // replaced because it is known, not because of its looks
+}
+
+// A layer is the original text, or a part of it after decoding.
+type layer struct {
+	s       string
+	origin  []int32 // offset in the original text of each byte and of the end; nil: the same
+	depth   int     // how often it was decoded
+	percent int     // how often it was percent-decoded
+}
+
+func (l layer) at(i int) int {
+	if l.origin == nil {
+		return i
+	}
+	return int(l.origin[i])
+}
+
+// hide hides a part of a layer.
+func (f *finder) hide(l layer, start, end int) {
+	if start < end {
+		f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: Replacement})
+	}
+}
+
+// hideUser hides a user name and a password. The colon between their
+// replacements is encoded like what it replaces.
+func (f *finder) hideUser(l layer, start, end int) {
+	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || strings.HasPrefix(l.s[end:], "@sha256:") {
+		return // nothing, or an image: docker://redis@sha256:…
+	}
+	colon := ":"
+	if l.percent > 0 {
+		colon = "%" + strings.Repeat("25", l.percent-1) + "3A"
+	}
+	f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: Replacement + colon + Replacement})
+}
+
+// apply returns s with the edits. More than limit bytes are cut at a rune's
+// boundary; 0 is no limit.
+func (f *finder) apply(s string, limit int) string {
+	if len(f.edits) == 0 {
+		return cut(s, limit)
+	}
+	var b strings.Builder
+	done := 0
+	for _, e := range f.merged() {
+		b.WriteString(s[done:e.start])
+		b.WriteString(e.text)
+		done = e.end
+		if limit > 0 && b.Len() > limit {
+			return cut(b.String(), limit)
+		}
+	}
+	b.WriteString(s[done:])
+	return cut(b.String(), limit)
+}
+
+// merged returns the edits in order and without overlaps. What is known wins;
+// of others that overlap, the text of the longer one is used.
+func (f *finder) merged() []edit {
+	byPlace := func(a, b edit) int { return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(b.end, a.end)) }
+	slices.SortStableFunc(f.edits, byPlace)
+	var known []edit
+	for _, e := range f.edits {
+		if e.known && (len(known) == 0 || e.start >= known[len(known)-1].end) {
+			known = append(known, e)
+		}
+	}
+	all := f.edits
+	if len(known) > 0 {
+		all = slices.Clone(known)
+		first := 0
+		for _, e := range f.edits {
+			if e.known {
+				continue
+			}
+			for first < len(known) && known[first].end <= e.start {
+				first++
+			}
+			// What is beside the known parts is still hidden.
+			for i := first; i < len(known) && known[i].start < e.end; i++ {
+				if e.start < known[i].start {
+					before := e
+					before.end = known[i].start
+					all = append(all, before)
+				}
+				e.start = known[i].end
+			}
+			if e.start < e.end {
+				all = append(all, e)
+			}
+		}
+		slices.SortStableFunc(all, byPlace)
+	}
+	merged := all[:0:0]
+	for _, e := range all {
+		if n := len(merged); n > 0 && e.start < merged[n-1].end {
+			last := &merged[n-1]
+			if e.end-e.start > last.end-last.start {
+				last.text = e.text
+			}
+			last.end = max(last.end, e.end)
+			continue
+		}
+		merged = append(merged, e)
+	}
+	return merged
+}
+
+// cut returns at most limit bytes of s and no part of a rune at the end.
+func cut(s string, limit int) string {
+	if limit <= 0 || len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}
+
+// cutInput bounds what is searched. What is cut in two could be a secret that
+// is not recognized any more: it is removed with everything that is not
+// separated from it by a space.
+func cutInput(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	s = cut(s, limit)
+	return s[:strings.LastIndexAny(s, " \t\r\n")+1]
+}

@@ -1,0 +1,188 @@
+package redact
+
+import (
+	"slices"
+	"strings"
+	"sync"
+)
+
+// DefaultQuery returns the names of the parameters whose values are hidden. An
+// entry is
+//
+//   - a name, whose value is always hidden;
+//   - "*suffix", every name that ends so, but for names of paging tokens;
+//   - "name?", a name whose value is hidden unless it is evidently no secret: a
+//     number of up to four digits; for "key?" and "code?" anything but a long
+//     random text.
+//
+// Names are compared in lower case, decoded and without punctuation; of
+// user[password] only password counts. Empty values and booleans are never
+// hidden.
+func DefaultQuery() []string {
+	return slices.Clone(defaultQuery)
+}
+
+var defaultQuery = []string{
+	// The semantic conventions' list for url.full.
+	"AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature",
+	// Signed URLs of the same kind: AWS, Google, Alibaba, Tencent, Akamai, Facebook.
+	"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Security-Token",
+	"X-Goog-Credential", "GoogleAccessId",
+	"x-oss-signature", "x-oss-credential", "OSSAccessKeyId",
+	"q-signature", "q-ak", "x-cos-security-token",
+	"hdnts", "hdnea", "hdntl", "appsecret_proof",
+	// OAuth 2.0, OpenID Connect and SAML.
+	"assertion", "client_assertion", "code_verifier", "id_token_hint", "device_code",
+	"oauth_verifier", "SAMLResponse", "SAMLart",
+	// Names of APIs and frameworks.
+	"jwt", "hmac", "otp", "PHPSESSID",
+	// Whatever stands before these.
+	"*password", "*passwd", "*passphrase", "*secret", "*signature",
+	"*api_key", "*access_key", "*access_key_id", "*private_key", "*secret_key", "*account_key",
+	"*subscription_key", "*application_key", "*app_key", "*session_id", "*token",
+	// Names of secrets and of other things.
+	"auth?", "authorization?", "pass?", "pwd?", "session?", "sid?", "sas?",
+	"credential?", "credentials?", "bearer?", "key?", "code?",
+}
+
+// notSecret are names that end like those of secrets, in normal form. An entry
+// with a star is a suffix; it must not be the end of a secret's name, as
+// mintoken is of admintoken.
+var notSecret = []string{
+	"*pagetoken", "*nexttoken", "*continuationtoken", "*paginationtoken", "*pagingtoken", "*skiptoken", "*deltatoken",
+	"*cursortoken", "*resumetoken", "*resumptiontoken", "*nextsynctoken", "synctoken", "starttoken", "startingtoken",
+	"continuetoken", "prevtoken", "previoustoken", "pagertoken", "scrolltoken", "markertoken", "offsettoken",
+	"nextforwardtoken", "nextbackwardtoken", "forwardtoken", "backwardtoken", "maxtoken", "mintoken", "numtoken",
+	"counttoken", "totaltoken",
+}
+
+// A class is what a name says about its value.
+type class uint8
+
+const (
+	ordinary  class = iota
+	ambiguous       // a secret unless the value evidently is none
+	code            // a secret if the value looks like one
+	secret
+)
+
+// names are names of secrets.
+type names struct {
+	exact    map[string]class  // by normal form
+	suffixes ['z' + 1][]string // by last byte
+}
+
+var (
+	defaultNames = sync.OnceValue(func() *names { return newNames(defaultQuery) })
+	exceptions   = sync.OnceValue(func() *names { return newNames(notSecret) })
+)
+
+func newNames(list []string) *names {
+	n := &names{exact: map[string]class{}}
+	for _, entry := range list {
+		name, isSuffix := strings.CutPrefix(entry, "*")
+		name, isAmbiguous := strings.CutSuffix(name, "?")
+		var buf nameBuffer
+		name = string(normal(&buf, name))
+		if name == "" {
+			continue
+		}
+		last := name[len(name)-1]
+		switch {
+		case isSuffix && last <= 'z':
+			n.suffixes[last] = append(n.suffixes[last], name)
+		case !isAmbiguous:
+			n.exact[name] = secret
+		case n.exact[name] == secret:
+		case name == "key" || name == "code":
+			n.exact[name] = code
+		default:
+			n.exact[name] = ambiguous
+		}
+	}
+	return n
+}
+
+// class returns what a name, as it is written, says about its value.
+func (n *names) class(name string) class {
+	var buf nameBuffer
+	key := normal(&buf, name)
+	if c, ok := n.exact[string(key)]; ok {
+		return c
+	}
+	if n.hasSuffix(key) {
+		e := exceptions()
+		if _, ok := e.exact[string(key)]; !ok && !e.hasSuffix(key) {
+			return secret
+		}
+	}
+	return ordinary
+}
+
+func (n *names) hasSuffix(key []byte) bool {
+	if len(key) == 0 || key[len(key)-1] > 'z' {
+		return false
+	}
+	for _, s := range n.suffixes[key[len(key)-1]] {
+		if len(key) >= len(s) && string(key[len(key)-len(s):]) == s {
+			return true
+		}
+	}
+	return false
+}
+
+// hides reports whether the value of a name is hidden.
+func (n *names) hides(name, value string) bool {
+	switch n.class(name) {
+	case secret:
+		return !isNone(value)
+	case ambiguous:
+		return !isNone(value) && !isSmallNumber(value)
+	case code:
+		return isRandom(value)
+	}
+	return false
+}
+
+// nameBuffer holds the end of a name in normal form. No listed name is longer.
+type nameBuffer [64]byte
+
+// normal returns the form in which names are compared: decoded, in lower case,
+// without punctuation and without what stands before brackets.
+func normal(buf *nameBuffer, name string) []byte {
+	if strings.IndexByte(name, '%') >= 0 {
+		name = decodedFully(name)
+	}
+	name = innermost(name)
+	// From the end, as suffixes count.
+	i := len(buf)
+	for j := len(name) - 1; j >= 0 && i > 0; j-- {
+		c := name[j]
+		switch {
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c >= 0x80:
+		default:
+			continue
+		}
+		i--
+		buf[i] = c
+	}
+	return buf[i:]
+}
+
+// innermost returns the last key in brackets that is a name, or the name before
+// them: password of user[password], token of token[] and token[0].
+func innermost(name string) string {
+	for {
+		open := strings.LastIndexByte(name, '[')
+		if open < 0 {
+			return name
+		}
+		inner := strings.TrimRight(name[open+1:], "]")
+		if strings.Trim(inner, "0123456789 ") != "" {
+			return inner
+		}
+		name = name[:open]
+	}
+}

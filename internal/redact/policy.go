@@ -1,0 +1,92 @@
+// Package redact decides what may be recorded of URLs, texts, errors and
+// headers.
+//
+// URLs are taken apart where their syntax says so. Texts are searched with
+// regular expressions. Both only collect the places that have to be hidden;
+// all of them are replaced in one pass at the end, so that no replacement is
+// ever searched or replaced itself.
+package redact
+
+import "net/url"
+
+// Replacement is recorded in place of what is hidden.
+const Replacement = "REDACTED"
+
+// Bounds of what is recorded, and of what is searched for it.
+const (
+	maxText         = 2 << 10
+	maxTextInput    = 8 << 10
+	maxHeader       = 4 << 10
+	maxHeaderInput  = 6 << 10
+	maxHeaderValues = 32
+	maxURL          = 64 << 10 // the rest is hidden as a whole
+)
+
+// Config is the application's say in what is hidden.
+type Config struct {
+	// Query lists the names whose values are hidden, in the language of
+	// [DefaultQuery]. Empty: DefaultQuery().
+	Query []string
+
+	// Headers lists the patterns of the headers whose values are hidden, in the
+	// language of [DefaultHeaders]. Empty: DefaultHeaders().
+	Headers []string
+
+	// Off switches all redaction off but that of user names and passwords.
+	Off bool
+
+	// Filter changes or removes what is recorded of an absolute URL. It gets a
+	// copy. A nil result: the URL is not recorded. It must not panic. Nil: URLs
+	// are recorded as they are, but for what is hidden.
+	Filter func(*url.URL) *url.URL
+}
+
+// A Policy decides what may be recorded. It is immutable and safe for
+// concurrent use.
+type Policy struct {
+	names   *names
+	headers []headerPattern
+	filter  func(*url.URL) *url.URL
+	values  bool // by their looks
+	users   bool // names and passwords
+}
+
+// New returns the policy of a configuration. Malformed header patterns match
+// nothing.
+func New(c Config) *Policy {
+	p := &Policy{names: defaultNames(), headers: defaultHeaderPatterns(), filter: c.Filter, values: !c.Off, users: true}
+	if len(c.Query) > 0 {
+		p.names = newNames(c.Query)
+	}
+	if len(c.Headers) > 0 {
+		p.headers = newHeaderPatterns(c.Headers)
+	}
+	if c.Off {
+		p.names, p.headers = &names{}, nil
+	}
+	return p
+}
+
+// Text returns any text with credentials redacted, cut to 2 KiB.
+func (p *Policy) Text(s string) string {
+	return p.text(s, maxTextInput, maxText)
+}
+
+func (p *Policy) text(s string, maxInput, maxOutput int) string {
+	s = cutInput(s, maxInput)
+	f := finder{policy: p, budget: nestedBudget}
+	f.text(layer{s: s})
+	return f.apply(s, maxOutput)
+}
+
+// Query returns a function that redacts the values of the parameters with these
+// names in a query, and in the URLs that are nested in it. All else stays as it
+// is written.
+func Query(names ...string) func(rawQuery string) string {
+	p := &Policy{names: newNames(names)}
+	return func(rawQuery string) string {
+		f := finder{policy: p, budget: nestedBudget}
+		f.query(layer{s: rawQuery}, 0, len(rawQuery), percent|plus)
+		return f.apply(rawQuery, 0)
+	}
+}

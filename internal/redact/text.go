@@ -1,0 +1,271 @@
+package redact
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// text hides the credentials in a text, decoded or not.
+func (f *finder) text(l layer) {
+	urls := f.urls(l)
+	f.printed(l)
+	f.schemes(l)
+	f.privateKeys(l)
+	f.values(l, 0, len(l.s))
+	f.webhooks(l, 0, len(l.s))
+	f.pairs(l, urls)
+	if l.depth < maxDepth && strings.ContainsAny(l.s, `%\&`) {
+		f.decodedText(l, urls)
+	}
+}
+
+// textURL is a URL in a text: with a scheme and two slashes or more; with
+// another number of slashes where browsers find a host nevertheless; with a
+// password, but without a scheme.
+var textURL = regexp.MustCompile(
+	`[a-zA-Z][a-zA-Z0-9+.-]*:[/\\]{2}[^\s"<>` + "`" + `]*` +
+		`|\b(?i:https?|wss?|ftp):[/\\]?[^\s"<>` + "`" + `/\\]+@[^\s"<>` + "`" + `]*` +
+		`|(?:^|[\s"'(=,<>\[{|;])([/\\]{2}[^\s/\\"<>:]*:[^\s/"<>]*@[^\s"<>` + "`" + `]*)`)
+
+// urls hides what URLs in a text hold, and returns their places.
+func (f *finder) urls(l layer) (places [][2]int) {
+	if !strings.ContainsAny(l.s, `/\@`) || strings.IndexByte(l.s, ':') < 0 {
+		return nil
+	}
+	for _, m := range textURL.FindAllStringSubmatchIndex(l.s, -1) {
+		start, end := m[0], m[1]
+		if m[2] >= 0 {
+			start = m[2]
+		}
+		length := urlLength(l.s[start:end], l.s[:start])
+		if start+length < end && l.s[start+length] == ';' && strings.IndexByte(l.s[start:end], '@') >= 0 {
+			f.authority(l, start, end) // or is it a user name?
+		}
+		end = start + length
+		places = append(places, [2]int{start, end})
+		if f.policy.filter != nil && l.depth == 0 && f.filtered(l, start, end) {
+			continue
+		}
+		f.url(l, start, end)
+	}
+	return places
+}
+
+// connectionString begins after a host: sb://host/;SharedAccessKey=…
+var connectionString = regexp.MustCompile(`^[^/?#;]*//[\w.-]+(?::\d+)?/?;[\w ]+=`)
+
+// urlLength returns how much of s, which begins with a URL, belongs to it. A
+// delimiter that was opened before it ends it.
+func urlLength(s, before string) int {
+	if before != "" && before[len(before)-1] == '\'' {
+		if i := strings.IndexByte(s, '\''); i >= 0 {
+			return i
+		}
+	}
+	if m := connectionString.FindString(s); m != "" {
+		return strings.IndexByte(m, ';')
+	}
+	return len(trimPunctuation(s))
+}
+
+// trimPunctuation removes what belongs to the sentence or to the brackets around
+// s.
+func trimPunctuation(s string) string {
+	for s != "" {
+		last := s[len(s)-1]
+		switch last {
+		case '.', ',', ';', ':', '\'', '\\', '!', '|':
+		case ')', ']', '}', '>':
+			if strings.Count(s, opening(last)) >= strings.Count(s, s[len(s)-1:]) {
+				return s
+			}
+		default:
+			return s
+		}
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func opening(closing byte) string {
+	switch closing {
+	case ')':
+		return "("
+	case ']':
+		return "["
+	case '}':
+		return "{"
+	}
+	return "<"
+}
+
+// filtered replaces a URL by what the application's filter makes of it, and
+// reports whether it did.
+func (f *finder) filtered(l layer, start, end int) bool {
+	text, changed := f.policy.reference(l.s[start:end], nil)
+	if changed {
+		f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: text, known: true})
+	}
+	return changed
+}
+
+// reference returns what the filter makes of a URL, and whether it changes it.
+// A relative one is resolved against base first and returned relative.
+func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
+	if p.filter == nil {
+		return raw, false
+	}
+	written, err := url.Parse(raw)
+	if err != nil {
+		scheme, _, _ := strings.Cut(raw, "://")
+		if len(scheme) < len(raw) && strings.IndexFunc(scheme, func(c rune) bool { return c > 'z' || !isSchemeByte(byte(c)) }) < 0 {
+			return scheme + "://" + Replacement, true
+		}
+		return Replacement, true
+	}
+	absolute := written
+	if base != nil && !written.IsAbs() {
+		absolute = base.ResolveReference(written)
+	}
+	before := absolute.String()
+	seen := *absolute
+	result := p.filter(&seen)
+	if result == nil {
+		return Replacement, true
+	}
+	if result.String() == before {
+		return raw, false
+	}
+	if absolute == written || result.Scheme != absolute.Scheme || result.Host != absolute.Host {
+		return p.URL(result), true
+	}
+	relative := *result
+	relative.Scheme = ""
+	if written.Host == "" {
+		relative.Host, relative.User = "", nil
+	}
+	if result.EscapedPath() == absolute.EscapedPath() {
+		relative.Path, relative.RawPath = written.Path, written.RawPath
+	}
+	return p.URL(&relative), true
+}
+
+// What the standard library prints: a url.URL field by field, a password that
+// net/url takes for a port, and a header that net/http refuses; and Oracle's
+// URLs.
+var printed = regexp.MustCompile(
+	`\{[a-zA-Z][a-zA-Z0-9+.-]*  ([^\s{}<>]+) [^\s{}]+ ` +
+		`|\bUser:([^\s{}<>]+) Host:` +
+		`|invalid port \\*"((?:[^"\\]|\\.)*)"? after host` +
+		`|invalid header field value "((?:[^"\\]|\\.)*)" for key "?([\w-]+)` +
+		`|jdbc:oracle:\w+:([^\s@/]+/[^\s@]+)@`)
+
+func (f *finder) printed(l layer) {
+	if !strings.Contains(l.s, "  ") && !strings.Contains(l.s, "User:") && !strings.Contains(l.s, "invalid ") &&
+		!strings.Contains(l.s, "jdbc:") {
+		return
+	}
+	for _, m := range printed.FindAllStringSubmatchIndex(l.s, -1) {
+		switch {
+		case m[2] >= 0:
+			f.hideUser(l, m[2], m[3])
+		case m[4] >= 0:
+			f.hideUser(l, m[4], m[5])
+		case m[12] >= 0:
+			f.hideUser(l, m[12], m[13])
+		case m[8] >= 0:
+			if f.policy.hidesHeader(l.s[m[10]:m[11]]) {
+				f.hide(l, m[8], m[9])
+			}
+		case !f.isWrittenPort(l, l.s[m[6]:m[7]]):
+			f.hide(l, m[6], m[7])
+		}
+	}
+}
+
+// isWrittenPort reports whether a text's port, which has no digits only, is not
+// the beginning of a password: it stands where nothing is hidden.
+func (f *finder) isWrittenPort(l layer, port string) bool {
+	at := strings.Index(l.s, port)
+	if strings.HasPrefix(l.s[max(0, at-len(`port "`)):], "port ") {
+		return isPort(strings.TrimPrefix(port, ":"))
+	}
+	return !slices.ContainsFunc(f.edits, func(e edit) bool { return e.start < l.at(at+len(port)) && l.at(at) < e.end })
+}
+
+var (
+	// schemeToken is a token behind the name of an authentication scheme.
+	schemeToken = regexp.MustCompile(`(?i)\b(?:bearer|basic|negotiate|ntlm)[ \t+]+([a-z0-9._~+/-]{16,}={0,2})`)
+
+	// noToken is one of a challenge's parameters, or of the words in basic
+	// username/password authentication.
+	noToken = regexp.MustCompile(`^(?:[a-z_]+=[^\s=]|[A-Za-z]?[a-z]+[/_][A-Za-z]?[a-z]+(?:[^\w/+=-]|$))`)
+)
+
+func (f *finder) schemes(l layer) {
+	if !f.policy.values || !containsFold(l.s, "bearer", "basic", "negotiate", "ntlm") {
+		return
+	}
+	for _, m := range schemeToken.FindAllStringSubmatchIndex(l.s, -1) {
+		if !noToken.MatchString(l.s[m[2]:min(len(l.s), m[3]+1)]) {
+			f.hide(l, m[2], m[3])
+		}
+	}
+}
+
+// containsFold reports whether s contains one of the words, in any case.
+func containsFold(s string, words ...string) bool {
+	s = strings.ToLower(s)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(s, word) })
+}
+
+// privateKey is a PEM block with a private key, or the beginning of one.
+var privateKey = regexp.MustCompile(`(?s)-----BEGIN[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----.*?(?:-----END[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----|$)`)
+
+func (f *finder) privateKeys(l layer) {
+	if !f.policy.values || !strings.Contains(l.s, "-----BEGIN") {
+		return
+	}
+	for _, m := range privateKey.FindAllStringIndex(l.s, -1) {
+		f.hide(l, m[0], m[1])
+	}
+}
+
+// decodedText hides what a text holds once it is decoded. Its URLs have been
+// decoded part by part already, unless they are a part of an encoded text.
+func (f *finder) decodedText(l layer, urls [][2]int) {
+	if f.budget -= len(l.s); f.budget < 0 {
+		f.hide(l, 0, len(l.s))
+		return
+	}
+	var text []byte
+	next := layer{depth: l.depth + 1}
+	done, changed := 0, false
+	add := func(start, end int) {
+		part, ok := l.decoded(start, end, percent|escapes)
+		if !ok {
+			part = layer{s: l.s[start:end], origin: l.origins(start, end)}
+		}
+		changed = changed || ok
+		text = append(text, part.s...)
+		next.origin = append(next.origin, part.origin[:len(part.s)]...)
+		next.percent = max(next.percent, part.percent, l.percent)
+	}
+	for _, u := range urls {
+		if strings.ContainsAny(l.s[u[0]:u[1]], `\`) || strings.Contains(l.s[u[0]:u[1]], "&amp;") {
+			continue
+		}
+		add(done, u[0])
+		text = append(text, ' ')
+		next.origin = append(next.origin, int32(l.at(u[0])))
+		done = u[1]
+	}
+	add(done, len(l.s))
+	if changed {
+		next.s = string(text)
+		next.origin = append(next.origin, int32(l.at(len(l.s))))
+		f.text(next)
+	}
+}
