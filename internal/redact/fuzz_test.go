@@ -122,7 +122,7 @@ func harmless(text string) bool {
 		return false
 	}
 	text = strings.ToLower(strings.Map(func(c rune) rune {
-		if strings.ContainsRune("-_. ", c) {
+		if c <= ' ' || c == 0x7f || strings.ContainsRune("-_.+", c) {
 			return -1
 		}
 		return c

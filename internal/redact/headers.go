@@ -11,7 +11,7 @@ import (
 
 // DefaultHeaders returns the patterns of the headers whose values are hidden. A
 // pattern is one of [path.Match], compared with the name in lower case and with
-// the name without punctuation. After an exclamation mark it names headers that
+// the name without "-" and "_". After an exclamation mark it names headers that
 // are not hidden. The last pattern that matches decides.
 func DefaultHeaders() []string {
 	return slices.Clone(defaultHeaders)

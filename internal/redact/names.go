@@ -15,7 +15,7 @@ import (
 //     number of up to four digits; for "key?" and "code?" anything but a long
 //     random text.
 //
-// Names are compared in lower case, decoded and without punctuation; of
+// Names are compared in lower case, decoded, without "-", "_" and "."; of
 // user[password] only password counts. Empty values and booleans are never
 // hidden.
 func DefaultQuery() []string {
@@ -148,12 +148,13 @@ func (n *names) hides(name, value string) bool {
 type nameBuffer [64]byte
 
 // normal returns the form in which names are compared: decoded, in lower case,
-// without punctuation and without what stands before brackets.
+// without dashes, underscores, dots and spaces, without punctuation around it and
+// without what stands before brackets.
 func normal(buf *nameBuffer, name string) []byte {
 	if strings.IndexByte(name, '%') >= 0 {
 		name = decodedFully(name)
 	}
-	name = innermost(name)
+	name = strings.Trim(innermost(name), "!\"#$&'()*,/:;<>?@\\^`{|}~")
 	// From the end, as suffixes count.
 	i := len(buf)
 	for j := len(name) - 1; j >= 0 && i > 0; j-- {
@@ -161,8 +162,7 @@ func normal(buf *nameBuffer, name string) []byte {
 		switch {
 		case 'A' <= c && c <= 'Z':
 			c |= 0x20
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c >= 0x80:
-		default:
+		case c <= ' ', c == '-', c == '_', c == '.', c == '+', c == 0x7f:
 			continue
 		}
 		i--

@@ -23,7 +23,7 @@ func (p *Policy) URL(u *url.URL) string {
 	s := u.String()
 	f := finder{policy: p, budget: nestedBudget}
 	if u.Opaque != "" && !slices.Contains(withoutUser, strings.ToLower(u.Scheme)) {
-		// Nobody has parsed this: only a slash surely ends a password.
+		// An opaque part is not parsed: only a slash surely ends a password.
 		rest := strings.TrimPrefix(u.Opaque, "//")
 		host, _, _ := strings.Cut(rest, "/")
 		if at := lastAt(host); at > 0 {
@@ -101,7 +101,7 @@ var marks = func() (t [256]mark) {
 	return t
 }()
 
-// A shape is what one look at a URL without its host tells of it.
+// A shape summarizes the path, the query and the fragment of a URL.
 type shape struct {
 	query, fragment int // where they begin, or the end
 	longest         int // part
@@ -110,6 +110,7 @@ type shape struct {
 
 func (s shape) has(m mark) bool { return s.marks&m != 0 }
 
+// scan returns the shape of s[path:].
 func scan(s string, path int) shape {
 	is := shape{query: len(s), fragment: len(s)}
 	part := path
@@ -321,7 +322,7 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 	}
 	if l.depth == maxDepth || strings.IndexByte(part, '%') < 0 && e&escapes == 0 &&
 		(e&plus == 0 || len(part) < shortestValue || strings.IndexByte(part, '+') < 0) {
-		if f.looksLikeText(part) {
+		if looksLikeText(part) {
 			f.text(layer{s: part, origin: l.origins(start, end), depth: maxDepth, percent: l.percent})
 		}
 		return
@@ -342,7 +343,7 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 }
 
 // looksLikeText reports whether a part of a URL is JSON that was not encoded.
-func (f *finder) looksLikeText(part string) bool {
+func looksLikeText(part string) bool {
 	return strings.IndexByte(part, '"') >= 0 && strings.IndexByte(part, ':') >= 0
 }
 
