@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -34,12 +35,27 @@ import (
 )
 
 func main() {
+	svg := flag.String("svg", "", "write a picture of scene 2 to this `file`")
+	flag.Parse()
 	q := quickstart{
 		screen:     screen{out: os.Stdout, colored: isColorTerminal(os.Stdout)},
 		propagator: propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}),
 	}
-	os.Exit(q.run(context.Background()))
+	var output strings.Builder
+	if *svg != "" {
+		q.screen = screen{out: &output}
+	}
+	code := q.run(context.Background())
+	if *svg != "" && code == 0 {
+		if err := os.WriteFile(*svg, []byte(picture(sceneText(output.String(), pictureScene))), 0o644); err != nil {
+			code = screen{out: os.Stderr}.fail(err)
+		}
+	}
+	os.Exit(code)
 }
+
+// pictureScene is the scene that the README shows as a picture.
+const pictureScene = 2
 
 // Far above the normal fraction of a second: these end a broken run.
 const (
