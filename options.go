@@ -49,6 +49,7 @@ type config struct {
 	sensitive         redact.Config // without the filters
 	redaction         *redact.Policy
 	guard             guard
+	filterGuard       guard // of the URL filters; its reports do not run them
 	methods           methods
 	requestHeaders    *headerCapture // nil: none
 	responseHeaders   *headerCapture
@@ -67,6 +68,8 @@ func (c *config) apply(opts []Option) {
 	}
 	c.addFromEnvironment()
 	if len(c.urlFilters) > 0 {
+		c.sensitive.Filter = originOf
+		c.filterGuard = guard{redact.New(c.sensitive)}
 		c.sensitive.Filter = c.filterURL
 	}
 	c.redaction = redact.New(c.sensitive)

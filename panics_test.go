@@ -83,6 +83,22 @@ func TestPanickingCallbacks(t *testing.T) {
 	}
 }
 
+// A report is redacted, and redaction runs the filters.
+func TestURLFilterPanicQuotesItsURL(t *testing.T) {
+	handled := oteltest.HandleErrors(t)
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""),
+		otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL { panic("cannot filter " + u.String()) }))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/customers/4711?a=b", nil))
+	if got, want := oteltest.Attributes(tel.OnlySpan().Attributes)["url.full"].String(), "http://inventory.example"; got != want {
+		t.Errorf("url.full = %q, want %q", got, want)
+	}
+	texts := handled.Texts()
+	if len(texts) != 1 || !strings.Contains(texts[0], "cannot filter http://inventory.example") || strings.Contains(texts[0], "4711") {
+		t.Errorf("handled errors = %q, want one, without the path that the filter may hide", texts)
+	}
+}
+
 type panickingHandler struct{}
 
 func (panickingHandler) Handle(error) { panic("no handler either") }

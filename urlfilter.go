@@ -160,8 +160,8 @@ func (c *config) filterURL(u *url.URL) *url.URL {
 	result := &copied
 	for _, filter := range c.urlFilters {
 		in := result
-		if !c.guard.call("URL filter", func() { result = filter(in) }) {
-			return &url.URL{Scheme: u.Scheme, Host: u.Host}
+		if !c.filterGuard.call("URL filter", func() { result = filter(in) }) {
+			return originOf(u)
 		}
 		if result == nil {
 			return nil
@@ -169,3 +169,8 @@ func (c *config) filterURL(u *url.URL) *url.URL {
 	}
 	return result
 }
+
+// originOf is what is recorded of a URL if a filter panics. It is also the filter
+// for the report of that panic, whose text may quote the URL: the panicking
+// filter would panic again.
+func originOf(u *url.URL) *url.URL { return &url.URL{Scheme: u.Scheme, Host: u.Host} }
