@@ -41,6 +41,14 @@ type connection struct {
 	timings *timings           // nil unless WithConnectionTimings is set
 }
 
+// aim sets the URL of the request. A request hook may have sent other requests
+// with the same context before, which can still be under way.
+func (c *connection) aim(target *url.URL) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.target = target
+}
+
 // getConn runs when a connection to a server or a proxy is needed.
 func (c *connection) getConn(hostPort string) {
 	now := time.Now()

@@ -183,7 +183,7 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch) *http.Request {
 		sent = x.copyForHooks(req)
 	}
 	x.context.complete(x.in, sent, &s.carrier)
-	x.connection.target = sent.URL
+	x.connection.aim(sent.URL)
 	if x.recording {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)

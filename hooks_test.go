@@ -3,6 +3,7 @@ package otelhttpclient_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptrace"
 	"reflect"
 	"slices"
 	"strings"
@@ -188,5 +189,25 @@ func TestHooksAfterAPanic(t *testing.T) {
 	if len(texts) != 2 || strings.Contains(strings.Join(texts, "\n"), "hunter22") {
 		t.Errorf("handled errors = %q, want both panics, without the password", texts)
 	}
+	tel.OnlySpan()
+}
+
+// A hook may send requests with the context that it gets, on goroutines of its
+// own. They report their connections while the hook's request is prepared. The
+// race detector checks this.
+func TestRequestHookSendsConcurrently(t *testing.T) {
+	tel := oteltest.New(t)
+	sent := make(chan struct{})
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		<-sent
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+	}), otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
+		reports := httptrace.ContextClientTrace(req.Context())
+		go func() {
+			defer close(sent)
+			reports.GetConn("audit.example:80")
+		}()
+	}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	tel.OnlySpan()
 }
