@@ -68,7 +68,7 @@ func (c *connection) getConn(hostPort string) {
 	c.targeted = targeted
 	// net/http may try again on another connection, and base may have fetched
 	// a token on this one. Neither tells anything about the next.
-	c.peer, c.sent, c.continued = nil, sentUnknown, false
+	c.peer, c.sent, c.continued, c.agent = nil, sentUnknown, false, ""
 	tracked, c.tracked = c.tracked, nil
 	c.timings.ask(now)
 }
@@ -159,7 +159,7 @@ func (c *connection) wroteHeaderField(name string, values []string) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.ended && !c.elsewhere {
+	if !c.ended && c.obtained {
 		c.agent = values[0]
 	}
 }
@@ -189,6 +189,14 @@ func (c *connection) written(asksFirst, responded bool) sentState {
 // attributes appends the attributes of the connection. started is when the span
 // started.
 func (c *connection) attributes(a []attribute.KeyValue, in *instrumentation, started time.Time) []attribute.KeyValue {
+	a, agent := c.reported(a, in, started)
+	// Without the lock: redaction runs the application's URL filters.
+	return in.appendUserAgent(a, agent)
+}
+
+// reported appends the attributes that need no redaction, and returns the user
+// agent.
+func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, started time.Time) (_ []attribute.KeyValue, agent string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peer != nil {
@@ -207,9 +215,8 @@ func (c *connection) attributes(a []attribute.KeyValue, in *instrumentation, sta
 			}
 		}
 	}
-	a = in.appendUserAgent(a, c.agent)
-	if !in.connectionTimings {
-		return a
+	if in.connectionTimings {
+		a = c.timings.attributes(a, started)
 	}
-	return c.timings.attributes(a, started)
+	return a, c.agent
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -71,6 +73,69 @@ func TestPeerWithTokenRequests(t *testing.T) {
 			oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", 8)
 		}
 	})
+}
+
+func TestUserAgentWithTokenRequests(t *testing.T) {
+	const own = "own/1"
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		tokens := oteltest.NewServer(t, version, func(http.ResponseWriter, *http.Request) {})
+		server := oteltest.NewServer(t, version, func(http.ResponseWriter, *http.Request) {})
+		for _, c := range []struct {
+			name  string
+			url   string
+			first bool
+		}{
+			{"a token first", server.URL, true},
+			{"a token first, then a refused connection", oteltest.ClosedPort(t), true},
+			{"a token after the answer", server.URL, false},
+		} {
+			tel := oteltest.New(t)
+			token := func(req *http.Request) { _ = fetchToken(req.Context(), tokens.Base, tokens.URL) }
+			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				if c.first {
+					token(req)
+				} else {
+					defer token(req)
+				}
+				return server.Base.RoundTrip(req)
+			}), otelhttpclient.WithOptInAttributes("user_agent.original"))
+			req := oteltest.NewRequest(t, t.Context(), "GET", c.url, nil)
+			req.Header.Set("User-Agent", own)
+			_, _ = oteltest.Send(rt, req)
+			if got := oteltest.Attributes(tel.OnlySpan().Attributes)["user_agent.original"].String(); got != own {
+				t.Errorf("%s: user_agent.original = %q, want %q", c.name, got, own)
+			}
+		}
+	})
+}
+
+// A URL filter may send requests with a context that it got from a hook. They
+// report their connections.
+func TestURLFilterRunsWithoutLock(t *testing.T) {
+	tel := oteltest.New(t)
+	var reports *httptrace.ClientTrace
+	base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		reports = httptrace.ContextClientTrace(req.Context())
+		client, server := net.Pipe()
+		defer server.Close()
+		defer client.Close()
+		reports.GotConn(httptrace.GotConnInfo{Conn: client})
+		reports.WroteHeaderField("User-Agent", []string{"bot http://bot.example/"})
+		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+	})
+	rt := instrumented.Transport(tel, base, otelhttpclient.WithOptInAttributes("user_agent.original"),
+		otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL {
+			if reports != nil {
+				reports.GetConn("filters.example:80")
+			}
+			return u
+		}))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		oteltest.Get(t, t.Context(), rt, "http://inventory.example/")
+	}()
+	oteltest.Within(t, "the response, while the filter reports a connection", done)
 }
 
 // A dialer may send a request of its own.
