@@ -207,14 +207,6 @@ type outcome struct {
 	decompressed bool   // net/http decompressed the body
 }
 
-func (c *config) outcomeOf(resp *http.Response) outcome {
-	o := outcome{status: resp.StatusCode, protocol: protocolOf(resp)}
-	if c.isError(resp) {
-		o.errorType = errorTypeOfStatus(resp.StatusCode)
-	}
-	return o
-}
-
 // responseAttributes appends the attributes of a response. request is the URL
 // that was requested.
 func (in *instrumentation) responseAttributes(a []attribute.KeyValue, o *outcome, resp *http.Response, request *url.URL) []attribute.KeyValue {

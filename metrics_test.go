@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"testing"
@@ -167,4 +168,13 @@ func TestPanickingMeterProvider(t *testing.T) {
 	if head == "" || len(tel.Spans()) != 1 {
 		t.Errorf("head %q spans %d: a broken MeterProvider takes tracing with it", head, len(tel.Spans()))
 	}
+}
+
+// The check may call runtime.Goexit, as t.FailNow does.
+func TestErrorCheckExitsGoroutine(t *testing.T) {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusTeapot, ""),
+		otelhttpclient.WithErrorCheck(func(*http.Response) bool { runtime.Goexit(); return false }))
+	oteltest.Recover(func() { oteltest.Get(t, t.Context(), rt, "http://inventory.example/") })
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "http.response.status_code", http.StatusTeapot)
 }

@@ -101,7 +101,10 @@ func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string)
 // describeResponse records the response's headers on the span, and its outcome
 // for the metrics.
 func (x *exchange) describeResponse(resp *http.Response) {
-	x.outcome = x.in.outcomeOf(resp)
+	x.outcome = outcome{status: resp.StatusCode, protocol: protocolOf(resp)}
+	if x.in.isError(resp) { // the application's check may exit the goroutine
+		x.outcome.errorType = errorTypeOfStatus(resp.StatusCode)
+	}
 	x.connection.answered(x.outcome.status, x.outcome.protocol)
 	if !x.recording {
 		return
