@@ -29,8 +29,8 @@ func TestREADMEOutput(t *testing.T) {
 		t.Fatalf("exit code: got %d, want 0:\n%s", code, output)
 	}
 	blocks := regexp.MustCompile("(?s)<!-- quickstart: ([0-9]) -->\n```\n(.*?)\n```").FindAllStringSubmatch(string(readme), -1)
-	if len(blocks) != 2 {
-		t.Fatalf("scenes in the README: got %d, want 2", len(blocks))
+	if len(blocks) != 1 {
+		t.Fatalf("scenes in the README: got %d, want 1", len(blocks))
 	}
 	for _, block := range blocks {
 		_, printed, found := strings.Cut(output, "── "+block[1]+"  ")
