@@ -127,6 +127,10 @@ func conformance(selected []string, keep bool, timeout time.Duration) (ok bool, 
 	return ok, nil
 }
 
+// rerunAtMost is how many tests of a package are run again. More are not flaky:
+// the run was cut short, or the Transport is broken.
+const rerunAtMost = 30
+
 // compare returns what went wrong: tests that fail or have no result, and tests
 // of the unwrapped run that are missing. Each of them is run alone again, up to
 // twice. got is corrected accordingly.
@@ -142,6 +146,11 @@ func (s *suite) compare(pkg string, r run, got, unwrapped results) (faults map[s
 		if result == "pass" && got.result[name] != "pass" {
 			differing[name] = true
 		}
+	}
+	if len(differing) > rerunAtMost {
+		names := slices.Sorted(maps.Keys(differing))
+		faults[names[0]] = fmt.Sprintf("got %s, want pass, as for %d more tests%s", orNone(got.result[names[0]]), len(names)-1, got.timedOut())
+		return faults, 0, nil
 	}
 	// A test fails with its subtests, so only these are run again.
 	for _, name := range slices.Backward(slices.Sorted(maps.Keys(differing))) {

@@ -33,6 +33,17 @@ func (r results) count(result string) int {
 	return n
 }
 
+// timedOut names the tests that ran when the time was over.
+func (r results) timedOut() string {
+	for _, output := range r.output {
+		if _, list, found := strings.Cut(output, "\trunning tests:\n"); found {
+			list, _, _ = strings.Cut(list, "\n\n")
+			return "; the time was over in:\n" + strings.TrimRight(list, "\n")
+		}
+	}
+	return ""
+}
+
 // own is the test that wrap_test.go adds. It is not counted.
 const own = "TestZConformance"
 
@@ -48,10 +59,14 @@ func (s *suite) test(pkg string, r run) (results, error) {
 	if len(skip) > 0 {
 		args = append(args, "-test.skip="+strings.Join(skip, "|"))
 	}
-	got, err := s.execute(pkg, r, args...)
+	out, err := s.execute(pkg, r, args...)
 	if err != nil {
-		return got, err
+		return results{}, err
 	}
+	if err := os.WriteFile(fmt.Sprintf("%s/%s-%s.json", s.dir, r.name, strings.ReplaceAll(pkg, "/", "-")), out, 0o644); err != nil {
+		return results{}, err
+	}
+	got := parse(out)
 	if len(got.result) == 0 {
 		return got, fmt.Errorf("%s: %s: no test ran:\n%s", r.name, pkg, got.output[""])
 	}
@@ -66,8 +81,8 @@ func (s *suite) test(pkg string, r run) (results, error) {
 
 // testAlone runs one test, or one subtest.
 func (s *suite) testAlone(pkg string, r run, name string) (string, error) {
-	got, err := s.execute(pkg, r, "-test.run="+pattern(name))
-	return got.result[name], err
+	out, err := s.execute(pkg, r, "-test.run="+pattern(name))
+	return parse(out).result[name], err
 }
 
 // pattern is the pattern of the flags -run and -skip for one name.
@@ -79,10 +94,10 @@ func pattern(name string) string {
 	return strings.Join(parts, "/")
 }
 
-func (s *suite) execute(pkg string, r run, args ...string) (results, error) {
+func (s *suite) execute(pkg string, r run, args ...string) ([]byte, error) {
 	binary, err := s.build(pkg, r.race)
 	if err != nil {
-		return results{}, err
+		return nil, err
 	}
 	args = append([]string{"tool", "test2json", "-p", pkg, binary, "-test.v=test2json", "-test.timeout=" + s.timeout.String()}, args...)
 	cmd := goCommand(filepath.Join(s.goroot, "src", pkg), args...)
@@ -94,13 +109,10 @@ func (s *suite) execute(pkg string, r run, args ...string) (results, error) {
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) { // a failed test is in the output
-			return results{}, err
+			return nil, err
 		}
 	}
-	if err := os.WriteFile(fmt.Sprintf("%s/%s-%s.json", s.dir, r.name, strings.ReplaceAll(pkg, "/", "-")), out.Bytes(), 0o644); err != nil {
-		return results{}, err
-	}
-	return parse(out.String()), nil
+	return out.Bytes(), nil
 }
 
 // build returns the test binary of a package.
@@ -124,12 +136,12 @@ func (s *suite) build(pkg string, race bool) (string, error) {
 }
 
 // parse reads the output of test2json.
-func parse(out string) results {
+func parse(out []byte) results {
 	got := results{result: map[string]string{}, output: map[string]string{}}
-	for line := range strings.Lines(out) {
+	for line := range bytes.Lines(out) {
 		var event struct{ Action, Test, Output string }
-		if json.Unmarshal([]byte(line), &event) != nil {
-			got.output[""] += line
+		if json.Unmarshal(line, &event) != nil {
+			got.output[""] += string(line)
 			continue
 		}
 		switch event.Action {
