@@ -147,6 +147,10 @@ func (s *suite) compare(pkg string, r run, got, unwrapped results) (faults map[s
 			differing[name] = true
 		}
 	}
+	if got.failed && len(differing) == 0 {
+		// TestMain looks for leaked goroutines.
+		faults[""] = "all tests pass, but the process failed"
+	}
 	if len(differing) > rerunAtMost {
 		names := slices.Sorted(maps.Keys(differing))
 		faults[names[0]] = fmt.Sprintf("got %s, want pass, as for %d more tests%s", orNone(got.result[names[0]]), len(names)-1, got.timedOut())

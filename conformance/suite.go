@@ -21,7 +21,11 @@ type suite struct {
 }
 
 // results are the results of tests, by name: pass, fail or skip.
-type results struct{ result, output map[string]string }
+type results struct {
+	result, output map[string]string
+
+	failed bool // the process
+}
 
 func (r results) count(result string) int {
 	n := 0
@@ -69,9 +73,6 @@ func (s *suite) test(pkg string, r run) (results, error) {
 	got := parse(out)
 	if len(got.result) == 0 {
 		return got, fmt.Errorf("%s: %s: no test ran:\n%s", r.name, pkg, got.output[""])
-	}
-	if got.result[own] != "pass" {
-		fmt.Printf("%s: %s: %s\n", r.name, pkg, indent(got.output[own]))
 	}
 	if got.result[own] == "pass" {
 		delete(got.result, own)
@@ -148,6 +149,8 @@ func parse(out []byte) results {
 		case "pass", "fail", "skip":
 			if event.Test != "" {
 				got.result[event.Test] = event.Action
+			} else if event.Action == "fail" {
+				got.failed = true
 			}
 		case "output":
 			got.output[event.Test] += event.Output
