@@ -48,7 +48,7 @@ func copyGoroot(to string) (goroot, version string, err error) {
 		return "", "", err
 	}
 	from := env.GOROOT
-	// The sources are copied as Go resolves no links in package patterns. The rest is not changed.
+	// What is not changed is linked.
 	if err := os.MkdirAll(filepath.Join(to, "src"), 0o755); err != nil {
 		return "", "", err
 	}
@@ -67,9 +67,8 @@ func copyGoroot(to string) (goroot, version string, err error) {
 	return to, env.GOVERSION, errors.Join(addHook(src), addWrappers(src), addModules(src))
 }
 
-// copyTree copies the regular files of a directory.
+// copyTree copies a directory, except for the entries named.
 func copyTree(to, from string, except ...string) error {
-	root := os.DirFS(from)
 	entries, err := os.ReadDir(from)
 	if err != nil {
 		return err
@@ -82,7 +81,7 @@ func copyTree(to, from string, except ...string) error {
 		if e.IsDir() {
 			err = os.CopyFS(target, os.DirFS(source))
 		} else {
-			err = copyFile(target, root, e.Name())
+			err = copyFile(target, source)
 		}
 		if err != nil {
 			return err
@@ -91,12 +90,8 @@ func copyTree(to, from string, except ...string) error {
 	return nil
 }
 
-type opener interface {
-	ReadFile(name string) ([]byte, error)
-}
-
-func copyFile(to string, fsys any, name string) error {
-	data, err := fsys.(opener).ReadFile(name)
+func copyFile(to, from string) error {
+	data, err := os.ReadFile(from)
 	if err != nil {
 		return err
 	}
@@ -174,11 +169,7 @@ func addModules(src string) error {
 			return err
 		}
 		for _, name := range slices.Concat(p.GoFiles, p.IgnoredGoFiles, p.SFiles, p.HFiles, p.EmbedFiles) {
-			data, err := os.ReadFile(filepath.Join(p.Dir, name))
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(to, name), data, 0o644); err != nil {
+			if err := copyFile(filepath.Join(to, name), filepath.Join(p.Dir, name)); err != nil {
 				return err
 			}
 		}
