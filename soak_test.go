@@ -29,6 +29,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/otelhttpclient/otelhttpclient"
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
 )
 
 var soakDuration = flag.Duration("soak.duration", 30*time.Second, "how long TestSoak sends requests")
@@ -294,7 +295,7 @@ func newSoakLoad(t *testing.T) *soakLoad {
 	l := &soakLoad{}
 	for _, http2 := range []bool{false, true} {
 		server := httptest.NewUnstartedServer(http.HandlerFunc(serveSoak))
-		server.Config.ErrorLog = quiet
+		server.Config.ErrorLog = oteltest.Quiet
 		server.EnableHTTP2 = http2
 		server.StartTLS()
 		t.Cleanup(func() {
