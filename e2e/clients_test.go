@@ -60,6 +60,7 @@ type clientRun struct {
 	rec  *recorder
 	opts []otelhttpclient.Option
 
+	handlers sync.WaitGroup
 	mu       sync.Mutex
 	log      []string
 	received []string
@@ -137,6 +138,8 @@ func (r *clientRun) stable(s string) string {
 // receive keeps the requests that arrive at h.
 func (r *clientRun) receive(h http.Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, req *http.Request) {
+		r.handlers.Add(1)
+		defer r.handlers.Done()
 		var head []string
 		for name, values := range req.Header {
 			switch {
@@ -231,7 +234,8 @@ func (c *clientTest) run(t *testing.T, rec *recorder) *clientRun {
 	r.url = r.srv.URL
 	c.use(r)
 	r.srv.CloseClientConnections()
-	r.srv.Close() // waits for the handlers
+	r.srv.Close()
+	r.handlers.Wait() // Close does not wait for hijacked connections
 	return r
 }
 
