@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -133,6 +134,9 @@ var (
 // stable removes what differs between two runs from s.
 func (r *clientRun) stable(s string) string {
 	s = strings.ReplaceAll(s, r.url, "URL")
+	if a := r.srv.Listener.Addr(); a.Network() == "unix" {
+		s = strings.NewReplacer(a.String(), "SOCKET", url.PathEscape(a.String()), "SOCKET").Replace(s)
+	}
 	s = signed.ReplaceAllString(s, "X-Amz-$1…")
 	return seconds.ReplaceAllString(localPort.ReplaceAllString(s, "ADDRESS"), "SECONDS")
 }
