@@ -48,7 +48,7 @@ func TestAWSSDKv2(t *testing.T) {
 			wantSpans: []string{object + " 503 error 503", object + " 200 resend 1"}},
 		{name: "retry after 503 over HTTP/2 and TLS", serve: failFirst(1, unavailable, stored), start: startTLS, use: put,
 			want:      []string{`etag "1"`},
-			wantSpans: []string{object + " 503 error 503", object + " 200 resend 1"}},
+			wantSpans: []string{object + " 503 HTTP/2 error 503", object + " 200 HTTP/2 resend 1"}},
 		{name: "retry after reset", serve: failFirst(1, reset, stored), use: put,
 			want:      []string{`etag "1"`},
 			wantSpans: []string{object + " error response_ended", object + " 200 resend 1"}},

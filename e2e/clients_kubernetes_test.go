@@ -133,7 +133,7 @@ func TestKubernetes(t *testing.T) {
 		{name: "stopped watch", serve: events(func(req *http.Request) { <-req.Context().Done() }), use: watch,
 			want: two, wantSpans: []string{"GET URL" + pods + "?watch=true 200"}},
 		{name: "stopped watch over HTTP/2 and TLS", start: startTLS, serve: events(func(req *http.Request) { <-req.Context().Done() }),
-			use: watch, want: two, wantSpans: []string{"GET URL" + pods + "?watch=true 200"}},
+			use: watch, want: two, wantSpans: []string{"GET URL" + pods + "?watch=true 200 HTTP/2"}},
 		{name: "watch until the server's end", serve: events(func(*http.Request) {}), use: watchToTheEnd,
 			want: two, wantSpans: []string{"GET URL" + pods + "?watch=true 200"}},
 		{name: "interrupted watch", serve: events(func(*http.Request) { panic(http.ErrAbortHandler) }), use: watchToTheEnd,

@@ -46,7 +46,7 @@ func TestReq(t *testing.T) {
 			wantSpans: []string{"PUT URL/object error response_ended", "PUT URL/object 200 resend 1"}},
 		{name: "retry after 503 over HTTP/2 and TLS", serve: failFirst(1, unavailable, done), start: startTLS, use: put,
 			want:      []string{"HTTP/2.0 200 done"},
-			wantSpans: []string{"PUT URL/object 503 error 503", "PUT URL/object 200 resend 1"}},
+			wantSpans: []string{"PUT URL/object 503 HTTP/2 error 503", "PUT URL/object 200 HTTP/2 resend 1"}},
 		{name: "multipart upload", serve: failFirst(0, nil, done), use: func(r *clientRun) {
 			resp, err := client(r).R().SetContext(r.ctx).SetFileReader("file", "name.txt", strings.NewReader(upload)).Post(r.url + "/form")
 			response(r, resp, err)

@@ -42,7 +42,7 @@ type clientTest struct {
 	opts []otelhttpclient.Option
 	// want is what the user gets.
 	want []string
-	// wantSpans has "METHOD url status", then error.type and resend_count where the span has them.
+	// wantSpans has "METHOD url status", then the protocol if it is not HTTP/1.1, error.type and resend_count.
 	wantSpans []string
 	// wantUntraced is the number of requests that the client sends past its configured transport.
 	wantUntraced int
@@ -286,12 +286,16 @@ func spanLines(r *clientRun, spans []sdktrace.ReadOnlySpan) []string {
 	var lines []string
 	for _, s := range spans {
 		line := fmt.Sprintf("%s %v", s.Name(), attributeOf(s, semconv.URLFullKey))
-		for _, key := range []attribute.Key{semconv.HTTPResponseStatusCodeKey, semconv.ErrorTypeKey, semconv.HTTPRequestResendCountKey} {
+		for _, key := range []attribute.Key{
+			semconv.HTTPResponseStatusCodeKey, semconv.NetworkProtocolVersionKey, semconv.ErrorTypeKey, semconv.HTTPRequestResendCountKey,
+		} {
 			v := attributeOf(s, key)
 			switch {
-			case v == nil:
+			case v == nil || v == "1.1":
 			case key == semconv.HTTPResponseStatusCodeKey:
 				line += fmt.Sprintf(" %v", v)
+			case key == semconv.NetworkProtocolVersionKey:
+				line += fmt.Sprintf(" HTTP/%v", v)
 			case key == semconv.ErrorTypeKey:
 				line += fmt.Sprintf(" error %v", v)
 			default:
