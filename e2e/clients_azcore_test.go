@@ -28,7 +28,7 @@ func TestAzcore(t *testing.T) {
 			pipeline := azruntime.NewPipeline("e2e", "v0.0.0", azruntime.PipelineOptions{}, &policy.ClientOptions{
 				Transport: r.httpClient(),
 				Retry: policy.RetryOptions{MaxRetries: 2, RetryDelay: time.Millisecond, MaxRetryDelay: 5 * time.Millisecond,
-					TryTimeout: 300 * time.Millisecond},
+					TryTimeout: time.Second},
 			})
 			req, err := azruntime.NewRequest(otelhttpclient.ContextWithRetries(r.ctx), method, r.url+"/container/blob"+sas)
 			if err != nil {

@@ -91,12 +91,15 @@ func TestHTTP3(t *testing.T) {
 			var reset *http3.Error
 			r.saw("reset %t: %v", errors.As(err, &reset), err)
 		}, want: []string{"part, error <nil>", "reset true: H3_INTERNAL_ERROR"}, wantSpans: []string{"POST URL/both 200 HTTP/3 error *http3.Error"}},
-		{name: "timeout", serve: failFirst(0, nil, hangs), use: func(r *clientRun) {
-			ctx, cancel := context.WithTimeout(r.ctx, 200*time.Millisecond)
+		{name: "timeout", serve: failFirst(1, unavailable, hangs), use: func(r *clientRun) {
+			c := client(r)
+			do(r, c, r.ctx, http.MethodGet, "/first", nil) // so that the timeout is not in the handshake
+			ctx, cancel := context.WithTimeout(r.ctx, 500*time.Millisecond)
 			defer cancel()
-			do(r, client(r), ctx, http.MethodGet, "/slow", nil)
-		}, want: []string{`error Get "URL/slow": context deadline exceeded: timeout true, types *url.Error context.deadlineExceededError`},
-			wantSpans: []string{"GET URL/slow error timeout"}},
+			do(r, c, ctx, http.MethodGet, "/slow", nil)
+		}, want: []string{"HTTP/3.0 503 <Error><Code>SlowDown</Code></Error>, trailer map[], ended well true",
+			`error Get "URL/slow": context deadline exceeded: timeout true, types *url.Error context.deadlineExceededError`},
+			wantSpans: []string{"GET URL/first 503 HTTP/3 error 503", "GET URL/slow error timeout"}},
 		{name: "unknown certificate", serve: failFirst(0, nil, trailing), wantUnsent: 1, use: func(r *clientRun) {
 			base := &http3.Transport{TLSClientConfig: &tls.Config{}}
 			defer base.Close()

@@ -82,7 +82,7 @@ func TestResty(t *testing.T) {
 			r.saw("%s, error %v, close %v", body, err, resp.RawBody().Close())
 		}, want: []string{"done, error <nil>, close <nil>"}, wantSpans: []string{"GET URL/stream 200"}},
 		{name: "timeout", serve: failFirst(0, nil, hangs), use: func(r *clientRun) {
-			_, err := client(r).SetTimeout(100 * time.Millisecond).SetRetryCount(0).R().SetContext(r.ctx).Get(r.url + "/slow")
+			_, err := client(r).SetTimeout(500 * time.Millisecond).SetRetryCount(0).R().SetContext(r.ctx).Get(r.url + "/slow")
 			// Not the text: around any RoundTripper of others, http.Client adds "(Client.Timeout exceeded …)" only
 			// if its own timer is faster than the context's.
 			var timeout interface{ Timeout() bool }
@@ -90,7 +90,7 @@ func TestResty(t *testing.T) {
 		}, want: []string{"deadline exceeded true, timeout true"}, wantSpans: []string{"GET URL/slow error timeout"}},
 		{name: "canceled by the caller", serve: failFirst(0, nil, hangs), use: func(r *clientRun) {
 			ctx, cancel := context.WithCancel(r.ctx)
-			time.AfterFunc(50*time.Millisecond, cancel)
+			r.whenReceived(cancel)
 			_, err := client(r).R().SetContext(ctx).Get(r.url + "/slow")
 			r.saw("canceled %t", errors.Is(err, context.Canceled))
 			r.failed(err)

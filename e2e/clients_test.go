@@ -63,11 +63,12 @@ type clientRun struct {
 	rec  *recorder
 	opts []otelhttpclient.Option
 
-	handlers sync.WaitGroup
-	mu       sync.Mutex
-	log      []string
-	received []string
-	parents  []string
+	handlers  sync.WaitGroup
+	mu        sync.Mutex
+	onReceive func()
+	log       []string
+	received  []string
+	parents   []string
 }
 
 // wrap returns base with the Transport around it, or base itself.
@@ -90,6 +91,13 @@ func (r *clientRun) transport() http.RoundTripper {
 // httpClient returns a client with transport.
 func (r *clientRun) httpClient() *http.Client {
 	return &http.Client{Transport: r.transport(), Timeout: patience}
+}
+
+// whenReceived calls f for each request that arrives at the server from now on.
+func (r *clientRun) whenReceived(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.onReceive = f
 }
 
 // saw logs a result of the client.
@@ -163,6 +171,10 @@ func (r *clientRun) receive(h http.Handler) http.HandlerFunc {
 		r.received = append(r.received, line)
 		r.parents = append(r.parents, req.Header.Get("Traceparent"))
 		r.mu.Unlock()
+
+		if r.onReceive != nil {
+			r.onReceive()
+		}
 
 		var body bytes.Buffer
 		if req.Body != http.NoBody {

@@ -89,6 +89,13 @@ func TestMemoryPerClosedRequest(t *testing.T) {
 		{"oauth2", oauth2Get, 1, false},
 		{"httpcache storing", cached("/stored"), 1, false},
 		{"httpcache revalidating", cached("/revalidated"), 1, false},
+		{"req", reqPut(0), 1, false},
+		{"req with retry", reqPut(1), 2, false},
+		{"go-github", githubGet, 1, false},
+		{"elastic-transport-go", elasticIndex(true), 1, false},
+		{"elastic-transport-go with retry", elasticIndex(false), 2, false},
+		{"client-go", kubernetesGet, 1, false},
+		{"docker", dockerLogs, 1, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
