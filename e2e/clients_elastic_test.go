@@ -28,10 +28,8 @@ func TestElastic(t *testing.T) {
 			}
 			nodes = append(nodes, u)
 		}
-		c, err := elastictransport.New(elastictransport.Config{
-			URLs: nodes, Transport: r.transport(), CompressRequestBody: true,
-			RetryBackoff: func(int) time.Duration { return time.Millisecond },
-		})
+		c, err := elastictransport.NewClient(elastictransport.WithURLs(nodes...), elastictransport.WithTransport(r.transport()),
+			elastictransport.WithCompression(), elastictransport.WithRetryBackoff(func(int) time.Duration { return time.Millisecond }))
 		if err != nil {
 			r.t.Fatal(err)
 		}

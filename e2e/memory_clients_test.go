@@ -61,8 +61,12 @@ func elasticIndex(once bool) func(*testing.T, http.RoundTripper, string) call {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := elastictransport.New(elastictransport.Config{URLs: []*url.URL{node}, Transport: rt, DisableRetry: once,
-			RetryBackoff: func(int) time.Duration { return time.Millisecond }})
+		opts := []elastictransport.Option{elastictransport.WithURLs(node), elastictransport.WithTransport(rt),
+			elastictransport.WithRetryBackoff(func(int) time.Duration { return time.Millisecond })}
+		if once {
+			opts = append(opts, elastictransport.WithDisableRetry())
+		}
+		c, err := elastictransport.NewClient(opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
