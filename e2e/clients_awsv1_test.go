@@ -36,7 +36,7 @@ func TestAWSSDKv1(t *testing.T) {
 			if err != nil {
 				return "", err
 			}
-			return *out.ETag, nil
+			return aws.StringValue(out.ETag), nil
 		})
 	}
 	get := with(func(r *clientRun, c *s3.S3) (string, error) { return awsV1Get(r.ctx, c) })

@@ -38,7 +38,7 @@ func TestAWSSDKv2(t *testing.T) {
 			r.saw("error %.400v", err)
 			return
 		}
-		r.saw("etag %s", *out.ETag)
+		r.saw("etag %s", aws.ToString(out.ETag))
 	}
 	stored := func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("ETag", `"1"`) }
 	object := "PUT URL/bucket/key?x-id=PutObject"
@@ -75,7 +75,7 @@ func TestAWSSDKv2(t *testing.T) {
 					continue
 				}
 				body, err := io.ReadAll(out.Body)
-				r.saw("%d bytes %q, error %v, close %v", *out.ContentLength, body, err, out.Body.Close())
+				r.saw("%d bytes %q, error %v, close %v", aws.ToInt64(out.ContentLength), body, err, out.Body.Close())
 			}
 		}, want: []string{`19 bytes "what the server has", error <nil>, close <nil>`, "missing: gone"},
 			wantSpans: []string{"GET URL/bucket/key?x-id=GetObject 200", "GET URL/bucket/missing?x-id=GetObject 404 error 404"}},
