@@ -1,0 +1,135 @@
+package otelhttpclient
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+)
+
+// begin counts the request as active.
+func (m *instruments) begin(ctx context.Context, f *facts) {
+	if m.active != nil {
+		m.active.Add(ctx, 1, m.options(m.activeKey(f), f.own).add...)
+	}
+}
+
+// record records everything that is measured of a request. ctx carries the span,
+// for exemplars.
+func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measures) {
+	key := m.key(f, o)
+	m.duration.Record(ctx, s.duration.Seconds(), m.options(key, f.own).record...)
+	if m.oldDuration != nil {
+		m.oldDuration.Record(ctx, float64(s.duration)/float64(time.Millisecond),
+			metric.WithAttributeSet(attribute.NewSet(oldMeasurementAttributes(f, o)...)))
+	}
+	key.template = f.template // Opt-In on the duration, and required on the sizes
+	if m.requestSize != nil && s.requestSize.known {
+		m.requestSize.Record(ctx, s.requestSize.bytes, m.options(key, f.own).record...)
+	}
+	if m.responseSize != nil && s.responseSize.known {
+		m.responseSize.Record(ctx, s.responseSize.bytes, m.options(key, f.own).record...)
+	}
+	if m.active != nil {
+		m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
+	}
+	if m.timeInQueue != nil && s.waited {
+		key := measurement{method: f.method, host: f.host, port: f.port, scheme: f.scheme, protocol: protocol{version: o.protocol.version}}
+		m.timeInQueue.Record(ctx, s.timeInQueue.Seconds(), m.options(key, f.own).record...)
+	}
+	if s.abandoned && m.abandoned != nil {
+		m.abandoned().Add(ctx, 1, m.options(measurement{host: f.host, port: f.port}, nil).add...)
+	}
+}
+
+// measures are what is measured of a request.
+type measures struct {
+	duration                  time.Duration
+	requestSize, responseSize size
+	timeInQueue               time.Duration
+	waited                    bool // for a connection
+	abandoned                 bool // the body is
+}
+
+// size is the size of a body.
+type size struct {
+	bytes int64
+	known bool
+}
+
+// measurement is the key of the attributes of a measurement. Zero fields are no
+// attributes.
+type measurement struct {
+	method, host, scheme, template string
+	port, status                   int
+	errorType                      string
+	protocol                       protocol
+}
+
+// key returns the key of the duration.
+func (m *instruments) key(f *facts, o *outcome) measurement {
+	key := m.activeKey(f)
+	key.status, key.errorType, key.protocol = o.status, o.errorType, o.protocol
+	if m.config.optInAttributes&optInTemplate == 0 {
+		key.template = ""
+	}
+	return key
+}
+
+// activeKey returns the key of what is known before the request is sent.
+func (m *instruments) activeKey(f *facts) measurement {
+	key := measurement{method: f.method, host: f.host, port: f.port, template: f.template}
+	if m.config.optInAttributes&optInScheme != 0 {
+		key.scheme = f.scheme
+	}
+	return key
+}
+
+func (k measurement) attributes(own []attribute.KeyValue) []attribute.KeyValue {
+	a := make([]attribute.KeyValue, 0, 9+len(own))
+	if k.method != "" {
+		a = append(a, semconv.HTTPRequestMethodKey.String(k.method))
+	}
+	a = appendServer(a, k.host, k.port)
+	if k.status != 0 {
+		a = append(a, semconv.HTTPResponseStatusCode(k.status))
+	}
+	if k.errorType != "" {
+		a = append(a, errorTypeKey.String(k.errorType))
+	}
+	a = appendProtocol(a, k.protocol)
+	if k.scheme != "" {
+		a = append(a, semconv.URLScheme(k.scheme))
+	}
+	if k.template != "" {
+		a = append(a, semconv.URLTemplate(k.template))
+	}
+	return append(a, own...)
+}
+
+// measurementOptions are the attributes of a measurement, as options.
+type measurementOptions struct {
+	record []metric.RecordOption
+	add    []metric.AddOption
+}
+
+func newMeasurementOptions(a []attribute.KeyValue) measurementOptions {
+	option := metric.WithAttributeSet(attribute.NewSet(a...))
+	return measurementOptions{[]metric.RecordOption{option}, []metric.AddOption{option}}
+}
+
+// options returns the options of a measurement with the application's own
+// attributes. Without these they are cached.
+func (m *instruments) options(key measurement, own []attribute.KeyValue) measurementOptions {
+	if len(own) > 0 {
+		return newMeasurementOptions(key.attributes(own))
+	}
+	options, ok := m.cache.Get(key)
+	if !ok {
+		options = newMeasurementOptions(key.attributes(nil))
+		m.cache.Put(key, options)
+	}
+	return options
+}
