@@ -58,6 +58,6 @@ func (x *exchange) watchConnection() {
 	}
 	ctx.Context = httptrace.WithClientTrace(ctx.Context, trace)
 	if measured(optInDNSLookup) {
-		ctx.Context = httptrace.WithClientTrace(ctx.Context, x.meter.watchLookups(ctx))
+		ctx.Context = httptrace.WithClientTrace(ctx.Context, x.watchLookups())
 	}
 }

@@ -49,6 +49,13 @@ func (c *connection) aim(target *url.URL) {
 	c.target = target
 }
 
+// aimedAt returns the URL of the request, or nil before it is known.
+func (c *connection) aimedAt() *url.URL {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.target
+}
+
 // getConn runs when a connection to a server or a proxy is needed.
 func (c *connection) getConn(hostPort string) {
 	now := time.Now()

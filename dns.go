@@ -1,10 +1,10 @@
 package otelhttpclient
 
 import (
-	"context"
 	"errors"
 	"net"
 	"net/http/httptrace"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +17,7 @@ import (
 
 // watchLookups returns hooks that measure DNS lookups. A lookup may outlast its
 // request: a dial continues when another connection is obtained.
-func (m *instruments) watchLookups(ctx context.Context) *httptrace.ClientTrace {
+func (x *exchange) watchLookups() *httptrace.ClientTrace {
 	var mu sync.Mutex
 	var host string
 	var started time.Time
@@ -34,15 +34,32 @@ func (m *instruments) watchLookups(ctx context.Context) *httptrace.ClientTrace {
 			if start.IsZero() {
 				return
 			}
-			a := []attribute.KeyValue{semconv.DNSQuestionName(name)}
-			if info.Err != nil {
-				a = append(a, errorTypeKey.String(lookupErrorType(info.Err)))
-			}
-			m.config.guard.call("measurement of a DNS lookup", func() {
-				m.dnsLookup.Record(ctx, time.Since(start).Seconds(), metric.WithAttributes(a...))
+			duration := time.Since(start)
+			x.in.guard.call("measurement of a DNS lookup", func() {
+				a := []attribute.KeyValue{semconv.DNSQuestionName(x.recordedName(name))}
+				if info.Err != nil {
+					a = append(a, errorTypeKey.String(lookupErrorType(info.Err)))
+				}
+				x.meter.dnsLookup.Record(&x.context, duration.Seconds(), metric.WithAttributes(a...))
 			})
 		},
 	}
+}
+
+// recordedName returns what is recorded of a name that is looked up. If a URL
+// filter changes the host of the request, it is the host that the filter returns.
+func (x *exchange) recordedName(name string) string {
+	target := x.connection.aimedAt()
+	if target == nil || len(x.in.urlFilters) == 0 {
+		return name
+	}
+	if host, _ := splitHost(target.Host, ""); !strings.EqualFold(host, name) {
+		return name // of a proxy, or of another server
+	}
+	if filtered := x.in.filterURL(target); filtered != nil && filtered.Host != target.Host {
+		name, _ = splitHost(filtered.Host, "")
+	}
+	return name
 }
 
 // lookupErrorType returns the value of error.type for a failed lookup.

@@ -90,7 +90,8 @@ const (
 	// MetricDNSLookupDuration is a histogram of the duration of DNS lookups, in
 	// seconds, with dns.question.name. A failed lookup has the error.type
 	// host_not_found, timeout, try_again or _OTHER. Requests that share a lookup
-	// each record it. base must call the hooks of [net/http/httptrace].
+	// each record it. Concurrent lookups of one request cannot be told apart.
+	// base must call the hooks of [net/http/httptrace].
 	MetricDNSLookupDuration Metric = "dns.lookup.duration"
 )
 
