@@ -19,6 +19,10 @@ func (m *instruments) begin(ctx context.Context, f *facts) {
 // record records everything that is measured of a request. ctx carries the span,
 // for exemplars.
 func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measures) {
+	if m.active != nil {
+		// Deferred: each +1 has its -1, even if another instrument panics.
+		defer m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
+	}
 	key := m.key(f, o)
 	m.duration.Record(ctx, s.duration.Seconds(), m.options(key, f.own).record...)
 	if m.oldDuration != nil {
@@ -31,9 +35,6 @@ func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measur
 	}
 	if m.responseSize != nil && s.responseSize.known {
 		m.responseSize.Record(ctx, s.responseSize.bytes, m.options(key, f.own).record...)
-	}
-	if m.active != nil {
-		m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
 	}
 	if m.timeInQueue != nil && s.waited {
 		key := measurement{method: f.method, host: f.host, port: f.port, scheme: f.scheme, protocol: protocol{version: o.protocol.version}}

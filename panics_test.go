@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
@@ -111,4 +113,33 @@ func TestErrorHandlerPanics(t *testing.T) {
 	rt := instrumented.Transport(tel, oteltest.AnswerText(http.StatusOK, ""), otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) { panic("in the request hook") }), otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) { panic("in the response hook") }), otelhttpclient.WithURLFilter(func(*url.URL) *url.URL { panic("in the URL filter") }))
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	tel.OnlySpan()
+}
+
+// panickingDuration is a MeterProvider whose duration histogram panics.
+type panickingDuration struct{ metric.MeterProvider }
+
+func (p panickingDuration) Meter(name string, opts ...metric.MeterOption) metric.Meter {
+	return panickingMeter{p.MeterProvider.Meter(name, opts...)}
+}
+
+type panickingMeter struct{ metric.Meter }
+
+func (m panickingMeter) Float64Histogram(name string, opts ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+	h, err := m.Meter.Float64Histogram(name, opts...)
+	return panickingHistogram{h}, err
+}
+
+type panickingHistogram struct{ metric.Float64Histogram }
+
+func (panickingHistogram) Record(context.Context, float64, ...metric.RecordOption) { panic("broken") }
+
+func TestActiveRequestsWithPanickingDuration(t *testing.T) {
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	tel, _ := oteltest.New(t), oteltest.HandleErrors(t)
+	rt := instrumented.Transport(tel, server.Base, otelhttpclient.WithMeterProvider(panickingDuration{tel.Meters}),
+		otelhttpclient.WithOptInMetrics(otelhttpclient.MetricActiveRequests))
+	oteltest.Get(t, t.Context(), rt, server.URL)
+	if got := tel.Count("http.client.active_requests", attribute.KeyValue{}); got != 0 {
+		t.Errorf("active requests: got %d, want 0", got)
+	}
 }
