@@ -6,8 +6,31 @@
 //
 // Each request then has a CLIENT span, a child of the span in the request's
 // context. The propagator injects the span's context into the request's headers.
-// The histogram http.client.request.duration measures the request. Names and
-// values are those of OpenTelemetry's semantic conventions for HTTP clients.
+// Names and values are those of OpenTelemetry's semantic conventions for HTTP
+// clients.
+//
+// # Set-up
+//
+// Spans and metrics are recorded once the program has installed an SDK, before
+// or after it creates the Transport:
+//
+//	otel.SetTracerProvider(...)
+//	otel.SetMeterProvider(...)
+//	otel.SetTextMapPropagator(propagation.TraceContext{})
+//
+// Without a propagator no headers are injected. Providers and propagator can
+// also be set for a Transport: [WithTracerProvider], [WithMeterProvider],
+// [WithPropagators].
+//
+// Make each request with the context of its caller, as by
+// [http.NewRequestWithContext]. A request without it starts a trace of its own.
+//
+// # Closing bodies
+//
+// A span ends when the response body is read to its end or closed, so close every
+// body. If a body is forgotten, its span ends when the garbage collector finds
+// the body, and is marked with otelhttpclient.response.body.abandoned. For
+// long-lived streams see [EndOnHeaders].
 //
 // # Configuration
 //
@@ -50,6 +73,23 @@
 //     the names from before the stable conventions, such as http.url and
 //     http.client.duration.
 //
+// # Metrics
+//
+// http.client.request.duration, a histogram in seconds, is always recorded, and
+// the counter otelhttpclient.response.body.abandoned once there is such a body.
+// Metrics are complete for unsampled requests. See [Metric] for those that are
+// opt-in.
+//
+// # Redaction
+//
+// Credentials are recorded as REDACTED in URLs, captured headers, error texts and
+// reports to [otel.Handle]: user names and passwords in URLs, the values of
+// sensitive parameters and headers, credentials that are known by their shape,
+// and paths of webhooks. E-mail addresses, digests, paging tokens and ordinary
+// prose are not changed. docs/redaction.md in the repository lists everything.
+// Secrets that only the application knows need a [URLFilter], such as
+// [RedactPath], or [WithSensitiveQuery] and [WithSensitiveHeaders].
+//
 // # Errors
 //
 // The attribute error.type of a request that fails without an error response is
@@ -67,6 +107,5 @@
 //
 // Requests are not modified, and responses and errors are returned unchanged.
 // What fails in telemetry, including a panic in a hook, is reported to
-// [otel.Handle] and does not affect the request. Credentials in URLs, captured
-// headers and error texts are recorded as REDACTED. Every span ends exactly once.
+// [otel.Handle] and does not affect the request. Every span ends exactly once.
 package otelhttpclient
