@@ -71,9 +71,6 @@ func (f *finder) known(s string, urls []string, p *Policy) {
 			inner.wholeURL(raw)
 			text = inner.apply(raw, 0)
 		}
-		if text == raw {
-			continue
-		}
 		f.replace(s, raw, text)
 		if quoted := inQuotes(raw); quoted != raw {
 			f.replace(s, quoted, inQuotes(text))
@@ -128,7 +125,7 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 		if tries--; tries < 0 || len(s) < minSecret || len(s) > maxURL {
 			return
 		}
-		for _, form := range []string{s, decodedFully(s), inQuotes(s)} {
+		for _, form := range []string{s, decodedFully(s), decodedFully(strings.ReplaceAll(s, "+", " ")), inQuotes(s)} {
 			if len(form) >= minSecret && !isNone(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
 				secrets = append(secrets, form)
 			}

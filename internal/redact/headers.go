@@ -23,7 +23,7 @@ var defaultHeaders = []string{
 	"*apikey*", "*accesskey*", "*credential*", "*jwtassertion",
 	"*key", "*auth", "*otp", "*session", "*sessionid", "*jwt",
 	"!access-control-*", "!*ratelimit*",
-	"!*tokencount", "!*tokens", "!*tokensused", "!*tokensremaining", "!*tokenslimit", "!*tokensreset", "!*tokenusage", "!*tokenlimit",
+	"!*tokencount", "!*tokenscount", "!*tokens", "!*tokensused", "!*tokensremaining", "!*tokenslimit", "!*tokensreset", "!*tokenusage", "!*tokenlimit",
 	"!*pagetoken", "!*nexttoken", "!*continuationtoken", "!*paginationtoken", "!synctoken", "!*nextsynctoken",
 	"!sec-websocket-key", "!*idempotencykey", "!*surrogatekey",
 }

@@ -154,7 +154,7 @@ func normal(buf *nameBuffer, name string) []byte {
 	if strings.IndexByte(name, '%') >= 0 {
 		name = decodedFully(name)
 	}
-	name = strings.Trim(innermost(name), "!\"#$&'()*,/:;<>?@\\^`{|}~")
+	name = strings.Trim(innermost(name), "!\"#$&'()*,/:;<>?@\\]^`{|}~")
 	// From the end, as suffixes count.
 	i := len(buf)
 	for j := len(name) - 1; j >= 0 && i > 0; j-- {

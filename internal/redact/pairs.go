@@ -7,7 +7,7 @@ import (
 
 // pairName is a name and what stands between it and its value.
 var pairName = regexp.MustCompile(
-	`([\w$.%\[\]-]+)(\\*["'` + "`" + `]?)[ \t]*(=>|:=|==?|:)[ \t]*`)
+	`([\w$.%\[\]-]+)(\\*["'` + "`" + `]?\]?)[ \t]*(=>|:=|==?|:)[ \t]*`)
 
 // printedStruct is a struct or a map as fmt prints it.
 var printedStruct = regexp.MustCompile(`(?:\{|map\[)[A-Za-z_][\w-]*:[^\s:/]`)
@@ -41,8 +41,23 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 			done = end
 		}
 	}
+	for _, m := range namedValue.FindAllStringSubmatchIndex(s, -1) {
+		p := pair{
+			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]],
+			quoted: m[5] == m[1], colon: s[m[4]] == ':', spaced: m[5] < m[1], value: m[1],
+		}
+		if p.named() {
+			start, end := p.find()
+			f.hide(l, start, end)
+		}
+	}
 	f.multipart(l)
 }
+
+// namedValue is a pair whose name is a value itself, as in {"name":"token",
+// "value":"x"}, up to the value: a variable of Kubernetes, a header in a HAR file.
+var namedValue = regexp.MustCompile(
+	`\b(?i:name|key)\\*["']?\s*[:=]\s*\\*["']?([\w.-]+)\\*["']?[\s,;]+\\*["']?(?i:value)\\*["']?\s*([:=])\s*`)
 
 // maxName bounds what is searched for the name of the next pair.
 const maxName = 80
@@ -94,10 +109,16 @@ func (p *pair) find() (start, end int) {
 	if v >= len(s) {
 		return 0, 0
 	}
-	prose := p.colon && p.spaced && !p.quoted && !p.header
+	prose := p.colon && p.spaced && !p.header && (!p.quoted || isWordByte(s[v]) && s[v] > '9')
+	if m := goType.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil && p.colon {
+		switch v += m[2]; s[v] {
+		case '{':
+			return p.list(v, '}')
+		case '(':
+			return 0, 0 // a pointer, or nil
+		}
+	}
 	switch c := s[v]; {
-	case strings.HasPrefix(s[v:], "[]string{"):
-		return p.list(v+len("[]string"), '}')
 	case c == '[' && !prose:
 		return p.list(v, ']')
 	case p.header && p.colon && !p.quoted && (p.spaced || !p.structs) && c != '"' && c != '\'':
@@ -115,13 +136,16 @@ func (p *pair) find() (start, end int) {
 		return p.check(v+1, v+1+max(0, end))
 	case p.empty && anyPair.MatchString(s[v:min(len(s), v+maxName)]):
 		return 0, 0 // a= b=c
-	case !p.colon || p.quoted:
+	case !p.colon || p.quoted && !prose:
 		return p.word(v, "")
 	case !p.spaced && p.structs && p.start > 0 && strings.IndexByte("{[ &", s[p.start-1]) >= 0 || strings.Contains(p.name, "["):
 		return p.word(v, "]}")
 	}
 	return p.token(v)
 }
+
+// goType is the type that fmt and dumpers print before a value.
+var goType = regexp.MustCompile(`^(?:\[\][\w.]+|\(\*?[\w.]+\) ?(?:\(len=\d+\) )?)([({"])`)
 
 // afterUnexpected reports whether a parser's error precedes a name, as in
 // unexpected token: "}".
@@ -252,7 +276,7 @@ func (p *pair) wordEnd(v int, delimiters string) int {
 scan:
 	for ; end < len(s); end++ {
 		switch c := s[end]; c {
-		case ' ', '\t', '\r', '\n', '&', ';', '"', '<', '>', quote:
+		case ' ', '\t', '\r', '\n', '&', ';', '"', '`', '<', '>', quote:
 			break scan
 		case '\\':
 			if end+1 < len(s) && strings.IndexByte(`"nrtu`, s[end+1]) >= 0 {

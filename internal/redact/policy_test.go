@@ -395,6 +395,15 @@ func TestPolicyKnownURLsInErrors(t *testing.T) {
 	if got, want := p.Error(errors.New("lost https://h.example/a?token=x,y;z&b=c, then x,y;z"), request), "lost https://h.example/a?token=REDACTED&b=c, then REDACTED"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	request, _ = url.Parse("https://h.example/?password=p+w%2Bd%2Fx")
+	if got, want := p.Error(errors.New("p w+d/x is no password"), request), "REDACTED is no password"; got != want {
+		t.Errorf("form-encoded: got %s, want %s", got, want)
+	}
+	known := "https://h.example/?q=Basic+information+technologies"
+	request, _ = url.Parse(known)
+	if got, want := p.Error(errors.New("lost "+known), request), "lost "+p.URL(request); got != want {
+		t.Errorf("without secrets: got %s, want %s", got, want)
+	}
 	if got := p.Error(nil, request); got != "" {
 		t.Errorf("nil: got %q, want nothing", got)
 	}

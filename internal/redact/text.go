@@ -157,7 +157,7 @@ func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
 // URLs.
 var printed = regexp.MustCompile(
 	`\{[a-zA-Z][a-zA-Z0-9+.-]*  ([^\s{}<>]+) [^\s{}]+ ` +
-		`|\bUser:([^\s{}<>]+) Host:` +
+		`|\bOpaque:\S* User:([^\s{}<>(]+) Host:` +
 		`|invalid port \\*"((?:[^"\\]|\\.)*)"? after host` +
 		`|invalid header field value "((?:[^"\\]|\\.)*)" for key "?([\w-]+)` +
 		`|jdbc:oracle:\w+:([^\s@/]+/[^\s@]+)@`)

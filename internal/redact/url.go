@@ -368,7 +368,8 @@ var webhook = regexp.MustCompile(`(?i)` +
 	`|api\.telegram\.org\.?(?::\d+)?/+(?:file/+)?bot([^\s?#"'<>\\/]+)`)
 
 func (f *finder) webhooks(l layer, start, end int) {
-	if s := l.s[start:end]; !f.policy.values || !strings.Contains(s, "hook") && !strings.Contains(s, "/bot") {
+	// In hook, Hook or HOOK: hosts may be in capitals, but paths of bots may not.
+	if s := l.s[start:end]; !f.policy.values || !strings.Contains(s, "ook") && !strings.Contains(s, "OOK") && !strings.Contains(s, "/bot") {
 		return
 	}
 	for _, m := range webhook.FindAllStringSubmatchIndex(l.s[start:end], -1) {
