@@ -119,7 +119,7 @@ func entity(s string) (c rune, n int) {
 	for _, e := range [...]struct {
 		text string
 		c    rune
-	}{{"&amp;", '&'}, {"&#38;", '&'}, {"&quot;", '"'}, {"&#34;", '"'}, {"&#39;", '\''}, {"&#61;", '='}} {
+	}{{"&amp;", '&'}, {"&#38;", '&'}, {"&quot;", '"'}, {"&#34;", '"'}, {"&#x22;", '"'}, {"&#x27;", '\''}, {"&#39;", '\''}, {"&#61;", '='}} {
 		if strings.HasPrefix(s, e.text) {
 			return e.c, len(e.text)
 		}

@@ -23,13 +23,15 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	if err == nil {
 		return ""
 	}
-	s := cutInput(err.Error(), maxTextInput)
+	whole := err.Error()
+	s := cut(whole, maxTextInput)
 	f := finder{policy: p, budget: nestedBudget}
 	f.known(s, knownURLs(err, request), p)
 	if request != nil {
 		f.secrets(s, p.secretsOf(request, s))
 	}
 	f.text(layer{s: s})
+	f.hideEnd(s, whole)
 	return f.apply(s, maxText)
 }
 

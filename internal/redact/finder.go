@@ -139,13 +139,16 @@ func cut(s string, limit int) string {
 	return s[:limit]
 }
 
-// cutInput bounds what is searched. What is cut in two could be a secret that
-// is not recognized any more: it is removed with everything that is not
-// separated from it by a space.
-func cutInput(s string, limit int) string {
-	if len(s) <= limit {
-		return s
+// hideEnd hides the last word of s if whole was cut there: half a secret is not
+// recognized. Of a word longer than a quarter of s, as JSON may be, it hides that
+// quarter, or the last URL.
+func (f *finder) hideEnd(s, whole string) {
+	if len(s) == len(whole) {
+		return
 	}
-	s = cut(s, limit)
-	return s[:strings.LastIndexAny(s, " \t\r\n")+1]
+	start := max(strings.LastIndexAny(s, " \t\r\n")+1, len(s)/4*3)
+	if i := strings.LastIndex(s[:start], "//"); i >= 0 && !strings.ContainsAny(s[i:], " \t\r\n\"<>") {
+		start = i + len("//")
+	}
+	f.hide(layer{s: s}, start, len(s))
 }

@@ -131,13 +131,11 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 		case hidden:
 			recorded[i] = Replacement
 		case slices.Contains(referenceHeaders, lower):
-			recorded[i] = p.references(v, [][]int{{0, len(v), 0, len(v)}}, request, true)
+			recorded[i] = p.references(v, nil, request)
 		case lower == "link":
-			v = cutInput(v, maxHeaderInput)
-			recorded[i] = p.references(v, linkReference.FindAllStringSubmatchIndex(v, -1), request, false)
+			recorded[i] = p.references(v, linkReference, request)
 		case lower == "refresh":
-			v = cutInput(v, maxHeaderInput)
-			recorded[i] = p.references(v, refreshReference.FindAllStringSubmatchIndex(v, -1), request, false)
+			recorded[i] = p.references(v, refreshReference, request)
 		default:
 			recorded[i] = p.text(v, maxHeaderInput, maxHeader)
 		}
@@ -145,10 +143,14 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	return recorded
 }
 
-// references returns a text with URLs at known places. If it is a whole URL, it
-// is not searched for others.
-func (p *Policy) references(s string, places [][]int, request *url.URL, whole bool) string {
-	if len(s) > maxURL {
+// references returns a text that holds URLs in the places that a pattern finds.
+// Nil: it is a URL, and is not searched for others.
+func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.URL) string {
+	s, places := whole, [][]int{{0, len(whole), 0, len(whole)}}
+	if pattern != nil {
+		s = cut(whole, maxHeaderInput)
+		places = pattern.FindAllStringSubmatchIndex(s, -1)
+	} else if len(s) > maxURL {
 		return Replacement
 	}
 	f := finder{policy: p, budget: nestedBudget}
@@ -161,8 +163,9 @@ func (p *Policy) references(s string, places [][]int, request *url.URL, whole bo
 		}
 		f.url(l, start, end)
 	}
-	if !whole {
+	if pattern != nil {
 		f.text(l)
+		f.hideEnd(s, whole)
 	}
 	return f.apply(s, maxHeader)
 }

@@ -7,7 +7,7 @@ import (
 
 // pairName is a name and what stands between it and its value.
 var pairName = regexp.MustCompile(
-	`([\w$.%\[\]-]+)(\\*["'` + "`" + `]?\]?)[ \t]*(=>|:=|==?|:)[ \t]*`)
+	`([\w$.%\[\]-]+)(\\*["'` + "`" + `]?\]?)[ \t]*(=>\s*|:=|==?|:)[ \t]*`)
 
 // printedStruct is a struct or a map as fmt prints it.
 var printedStruct = regexp.MustCompile(`(?:\{|map\[)[A-Za-z_][\w-]*:[^\s:/]`)
@@ -110,11 +110,13 @@ func (p *pair) find() (start, end int) {
 		return 0, 0
 	}
 	prose := p.colon && p.spaced && !p.header && (!p.quoted || isWordByte(s[v]) && s[v] > '9')
-	if m := goType.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil && p.colon {
-		switch v += m[2]; s[v] {
-		case '{':
-			return p.list(v, '}')
-		case '(':
+	if m := typed.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil {
+		switch value := v + m[2]; {
+		case s[value] == '"':
+			v = value
+		case s[value] == '{':
+			return p.list(value, '}')
+		case p.colon:
 			return 0, 0 // a pointer, or nil
 		}
 	}
@@ -144,8 +146,9 @@ func (p *pair) find() (start, end int) {
 	return p.token(v)
 }
 
-// goType is the type that fmt and dumpers print before a value.
-var goType = regexp.MustCompile(`^(?:\[\][\w.]+|\(\*?[\w.]+\) ?(?:\(len=\d+\) )?)([({"])`)
+// typed is what stands before a value that fmt, a dumper of Go, PHP or Rust
+// prints with its type.
+var typed = regexp.MustCompile(`^(?:\[\][\w.]+|\(\*?[\w.]+\) ?(?:\(len=\d+\) )?|string\(\d+\) |Some\()([({"])`)
 
 // afterUnexpected reports whether a parser's error precedes a name, as in
 // unexpected token: "}".

@@ -72,10 +72,11 @@ func (p *Policy) Text(s string) string {
 	return p.text(s, maxTextInput, maxText)
 }
 
-func (p *Policy) text(s string, maxInput, maxOutput int) string {
-	s = cutInput(s, maxInput)
+func (p *Policy) text(whole string, maxInput, maxOutput int) string {
+	s := cut(whole, maxInput)
 	f := finder{policy: p, budget: nestedBudget}
 	f.text(layer{s: s})
+	f.hideEnd(s, whole)
 	return f.apply(s, maxOutput)
 }
 

@@ -109,6 +109,10 @@ func TestPolicyCutsTextsAfterRedaction(t *testing.T) {
 	if got := p.Text(long); strings.Contains(got, "hunter") {
 		t.Errorf("a secret beyond the bound: got %.60q, want nothing of it", got)
 	}
+	long = `{"items":[` + strings.Repeat(`{"id":1,"ok":true},`, maxTextInput/8)
+	if got, want := p.Text("status 500: "+long), ("status 500: " + long)[:maxText]; got != want {
+		t.Errorf("one long word: got %d bytes …%s, want the first %d", len(got), got[max(0, len(got)-60):], maxText)
+	}
 	long = "https://user:" + strings.Repeat("hunter2", maxTextInput) + "@h.example/"
 	if got := p.Text("see " + long); strings.Contains(got, "hunter") {
 		t.Errorf("a password beyond the bound: got %.60q, want nothing of it", got)

@@ -23,9 +23,10 @@ func (f *finder) text(l layer) {
 
 // textURL is a URL in a text: with a scheme and two slashes or more; with
 // another number of slashes where browsers find a host nevertheless; with a
-// password, but without a scheme.
+// password, but without a scheme. In quotes, a password may hold spaces.
 var textURL = regexp.MustCompile(
-	`[a-zA-Z][a-zA-Z0-9+.-]*:[/\\]{2}[^\s"<>` + "`" + `]*` +
+	`["']([a-zA-Z][a-zA-Z0-9+.-]*:[/\\]{2}[^\s/"'<>@]*:[^\s/"'<>@][^/"'<>@\n]* [^/"'<>@\n]*@[^\s"<>` + "`" + `]*)` +
+		`|[a-zA-Z][a-zA-Z0-9+.-]*:[/\\]{2}[^\s"<>` + "`" + `]*` +
 		`|\b(?i:https?|wss?|ftp):[/\\]?[^\s"<>` + "`" + `/\\]+@[^\s"<>` + "`" + `]*` +
 		`|(?:^|[\s"'(=,<>\[{|;])([/\\]{2}[^\s/\\"<>:]*:[^\s/"<>]*@[^\s"<>` + "`" + `]*)`)
 
@@ -35,10 +36,7 @@ func (f *finder) urls(l layer) (places [][2]int) {
 		return nil
 	}
 	for _, m := range textURL.FindAllStringSubmatchIndex(l.s, -1) {
-		start, end := m[0], m[1]
-		if m[2] >= 0 {
-			start = m[2]
-		}
+		start, end := max(m[0], m[2], m[4]), m[1]
 		length := urlLength(l.s[start:end], l.s[:start])
 		if start+length < end && l.s[start+length] == ';' && strings.IndexByte(l.s[start:end], '@') >= 0 {
 			f.authority(l, start, end) // or is it a user name?
