@@ -79,7 +79,7 @@ func BenchmarkHeader(b *testing.B) {
 var hostile = map[string]string{
 	"letters": "a", "digits": "1", "spaces": " ", "quotes": `"`, "backslashes": `\`, "brackets": "[", "braces": "{",
 	"at signs": "://a:b@", "schemes": "http:", "slashes": "/", "percent signs": "%25", "percent signs twice": "%2525", "encoded at signs": "%2F%2Fa%3Ab%40;c=",
-	"pairs": "a=b&", "tokens": "token=a&", "token names": "token=", "token names, encoded": "token%3D", "token names twice encoded": "token%253D", "headers": "Authorization: ", "lists": "token:[", "quoted tokens": `"token":"`,
+	"pairs": "a=b&", "tokens": "token=a&", "token names": "token=", "token names, encoded": "token%3D", "token names twice encoded": "token%253D", "headers": "Authorization: ", "lists": "token:[", "named values": "name=token value=[", "quoted tokens": `"token":"`,
 	"escaped tokens": `\"token\":\"`, "bearers": "Bearer abcdefghijklmnop1 ", "bearer": "bearer ", "keys": "-----BEGIN PRIVATE KEY-----", "JSON Web Tokens": "eyJhbGciOiJI.eyJzdWIiOiIx.a ", "AWS keys": "AKIAIOSFODNN7EXAMPLE ",
 	"webhooks": "hooks.slack.com/services/T/B/x ", "bots": "/bot1:a", "nested URLs": "?next=http://h/", "encoded URLs": "?next=http%3A%2F%2Fh%2F", "encoded twice": "?next=http%253A%252F%252Fh%252F%253Ftoken%253Da&", "semicolons": ";token=a",
 	"parts of REDACTED": "RED TED ACT ", "structs": "{Token:a ", "ports": `invalid port "`, "forms": `form-data; name="token"` + "\r\n", "plus signs": "a=+b+c&", "ampersands": "&amp;", "JSON": `{"a":{"token":"b"},`, "invalid UTF-8": "\xff", "runes": "é",

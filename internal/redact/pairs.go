@@ -21,35 +21,33 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 	}
 	structs := strings.ContainsAny(s, "{[") && printedStruct.MatchString(s)
 	done := 0
-	for _, m := range pairName.FindAllStringSubmatchIndex(s, -1) {
-		for len(urls) > 0 && urls[0][1] <= m[2] {
-			urls = urls[1:]
+	hide := func(p pair) {
+		if p.start < done || !p.named() {
+			return
 		}
-		if m[2] < done || len(urls) > 0 && urls[0][0] <= m[2] {
-			continue
-		}
-		p := pair{
-			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]], quoted: m[4] < m[5] && m[2] > 0 && s[m[2]-1] == s[m[5]-1],
-			colon: s[m[6]:m[7]] == ":", empty: m[5] == m[6] && m[7] < m[1] && s[m[6]] == '=', spaced: m[7] < m[1], value: m[1],
-		}
-		if !p.named() {
-			continue
-		}
-		p.structs = structs
 		if start, end := p.find(); start < end {
 			f.hide(l, start, end)
 			done = end
 		}
 	}
+	for _, m := range pairName.FindAllStringSubmatchIndex(s, -1) {
+		for len(urls) > 0 && urls[0][1] <= m[2] {
+			urls = urls[1:]
+		}
+		if len(urls) > 0 && urls[0][0] <= m[2] {
+			continue
+		}
+		hide(pair{
+			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]], quoted: m[4] < m[5] && m[2] > 0 && s[m[2]-1] == s[m[5]-1],
+			colon: s[m[6]:m[7]] == ":", empty: m[5] == m[6] && m[7] < m[1] && s[m[6]] == '=', spaced: m[7] < m[1], structs: structs, value: m[1],
+		})
+	}
+	done = 0
 	for _, m := range namedValue.FindAllStringSubmatchIndex(s, -1) {
-		p := pair{
+		hide(pair{
 			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]],
 			quoted: m[5] == m[1], colon: s[m[4]] == ':', spaced: m[5] < m[1], value: m[1],
-		}
-		if p.named() {
-			start, end := p.find()
-			f.hide(l, start, end)
-		}
+		})
 	}
 	f.multipart(l)
 }
