@@ -22,7 +22,7 @@ const (
 	nameOurs    = "otelhttpclient"
 	nameOTel    = "otelhttp"
 	nameDatadog = "dd-trace-go"
-	nameLimit   = "limit"
+	nameByHand  = "hand-written"
 )
 
 // exchange sends one request, then reads and closes the response body. buf is a read buffer.
@@ -34,37 +34,32 @@ type conditions struct {
 	tracers    trace.TracerProvider
 	meters     metric.MeterProvider
 	propagator propagation.TextMapPropagator
-	// extras enables two hooks, a URL filter and captured headers.
-	extras bool
+	features
+}
+
+// features are optional features of an instrumentation.
+type features struct {
+	hooks        bool // two hooks, a URL filter and two captured headers
+	attributes   bool // the application's attributes on spans and metrics
+	optInMetrics bool // see optInMetrics
 }
 
 // contender is one way to send a request.
 type contender struct {
 	name string
-	// build returns nil if the contender does not apply under these conditions.
-	build func(conditions, http.RoundTripper) exchange
+	// wrap returns nil if the contender does not apply under these conditions.
+	wrap func(conditions, http.RoundTripper) http.RoundTripper
 	// settle is described at lane.
 	settle func()
 }
 
 // contenders is ordered like the table's columns.
 var contenders = []contender{
-	{name: nameBare, build: func(_ conditions, base http.RoundTripper) exchange {
-		return through(base)
-	}},
-	{name: nameOurs, build: func(c conditions, base http.RoundTripper) exchange {
-		return through(wrapOurs(c, base))
-	}},
-	{name: nameOTel, build: func(c conditions, base http.RoundTripper) exchange {
-		return through(wrapOTel(c, base))
-	}},
-	{name: nameDatadog, settle: tracer.Flush, build: func(c conditions, base http.RoundTripper) exchange {
-		if c.meters != nil {
-			return nil // records no metrics
-		}
-		return through(wrapDatadog(c, base))
-	}},
-	{name: nameLimit, build: newLimit},
+	{name: nameBare, wrap: func(_ conditions, base http.RoundTripper) http.RoundTripper { return base }},
+	{name: nameOurs, wrap: wrapOurs},
+	{name: nameByHand, wrap: wrapByHand},
+	{name: nameOTel, wrap: wrapOTel},
+	{name: nameDatadog, wrap: wrapDatadog, settle: tracer.Flush},
 }
 
 // through returns the exchange over a RoundTripper. It uses no http.Client, whose cost would be the
@@ -95,12 +90,30 @@ func drain(resp *http.Response, buf []byte) error {
 	return resp.Body.Close()
 }
 
-// Attributes and header of the extras.
+// Attributes and header of the features.
 const (
 	keyTenant      = "app.tenant"
 	keyContentType = "app.content_type"
 	headerTenant   = "X-Tenant"
 )
+
+// applicationAttributes are those of a feature of the same name.
+func applicationAttributes(req *http.Request) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("app.shard", req.Header.Get(headerTenant)),
+		attribute.Bool("app.batch", false),
+	}
+}
+
+// optInMetrics are those of a feature of the same name. Without open connections: net/http does not
+// report their end, so that it cannot be written by hand in a few lines.
+var optInMetrics = []otelhttpclient.Metric{
+	otelhttpclient.MetricActiveRequests,
+	otelhttpclient.MetricRequestBodySize,
+	otelhttpclient.MetricResponseBodySize,
+	otelhttpclient.MetricRequestTimeInQueue,
+	otelhttpclient.MetricDNSLookupDuration,
+}
 
 func wrapOurs(c conditions, base http.RoundTripper) http.RoundTripper {
 	opts := []otelhttpclient.Option{
@@ -108,7 +121,7 @@ func wrapOurs(c conditions, base http.RoundTripper) http.RoundTripper {
 		otelhttpclient.WithMeterProvider(c.meters),
 		otelhttpclient.WithPropagators(c.propagator),
 	}
-	if c.extras {
+	if c.hooks {
 		opts = append(opts,
 			otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
 				span.SetAttributes(attribute.String(keyTenant, req.Header.Get(headerTenant)))
@@ -123,13 +136,22 @@ func wrapOurs(c conditions, base http.RoundTripper) http.RoundTripper {
 			otelhttpclient.WithResponseHeaders("Content-Type"),
 		)
 	}
+	if c.attributes {
+		opts = append(opts, otelhttpclient.WithAttributes(applicationAttributes))
+	}
+	if c.optInMetrics {
+		opts = append(opts, otelhttpclient.WithOptInMetrics(optInMetrics...))
+	}
 	return otelhttpclient.NewTransport(base, opts...)
 }
 
 // wrapOTel configures otelhttp with the same providers and propagator. otelhttp has no hooks, URL
-// filters or captured headers. Its users write a RoundTripper below it that obtains the span from the
-// request's context, so the extras do the same.
+// filters, captured headers or attributes for spans. Its users write a RoundTripper below it that obtains
+// the span from the request's context, so the features do the same. It has no opt-in metrics.
 func wrapOTel(c conditions, base http.RoundTripper) http.RoundTripper {
+	if c.optInMetrics {
+		return nil
+	}
 	var opts []otelhttp.Option
 	if c.tracers != nil {
 		opts = append(opts, otelhttp.WithTracerProvider(c.tracers))
@@ -140,17 +162,29 @@ func wrapOTel(c conditions, base http.RoundTripper) http.RoundTripper {
 	if c.propagator != nil {
 		opts = append(opts, otelhttp.WithPropagators(c.propagator))
 	}
-	if c.extras {
-		base = annotator{base}
+	if c.attributes {
+		opts = append(opts, otelhttp.WithMetricAttributesFn(applicationAttributes))
+	}
+	if c.features != (features{}) {
+		base = annotator{base, c.features}
 	}
 	return otelhttp.NewTransport(base, opts...)
 }
 
-// annotator records the extras on the span in the request's context.
-type annotator struct{ base http.RoundTripper }
+// annotator records features on the span in the request's context.
+type annotator struct {
+	base http.RoundTripper
+	features
+}
 
 func (a annotator) RoundTrip(req *http.Request) (*http.Response, error) {
 	span := trace.SpanFromContext(req.Context())
+	if a.attributes {
+		span.SetAttributes(applicationAttributes(req)...)
+	}
+	if !a.hooks {
+		return a.base.RoundTrip(req)
+	}
 	tenant := req.Header.Get(headerTenant)
 	stripped := *req.URL
 	stripped.RawQuery = ""
@@ -171,11 +205,14 @@ func (a annotator) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// wrapDatadog wraps base for the running Datadog tracer, see startDatadog. For the extras, hooks before
-// and after the request also set the captured headers. URLs are unchanged: recording the query is a
+// wrapDatadog wraps base for the running Datadog tracer, see startDatadog. It records no metrics. Its
+// hooks before and after the request also set the captured headers. URLs are unchanged: recording the query is a
 // process-wide setting.
 func wrapDatadog(c conditions, base http.RoundTripper) http.RoundTripper {
-	if !c.extras {
+	if c.meters != nil {
+		return nil
+	}
+	if !c.hooks {
 		return httptrace.WrapRoundTripper(base)
 	}
 	return httptrace.WrapRoundTripper(base,

@@ -4,14 +4,12 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/DataDog/dd-trace-go/v2/ddtrace/mocktracer"
 	"github.com/DataDog/dd-trace-go/v2/ddtrace/tracer"
-	"go.opentelemetry.io/otel/propagation"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 // roundTripFunc adapts a function to an http.RoundTripper.
@@ -19,39 +17,76 @@ type roundTripFunc func(*http.Request) (*http.Response, error)
 
 func (f roundTripFunc) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
+// The test binary is the server's program, too.
+func TestMain(m *testing.M) {
+	serveIfServer()
+	os.Exit(m.Run())
+}
+
 // Each contender runs, without errors, in each row that applies to it.
 func TestRows(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			target, stop, err := r.start()
+			if r.responses > 0 {
+				r.responses = 10
+			}
+			res, err := r.measure(1, time.Microsecond)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer stop()
-			l := r.load(target)
-			seen := make(map[string]bool)
-			for _, ln := range r.lanes(target, func(string) bool { return true }) {
-				seen[ln.name] = true
-				s, err := l.run(ln, 2*l.workers)
-				if err != nil {
-					t.Error(err)
-				}
-				if s.ns <= 0 {
-					t.Errorf("%s: %v ns per request, want more than 0", ln.name, s.ns)
-				}
-			}
 			want := map[string]bool{
-				nameBare: true, nameOurs: true, nameOTel: true,
+				nameBare: true, nameOurs: true, nameByHand: true,
+				nameOTel:    !r.features.optInMetrics,
 				nameDatadog: r.sdk != sampledMetrics,
-				nameLimit:   r.sdk != noSDK && r.sdk != sampledMetrics && !r.extras,
 			}
 			for name, want := range want {
-				if seen[name] != want {
-					t.Errorf("%s runs: %v, want %v", name, seen[name], want)
+				samples := res.samples[name]
+				if got := len(samples) > 0; got != want {
+					t.Errorf("%s runs: %v, want %v", name, got, want)
+				}
+				for _, s := range samples {
+					if s.wall <= 0 && r.responses == 0 || s.held <= 0 && r.responses > 0 {
+						t.Errorf("%s: %+v, want what the row measures to be more than 0", name, s)
+					}
 				}
 			}
 		})
 	}
+}
+
+// The server's work must not be in the client's CPU time.
+func TestServerIsAnotherProcess(t *testing.T) {
+	for _, protocol := range []string{protocolHTTP1, protocolHTTP2} {
+		base, url, stop, err := startServer(protocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := base.RoundTrip(mustGet(t, url+pidPath))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(pid); got == strconv.Itoa(os.Getpid()) {
+			t.Errorf("%s: the server is process %s, want one other than this", protocol, got)
+		}
+		stop()
+		if _, err := base.RoundTrip(mustGet(t, url+pidPath)); err == nil {
+			t.Errorf("%s: the server answers after it was stopped", protocol)
+		}
+	}
+}
+
+func mustGet(t *testing.T, url string) *http.Request {
+	t.Helper()
+	req, err := newRequest(http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
 }
 
 func TestHTTP2(t *testing.T) {
@@ -80,11 +115,11 @@ func TestOneSpanPerRequest(t *testing.T) {
 	for _, sdk := range []sdk{unsampled, sampled, sampledMetrics} {
 		for _, c := range contenders {
 			conditions, counter := row{sdk: sdk}.conditions()
-			exchange := c.build(conditions, stub{})
-			if exchange == nil || c.name == nameDatadog {
+			rt := c.wrap(conditions, stub{})
+			if rt == nil || c.name == nameDatadog {
 				continue
 			}
-			send(t, exchange, requests)
+			send(t, through(rt), requests)
 			want := int64(requests)
 			if c.name == nameBare || sdk == unsampled {
 				want = 0
@@ -99,11 +134,11 @@ func TestOneSpanPerRequest(t *testing.T) {
 func TestOneDatadogSpanPerRequest(t *testing.T) {
 	mock := mocktracer.Start()
 	defer mock.Stop()
-	for _, extras := range []bool{false, true} {
+	for _, hooks := range []bool{false, true} {
 		mock.Reset()
-		send(t, through(wrapDatadog(conditions{extras: extras}, stub{})), 3)
+		send(t, through(wrapDatadog(conditions{features: features{hooks: hooks}}, stub{})), 3)
 		if got := len(mock.FinishedSpans()); got != 3 {
-			t.Errorf("extras %v: %d spans for 3 requests, want 3", extras, got)
+			t.Errorf("hooks %v: %d spans for 3 requests, want 3", hooks, got)
 		}
 	}
 }
@@ -123,44 +158,9 @@ func TestInjection(t *testing.T) {
 				return stub{}.RoundTrip(req)
 			})
 			conditions, _ := row{sdk: sdk}.conditions()
-			send(t, c.build(conditions, base), 1)
+			send(t, through(c.wrap(conditions, base)), 1)
 			if got, want := header != "", c.name != nameBare; got != want {
 				t.Errorf("%s, SDK %v: traceparent = %q, want it present: %v", c.name, sdk, header, want)
-			}
-		}
-	}
-}
-
-// With extras, both contenders record the same attributes.
-func TestExtras(t *testing.T) {
-	for name, wrap := range map[string]func(conditions, http.RoundTripper) http.RoundTripper{
-		nameOurs: wrapOurs,
-		nameOTel: wrapOTel,
-	} {
-		recorder := tracetest.NewSpanRecorder()
-		send(t, through(wrap(conditions{
-			tracers:    sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)),
-			propagator: propagation.TraceContext{},
-			extras:     true,
-		}, stub{})), 1)
-		spans := recorder.Ended()
-		if len(spans) != 1 {
-			t.Errorf("%s: %d spans, want 1", name, len(spans))
-			continue
-		}
-		got := make(map[string]string)
-		for _, kv := range spans[0].Attributes() {
-			got[string(kv.Key)] = kv.Value.String()
-		}
-		for key, want := range map[string]string{
-			keyTenant:                           "acme",
-			keyContentType:                      "application/json",
-			"url.full":                          strings.TrimSuffix(stubURL, "?limit=10"),
-			"http.request.header.x-tenant":      `["acme"]`,
-			"http.response.header.content-type": `["application/json"]`,
-		} {
-			if got[key] != want {
-				t.Errorf("%s: %s = %q, want %q", name, key, got[key], want)
 			}
 		}
 	}
@@ -169,7 +169,7 @@ func TestExtras(t *testing.T) {
 // net/http uses sendfile only if the body is the *os.File itself.
 func TestFileNotWrapped(t *testing.T) {
 	for _, c := range contenders {
-		if c.name != nameBare && c.name != nameOurs {
+		if c.name == nameOTel || c.name == nameDatadog {
 			continue
 		}
 		file, err := os.Open("go.mod")
@@ -189,7 +189,7 @@ func TestFileNotWrapped(t *testing.T) {
 				t.Fatal(err)
 			}
 			conditions, _ := row{sdk: sdk}.conditions()
-			if err := c.build(conditions, base)(req, make([]byte, 512)); err != nil {
+			if err := through(c.wrap(conditions, base))(req, make([]byte, 512)); err != nil {
 				t.Fatal(err)
 			}
 			if body != file {

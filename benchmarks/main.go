@@ -5,8 +5,9 @@
 //
 // A cell such as "+2.10 µs ± 20 ns, +12" has the time above bare, half the interquartile range of the
 // rounds, and the allocations above bare. Time and allocations are medians over the rounds. Each
-// contender of a row runs once per round, see [load.measure]. Ratios compare this library with otelhttp.
-// Spans are root spans, all sampled or none, and go to a processor that only counts them.
+// contender of a row runs once per round, see [interleave]. Ratios compare this library with
+// instrumentation written by hand, see [handWritten], and with otelhttp. Spans are root spans, all sampled
+// or none, and go to a processor that only counts them. Servers run in a process of their own.
 //
 // With -profile, it writes profiles of one contender instead:
 //
@@ -26,6 +27,7 @@ import (
 )
 
 func main() {
+	serveIfServer()
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
@@ -34,7 +36,7 @@ func main() {
 
 func run() error {
 	var (
-		rounds    = flag.Int("rounds", 5, "number of rounds; a meaningful median needs at least five")
+		rounds    = flag.Int("rounds", 9, "number of rounds; the goals are for medians of at least nine")
 		benchtime = flag.Duration("benchtime", 500*time.Millisecond, "duration of one contender's run in one round")
 		quick     = flag.Bool("quick", false, "20 ms per cell: checks that everything runs; times are inaccurate")
 		match     = flag.String("row", "", "run only rows whose names match this regular expression")

@@ -10,15 +10,21 @@ import (
 	"time"
 )
 
-// sample is the cost per request of one contender in one row and one round.
+// sample is what one contender costs in one row and one round. Only the fields that the row measures are
+// set.
 type sample struct {
-	ns     float64
-	allocs float64
+	wall   float64 // per request, in nanoseconds
+	cpu    float64 // of this process, per request, in nanoseconds; NaN where it is unknown
+	allocs float64 // per request
+
+	held       float64 // memory per open response, in bytes
+	collection float64 // CPU time of a garbage collection, in nanoseconds
 }
 
 // lane is one contender prepared for one row.
 type lane struct {
 	name     string
+	rt       http.RoundTripper
 	exchange exchange
 	// settle waits for the contender's background work, which would otherwise slow the next lane. It
 	// is nil if there is none.
@@ -35,9 +41,10 @@ type load struct {
 
 // run makes n requests, distributed over the load's workers, and returns the cost of one.
 //
-// Time is wall time, so with several workers it is the inverse of the throughput. Allocations are those
-// of the whole process, including the contender's other goroutines. Those of the harness and of a
-// loopback server are part of bare, too.
+// With several workers, wall time is the inverse of the throughput. CPU time and allocations are those of
+// the whole process, with the contender's other goroutines; CPU time has the work that settle waits for.
+// What the harness costs is part of bare, too. Collections are included in time as far as they happen
+// during the run.
 func (l load) run(ln *lane, n int) (sample, error) {
 	errs := make([]error, l.workers)
 	var wg sync.WaitGroup
@@ -67,6 +74,7 @@ func (l load) run(ln *lane, n int) (sample, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
+	cpuBefore, cpuKnown := cpuTime()
 	began := time.Now()
 	close(start)
 	wg.Wait()
@@ -81,10 +89,16 @@ func (l load) run(ln *lane, n int) (sample, error) {
 	if ln.settle != nil {
 		ln.settle()
 	}
-	return sample{
-		ns:     float64(took.Nanoseconds()) / float64(n),
+	s := sample{
+		wall:   float64(took.Nanoseconds()) / float64(n),
+		cpu:    math.NaN(),
 		allocs: float64(after.Mallocs-before.Mallocs) / float64(n),
-	}, nil
+	}
+	if cpuKnown {
+		cpuAfter, _ := cpuTime()
+		s.cpu = float64((cpuAfter - cpuBefore).Nanoseconds()) / float64(n)
+	}
+	return s, nil
 }
 
 // calibrate finds the number of requests that take about benchtime. It also warms up connections, caches
@@ -96,7 +110,7 @@ func (l load) calibrate(ln *lane, benchtime time.Duration) error {
 		if err != nil {
 			return err
 		}
-		took := s.ns * float64(n)
+		took := s.wall * float64(n)
 		want := float64(benchtime.Nanoseconds())
 		if took >= want/5 {
 			ln.requests = max(l.workers, int(math.Round(float64(n)*want/took)))
@@ -106,21 +120,26 @@ func (l load) calibrate(ln *lane, benchtime time.Duration) error {
 	}
 }
 
-// measure runs all lanes and returns, for each, one sample per round.
-//
-// Lanes alternate within a round, so that a change in the machine's speed affects all of them. Each round
-// starts with a different lane, so that the order does not favor any.
+// measure calibrates the lanes and measures them.
 func (l load) measure(lanes []*lane, rounds int, benchtime time.Duration) (map[string][]sample, error) {
 	for _, ln := range lanes {
 		if err := l.calibrate(ln, benchtime); err != nil {
 			return nil, err
 		}
 	}
+	return interleave(lanes, rounds, func(ln *lane) (sample, error) { return l.run(ln, ln.requests) })
+}
+
+// interleave runs all lanes and returns, for each, one sample per round.
+//
+// Lanes alternate within a round, so that a change in the machine's speed affects all of them. Each round
+// starts with a different lane, so that the order does not favor any.
+func interleave(lanes []*lane, rounds int, run func(*lane) (sample, error)) (map[string][]sample, error) {
 	samples := make(map[string][]sample, len(lanes))
 	for round := range rounds {
 		for i := range lanes {
 			ln := lanes[(round+i)%len(lanes)]
-			s, err := l.run(ln, ln.requests)
+			s, err := run(ln)
 			if err != nil {
 				return nil, err
 			}
@@ -130,26 +149,49 @@ func (l load) measure(lanes []*lane, rounds int, benchtime time.Duration) (map[s
 	return samples, nil
 }
 
-// cost is a contender's cost per request, above the bare transport.
-type cost struct {
-	ns     float64
-	spread float64 // half the interquartile range of ns over the rounds
-	allocs float64
+// value is a median over the rounds, with half the interquartile range.
+type value struct{ median, spread float64 }
+
+func valueOf(values []float64) value {
+	return value{
+		median: quantile(values, 0.5),
+		spread: (quantile(values, 0.75) - quantile(values, 0.25)) / 2,
+	}
 }
 
-// above returns the median differences between samples and bare in the same round.
-func above(samples, bare []sample) cost {
-	ns := make([]float64, len(samples))
-	allocs := make([]float64, len(samples))
+// each returns what of returns for each sample.
+func each(samples []sample, of func(sample) float64) []float64 {
+	values := make([]float64, len(samples))
 	for i, s := range samples {
-		ns[i] = s.ns - bare[i].ns
-		allocs[i] = s.allocs - bare[i].allocs
+		values[i] = of(s)
 	}
-	return cost{
-		ns:     quantile(ns, 0.5),
-		spread: (quantile(ns, 0.75) - quantile(ns, 0.25)) / 2,
-		allocs: quantile(allocs, 0.5),
+	return values
+}
+
+// above returns the differences between values and bare's in the same round.
+func above(values, bare []float64) []float64 {
+	differences := make([]float64, len(values))
+	for i, v := range values {
+		differences[i] = v - bare[i]
 	}
+	return differences
+}
+
+// ratioOf divides the medians of two costs. Its spread is that of the ratios within a round. The ratio is
+// unknown if the divisor is not above its own noise.
+func ratioOf(costs, divisors []float64) (ratio value, known bool) {
+	if len(costs) == 0 || len(divisors) == 0 {
+		return value{}, false
+	}
+	divisor := valueOf(divisors)
+	if !(divisor.median > 2*divisor.spread) {
+		return value{}, false
+	}
+	ratios := make([]float64, len(costs))
+	for i := range costs {
+		ratios[i] = costs[i] / divisors[i]
+	}
+	return value{median: valueOf(costs).median / divisor.median, spread: valueOf(ratios).spread}, true
 }
 
 // quantile returns the q-quantile of values, with linear interpolation.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -31,10 +32,30 @@ func TestQuantile(t *testing.T) {
 
 // A cost is the median of differences within a round, so that one slow round does not change it.
 func TestAbove(t *testing.T) {
-	bare := []sample{{ns: 100, allocs: 5}, {ns: 900, allocs: 5}, {ns: 200, allocs: 5}}
-	got := above([]sample{{ns: 110, allocs: 7}, {ns: 910, allocs: 7}, {ns: 210, allocs: 7}}, bare)
-	if want := (cost{ns: 10, spread: 0, allocs: 2}); got != want {
+	got := valueOf(above([]float64{110, 910, 210}, []float64{100, 900, 200}))
+	if want := (value{median: 10, spread: 0}); got != want {
 		t.Errorf("above = %+v, want %+v", got, want)
+	}
+}
+
+func TestRatioOf(t *testing.T) {
+	for _, tt := range []struct {
+		why             string
+		costs, divisors []float64
+		want            value
+		known           bool
+	}{
+		{"medians are divided", []float64{10, 20, 60}, []float64{39, 40, 41}, value{0.5, 0.3018}, true},
+		{"equal in each round: no spread", []float64{10, 20, 15}, []float64{10, 20, 15}, value{1, 0}, true},
+		{"the divisor is in its own noise", []float64{10, 10, 10}, []float64{-10, 1, 10}, value{}, false},
+		{"the divisor is below bare", []float64{10}, []float64{-10}, value{}, false},
+		{"not measurable", []float64{math.NaN()}, []float64{math.NaN()}, value{}, false},
+		{"the contender did not run", []float64{10}, nil, value{}, false},
+	} {
+		got, known := ratioOf(tt.costs, tt.divisors)
+		if known != tt.known || math.Abs(got.median-tt.want.median) > 1e-3 || math.Abs(got.spread-tt.want.spread) > 1e-3 {
+			t.Errorf("%s: ratio = %+v, %v, want %+v, %v", tt.why, got, known, tt.want, tt.known)
+		}
 	}
 }
 
@@ -96,5 +117,65 @@ func TestRunError(t *testing.T) {
 	l := load{newRequest: func() (*http.Request, error) { return nil, nil }, workers: 2}
 	if _, err := l.run(ln, 2); !errors.Is(err, failure) || !strings.Contains(err.Error(), "failing") {
 		t.Errorf("error = %v, want %v with the contender's name", err, failure)
+	}
+}
+
+// CPU time is a process's, so work on another goroutine counts and waiting does not.
+func TestCPUTime(t *testing.T) {
+	before, known := cpuTime()
+	if !known {
+		t.Skip("no getrusage on this system")
+	}
+	done := make(chan time.Duration)
+	go func() {
+		for {
+			if now, _ := cpuTime(); now-before >= 10*time.Millisecond {
+				done <- now
+				return
+			}
+		}
+	}()
+	if after := <-done; after <= before {
+		t.Errorf("CPU time went from %v to %v, want more", before, after)
+	}
+}
+
+func TestRunOpen(t *testing.T) {
+	const size = 100 << 10
+	ln := &lane{name: "large", rt: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp, err := stub{}.RoundTrip(req)
+		resp.Header["Large"] = []string{string(make([]byte, size))}
+		return resp, err
+	})}
+	s, err := runOpen(get(stubURL), ln, 50)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.held < size || s.held > 2*size {
+		t.Errorf("an open response holds %.0f B, want %d and a little more", s.held, size)
+	}
+	if s.collection <= 0 {
+		t.Errorf("a collection takes %v ns of CPU time, want more than 0", s.collection)
+	}
+}
+
+// The bodies are read afterwards, as some contenders end their spans there.
+func TestRunOpenReadsBodies(t *testing.T) {
+	var bodies []*stubBody
+	ln := &lane{name: "counting", rt: roundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp, err := stub{}.RoundTrip(req)
+		bodies = append(bodies, resp.Body.(*stubBody))
+		return resp, err
+	})}
+	if _, err := runOpen(get(stubURL), ln, 3); err != nil {
+		t.Fatal(err)
+	}
+	if len(bodies) != 3 {
+		t.Fatalf("%d responses, want 3", len(bodies))
+	}
+	for i, b := range bodies {
+		if b.rest != "" {
+			t.Errorf("body %d has %q left, want nothing", i, b.rest)
+		}
 	}
 }

@@ -24,6 +24,9 @@ func writeProfiles(dir, contender string, rows []row, benchtime time.Duration) e
 		return fmt.Errorf("-profile needs exactly one row, -row matches %d", len(rows))
 	}
 	r := rows[0]
+	if r.responses > 0 {
+		return fmt.Errorf("row %q has no profile", r.name)
+	}
 	t, stop, err := r.start()
 	if err != nil {
 		return err
@@ -52,7 +55,7 @@ func writeProfiles(dir, contender string, rows []row, benchtime time.Duration) e
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d requests, %s, %.1f allocations each\n", cpu.Name(), ln.requests, formatTime(s.ns), s.allocs)
+	fmt.Printf("%s: %d requests, %s, %.1f allocations each\n", cpu.Name(), ln.requests, formatTime(s.wall), s.allocs)
 
 	// A round number, so that the profile's counts are easy to read per request.
 	const requests = 10_000

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -22,39 +21,44 @@ const (
 	sampledMetrics
 )
 
-// goal is this library's target in a row; a zero field is no target.
-type goal struct {
-	time   float64 // time, as a fraction of otelhttp's
-	allocs float64 // allocations above bare
-	limit  float64 // time, as a multiple of the limit's
-}
-
 // row is one row of the table.
 type row struct {
-	name   string
-	sdk    sdk
-	extras bool
-	open   func() (*target, error)
-	// workers is the number of concurrent senders per processor; 0 means one sender in total.
+	name     string
+	sdk      sdk
+	features features
+	open     func() (*target, error)
+	// workers is the number of goroutines that send concurrently; 0 means one.
 	workers int
-	goal    goal
+	// responses is the number of responses that are open at a time. If it is not 0, the row measures memory
+	// and collections instead of requests.
+	responses int
+	// goal is the most that this library may cost, as a multiple of what the hand-written contender costs;
+	// 0 means there is none. It is a goal for the first of the row's quantities.
+	goal float64
 }
 
 // rows is in the order of the table. The only global state that a row changes is the Datadog tracer, and
 // the row without an SDK does not start it.
 var rows = []row{
-	{name: "no SDK", sdk: noSDK, open: stubTarget, goal: goal{time: 0.08, allocs: 2}},
-	{name: "unsampled", sdk: unsampled, open: stubTarget, goal: goal{time: 0.33, allocs: 9}},
-	{name: "sampled", sdk: sampled, open: stubTarget, goal: goal{time: 0.50, allocs: 13, limit: 1.35}},
-	{name: "sampled, metrics", sdk: sampledMetrics, open: stubTarget, goal: goal{time: 0.45, allocs: 13}},
+	{name: "no SDK", sdk: noSDK, open: stubTarget, goal: 0.5},
+	{name: "unsampled", sdk: unsampled, open: stubTarget, goal: 1},
+	{name: "sampled", sdk: sampled, open: stubTarget, goal: 1},
+	{name: "sampled, metrics", sdk: sampledMetrics, open: stubTarget, goal: 1},
 	{name: "sampled, response without a body", sdk: sampled, open: stubTargetWithoutBody},
-	{name: "sampled, hooks, URL filter, headers", sdk: sampled, extras: true, open: stubTarget},
-	{name: "sampled, parallel", sdk: sampled, open: stubTarget, workers: 1},
-	{name: "loopback GET", sdk: sampled, open: loopbackGet, goal: goal{time: 0.60}},
-	{name: "loopback POST 1 KiB", sdk: sampled, open: loopbackPost, goal: goal{time: 0.45}},
-	{name: "loopback GET, parallel", sdk: sampled, open: loopbackGet, workers: 8},
-	{name: "loopback GET, HTTP/2", sdk: sampled, open: loopbackHTTP2},
+	{name: "sampled, 16 goroutines", sdk: sampled, open: stubTarget, workers: 16, goal: 1},
+	{name: "sampled, hooks, URL filter, headers", sdk: sampled, features: features{hooks: true}, open: stubTarget, goal: 1.3},
+	{name: "sampled, metrics, WithAttributes", sdk: sampledMetrics, features: features{attributes: true}, open: stubTarget, goal: 1.3},
+	{name: "loopback GET", sdk: sampled, open: loopbackGet, goal: 1},
+	{name: "loopback POST 1 KiB", sdk: sampled, open: loopbackPost, goal: 1},
+	{name: "loopback GET, HTTP/2", sdk: sampled, open: loopbackHTTP2, goal: 1},
+	{name: "loopback GET, 16 goroutines", sdk: sampled, open: loopbackGet, workers: 16, goal: 1},
+	{
+		name: "loopback GET, everything on", sdk: sampledMetrics, open: loopbackGet,
+		features: features{hooks: true, attributes: true, optInMetrics: true},
+	},
 	{name: "loopback PUT of a 64 MiB file", sdk: sampled, open: loopbackUpload},
+	{name: "100 open responses", sdk: sampled, open: stubTarget, responses: 100, goal: 1.5},
+	{name: "10,000 open responses", sdk: sampled, open: stubTarget, responses: 10_000, goal: 1.5},
 }
 
 // spanCounter is a span processor that only counts, so that no export is measured.
@@ -67,7 +71,7 @@ func (*spanCounter) ForceFlush(context.Context) error                { return ni
 
 // conditions returns the row's conditions and the counter of its spans.
 func (r row) conditions() (conditions, *spanCounter) {
-	c := conditions{extras: r.extras}
+	c := conditions{features: r.features}
 	counter := new(spanCounter)
 	if r.sdk == noSDK {
 		return c, counter
@@ -86,7 +90,7 @@ func (r row) conditions() (conditions, *spanCounter) {
 
 // load returns the row's load.
 func (r row) load(t *target) load {
-	return load{newRequest: t.newRequest, workers: max(1, r.workers*runtime.GOMAXPROCS(0))}
+	return load{newRequest: t.newRequest, workers: max(1, r.workers)}
 }
 
 // lanes prepares the contenders for which keep returns true.
@@ -97,8 +101,8 @@ func (r row) lanes(t *target, keep func(name string) bool) []*lane {
 			continue
 		}
 		conditions, _ := r.conditions()
-		if exchange := c.build(conditions, t.base); exchange != nil {
-			lanes = append(lanes, &lane{name: c.name, exchange: exchange, settle: c.settle})
+		if rt := c.wrap(conditions, t.base); rt != nil {
+			lanes = append(lanes, &lane{name: c.name, rt: rt, exchange: through(rt), settle: c.settle})
 		}
 	}
 	return lanes
@@ -125,10 +129,10 @@ func (r row) start() (t *target, stop func(), err error) {
 
 // result is the measured result of a row.
 type result struct {
-	row    row
-	bare   sample
-	upload int64
-	costs  map[string]cost
+	row        row
+	quantities []quantity
+	upload     int64
+	samples    map[string][]sample // per contender, one per round
 }
 
 // measure runs the row.
@@ -138,28 +142,28 @@ func (r row) measure(rounds int, benchtime time.Duration) (result, error) {
 		return result{}, fmt.Errorf("%s: %w", r.name, err)
 	}
 	defer stop()
-	all := func(string) bool { return true }
-	samples, err := r.load(t).measure(r.lanes(t, all), rounds, benchtime)
+	lanes := r.lanes(t, func(string) bool { return true })
+	var samples map[string][]sample
+	if r.responses > 0 {
+		samples, err = interleave(lanes, rounds, func(ln *lane) (sample, error) {
+			return runOpen(t.newRequest, ln, r.responses)
+		})
+	} else {
+		samples, err = r.load(t).measure(lanes, rounds, benchtime)
+	}
 	if err != nil {
 		return result{}, fmt.Errorf("%s: %w", r.name, err)
 	}
-	return newResult(r, t.upload, samples), nil
+	return result{row: r, quantities: r.quantities(t), upload: t.upload, samples: samples}, nil
 }
 
-func newResult(r row, upload int64, samples map[string][]sample) result {
-	bare := samples[nameBare]
-	// Above zero: the medians of bare itself.
-	itself := above(bare, make([]sample, len(bare)))
-	res := result{
-		row:    r,
-		bare:   sample{ns: itself.ns, allocs: itself.allocs},
-		upload: upload,
-		costs:  make(map[string]cost),
+// quantities returns what the table shows of the row, each on a line of its own.
+func (r row) quantities(t *target) []quantity {
+	switch {
+	case r.responses > 0:
+		return []quantity{memory, collection}
+	case t.separate:
+		return []quantity{processTime, wallTime}
 	}
-	for name, s := range samples {
-		if name != nameBare {
-			res.costs[name] = above(s, bare)
-		}
-	}
-	return res
+	return []quantity{stubTime}
 }

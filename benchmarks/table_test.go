@@ -1,62 +1,94 @@
 package main
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
 
+// samplesOf returns one round.
+func samplesOf(wall, allocs float64) []sample { return []sample{{wall: wall, allocs: allocs}} }
+
 func TestWriteTable(t *testing.T) {
 	results := []result{
 		{
-			row:  row{name: "reached", goal: goal{time: 0.5, allocs: 13, limit: 1.35}},
-			bare: sample{ns: 612, allocs: 7},
-			costs: map[string]cost{
-				nameOurs:    {ns: 3000, spread: 20, allocs: 13.1},
-				nameOTel:    {ns: 7500, spread: 100, allocs: 25},
-				nameDatadog: {ns: 12_400, spread: 300, allocs: 40},
-				nameLimit:   {ns: 2000, spread: 10, allocs: 10},
+			row:        row{name: "reached", goal: 1},
+			quantities: []quantity{stubTime},
+			samples: map[string][]sample{
+				nameBare:    {{wall: 600, allocs: 7}, {wall: 620, allocs: 7}, {wall: 610, allocs: 7}},
+				nameOurs:    {{wall: 3600, allocs: 20}, {wall: 3610, allocs: 20}, {wall: 3630, allocs: 20}},
+				nameByHand:  {{wall: 4600, allocs: 17}, {wall: 4640, allocs: 17}, {wall: 4610, allocs: 17}},
+				nameOTel:    {{wall: 8600, allocs: 32}, {wall: 8620, allocs: 32}, {wall: 8610, allocs: 32}},
+				nameDatadog: {{wall: 12_600, allocs: 47}, {wall: 13_000, allocs: 47}, {wall: 12_610, allocs: 47}},
 			},
 		},
 		{
-			row:  row{name: "time missed", goal: goal{time: 0.08, allocs: 2}},
-			bare: sample{ns: 612, allocs: 7},
-			costs: map[string]cost{
-				nameOurs: {ns: 1000, spread: 20, allocs: 2},
-				nameOTel: {ns: 5000, spread: 100, allocs: 18},
+			row:        row{name: "missed", goal: 0.5},
+			quantities: []quantity{stubTime},
+			samples: map[string][]sample{
+				nameBare: samplesOf(600, 7), nameOurs: samplesOf(1600, 9), nameByHand: samplesOf(1600, 17), nameOTel: samplesOf(5600, 25),
 			},
 		},
 		{
-			row:  row{name: "allocs missed", goal: goal{allocs: 2}},
-			bare: sample{ns: 612, allocs: 7},
-			costs: map[string]cost{
-				nameOurs: {ns: 100, spread: 20, allocs: 3},
-				nameOTel: {ns: 5000, spread: 100, allocs: 18},
+			row:        row{name: "loopback", goal: 1},
+			quantities: []quantity{processTime, wallTime},
+			samples: map[string][]sample{
+				nameBare:   {{wall: 30_000, cpu: 20_000, allocs: 70}},
+				nameOurs:   {{wall: 39_000, cpu: 24_000, allocs: 80}},
+				nameByHand: {{wall: 36_000, cpu: 25_000, allocs: 80}},
+				nameOTel:   {{wall: 42_000, cpu: 28_000, allocs: 90}},
 			},
 		},
 		{
-			row:    row{name: "file"},
-			bare:   sample{ns: 40e6, allocs: 100},
-			upload: 64 << 20,
-			costs: map[string]cost{
-				nameOurs: {ns: -2e6, spread: 3e6, allocs: -0.2},
-				nameOTel: {ns: 1e6, spread: 2e6, allocs: 30},
+			row:        row{name: "without getrusage", goal: 1},
+			quantities: []quantity{processTime},
+			samples: map[string][]sample{
+				nameBare: {{cpu: math.NaN()}}, nameOurs: {{cpu: math.NaN()}}, nameByHand: {{cpu: math.NaN()}},
+			},
+		},
+		{
+			row:        row{name: "file"},
+			quantities: []quantity{wallTime},
+			upload:     64 << 20,
+			samples: map[string][]sample{
+				nameBare: samplesOf(40e6, 100), nameOurs: samplesOf(38e6, 99.8), nameByHand: samplesOf(40e6, 110), nameOTel: samplesOf(30e6, 130),
+			},
+		},
+		{
+			row:        row{name: "open", goal: 1.5},
+			quantities: []quantity{memory, collection},
+			samples: map[string][]sample{
+				nameBare:   {{held: 700, collection: 1e6}},
+				nameOurs:   {{held: 2800, collection: 5e6}},
+				nameByHand: {{held: 2000, collection: 3e6}},
+				nameOTel:   {{held: 2400, collection: 5e6}},
 			},
 		},
 	}
 	const want = `
-| per request           | bare                    | otelhttpclient                   | otelhttp                          | dd-trace-go            | limit                 | time ÷ otelhttp | allocs ÷ otelhttp | goal                     | met    |
-|-----------------------|-------------------------|----------------------------------|-----------------------------------|------------------------|-----------------------|-----------------|-------------------|--------------------------|--------|
-| reached               | 612 ns, 7               | +3.00 µs ± 20 ns, +13            | +7.50 µs ± 100 ns, +25            | +12.4 µs ± 300 ns, +40 | +2.00 µs ± 10 ns, +10 | 0.40            | 0.52              | time ≤ 0.50, ≤ 13 allocs | yes    |
-| reached, versus limit |                         |                                  |                                   |                        |                       | 1.50 × limit    | 1.31 × limit      | time ≤ 1.35 × limit      | **no** |
-| time missed           | 612 ns, 7               | +1.00 µs ± 20 ns, +2             | +5.00 µs ± 100 ns, +18            | –                      | –                     | 0.20            | 0.11              | time ≤ 0.08, ≤ 2 allocs  | **no** |
-| allocs missed         | 612 ns, 7               | +100 ns ± 20 ns, +3              | +5.00 µs ± 100 ns, +18            | –                      | –                     | 0.02            | 0.17              | ≤ 2 allocs               | **no** |
-| file                  | 40.00 ms, 100, 1.7 GB/s | -2.00 ms ± 3.00 ms, +0, 1.8 GB/s | +1.00 ms ± 2.00 ms, +30, 1.6 GB/s | –                      | –                     | in the noise    | 0.00              | –                        | –      |
+| per request                  | bare                           | otelhttpclient                | hand-written                | otelhttp                        | dd-trace-go           | ÷ hand-written | allocs ÷ hand-written | ÷ otelhttp  | goal   | met            |
+|------------------------------|--------------------------------|-------------------------------|-----------------------------|---------------------------------|-----------------------|----------------|-----------------------|-------------|--------|----------------|
+| reached                      | 610 ns ± 5 ns, 7               | +3.00 µs ± 8 ns, +13          | +4.00 µs ± 5 ns, +10        | +8.00 µs ± 0 ns, +25            | +12.0 µs ± 95 ns, +40 | 0.75 ± 0.00    | 1.30                  | 0.38 ± 0.00 | ≤ 1.00 | yes            |
+| missed                       | 600 ns ± 0 ns, 7               | +1.00 µs ± 0 ns, +2           | +1.00 µs ± 0 ns, +10        | +5.00 µs ± 0 ns, +18            | –                     | 1.00 ± 0.00    | 0.20                  | 0.20 ± 0.00 | ≤ 0.50 | **no**         |
+| loopback, CPU time           | 20.0 µs ± 0 ns, 70             | +4.00 µs ± 0 ns, +10          | +5.00 µs ± 0 ns, +10        | +8.00 µs ± 0 ns, +20            | –                     | 0.80 ± 0.00    | 1.00                  | 0.50 ± 0.00 | ≤ 1.00 | yes            |
+| loopback, wall time          | 30.0 µs ± 0 ns, 70             | +9.00 µs ± 0 ns, +10          | +6.00 µs ± 0 ns, +10        | +12.0 µs ± 0 ns, +20            | –                     | 1.50 ± 0.00    | 1.00                  | 0.75 ± 0.00 | –      | –              |
+| without getrusage, CPU time  | not measurable on this system  | –                             | –                           | –                               | –                     | –              | –                     | –           | ≤ 1.00 | not measurable |
+| file, wall time              | 40.00 ms ± 0 ns, 100, 1.7 GB/s | -2.00 ms ± 0 ns, +0, 1.8 GB/s | +0 ns ± 0 ns, +10, 1.7 GB/s | -10.00 ms ± 0 ns, +30, 2.2 GB/s | –                     | in the noise   | 0.00                  | below bare  | –      | –              |
+| open, memory of one          | 700 B ± 0 B                    | +2100 B ± 0 B                 | +1300 B ± 0 B               | +1700 B ± 0 B                   | –                     | 1.40 ± 0.00    | –                     | 1.17 ± 0.00 | ≤ 1.50 | yes            |
+| open, a collection, CPU time | 1.00 ms ± 0 ns                 | +4.00 ms ± 0 ns               | +2.00 ms ± 0 ns             | +4.00 ms ± 0 ns                 | –                     | 2.00 ± 0.00    | –                     | 1.00 ± 0.00 | –      | –              |
 `
 	var b strings.Builder
 	if err := writeTable(&b, results); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := b.String(), strings.TrimPrefix(want, "\n")+notes; got != want {
+	const wantGoals = `- Goals, as multiples of what the hand-written contender costs:
+  - reached: 0.75 ± 0.00, goal ≤ 1.00: yes
+  - missed: 1.00 ± 0.00, goal ≤ 0.50: **no**
+  - loopback, CPU time: 0.80 ± 0.00, goal ≤ 1.00: yes
+  - without getrusage, CPU time: –, goal ≤ 1.00: not measurable
+  - open, memory of one: 1.40 ± 0.00, goal ≤ 1.50: yes
+`
+	if got, want := b.String(), strings.TrimPrefix(want, "\n")+notes+wantGoals; got != want {
 		t.Errorf("table:\n%s\nwant:\n%s", got, want)
 	}
 }
@@ -77,7 +109,7 @@ func TestFormatTime(t *testing.T) {
 			t.Errorf("formatTime(%v) = %q, want %q", tt.ns, got, tt.want)
 		}
 	}
-	if got, want := signed(-1234), "-1.23 µs"; got != want {
+	if got, want := signed(-1234, formatTime), "-1.23 µs"; got != want {
 		t.Errorf("signed(-1234) = %q, want %q", got, want)
 	}
 }

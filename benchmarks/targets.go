@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 )
 
@@ -14,6 +13,8 @@ import (
 type target struct {
 	base       http.RoundTripper
 	newRequest func() (*http.Request, error)
+	// separate: the server is another process, so that CPU time is the client's.
+	separate bool
 	// upload is the number of bytes that a request sends; 0 means the table shows no throughput.
 	upload int64
 	close  func()
@@ -22,8 +23,6 @@ type target struct {
 const (
 	stubURL  = "https://inventory.example.com/items/42?limit=10"
 	itemPath = "/items/42?limit=10"
-	// answer is the response body of every server and of the stub.
-	answer = `{"id":42,"name":"bolt, hexagonal, M8","stock":1280}`
 )
 
 // newRequest returns a new request for each call, as in an application. Its cost is the same for every
@@ -91,50 +90,32 @@ func stubTargetWithoutBody() (*target, error) {
 	return &target{base: stub{withoutBody: true}, newRequest: get(stubURL), close: func() {}}, nil
 }
 
-// handler reads the request body and answers. It is cheap, so that the client's cost is a visible part
-// of the total.
-func handler(w http.ResponseWriter, r *http.Request) {
-	if r.Body != http.NoBody {
-		// A large buffer, so that the server does not limit large uploads.
-		buf := make([]byte, min(max(r.ContentLength, 512), 256<<10))
-		for {
-			if _, err := r.Body.Read(buf); err != nil {
-				break
-			}
-		}
+// loopback starts a server in a process of its own. All contenders share one http.Transport and its
+// connections, to avoid random differences between connections.
+func loopback(protocol string) (t *target, url string, err error) {
+	base, url, stop, err := startServer(protocol)
+	if err != nil {
+		return nil, "", err
 	}
-	w.Header().Set("Content-Type", "application/json")
-	io.WriteString(w, answer)
-}
-
-// loopback starts a server on loopback. All contenders share one http.Transport and its connections, to
-// avoid random differences between connections.
-func loopback(http2 bool) (t *target, url string) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(handler))
-	if http2 {
-		server.EnableHTTP2 = true
-		server.StartTLS()
-	} else {
-		server.Start()
-	}
-	base := server.Client().Transport.(*http.Transport)
-	base.MaxIdleConnsPerHost = 256
-	url = server.URL + itemPath
-	return &target{base: base, newRequest: get(url), close: server.Close}, url
+	url += itemPath
+	return &target{base: base, newRequest: get(url), close: stop, separate: true}, url, nil
 }
 
 func loopbackGet() (*target, error) {
-	t, _ := loopback(false)
-	return t, nil
+	t, _, err := loopback(protocolHTTP1)
+	return t, err
 }
 
 func loopbackHTTP2() (*target, error) {
-	t, _ := loopback(true)
-	return t, nil
+	t, _, err := loopback(protocolHTTP2)
+	return t, err
 }
 
 func loopbackPost() (*target, error) {
-	t, url := loopback(false)
+	t, url, err := loopback(protocolHTTP1)
+	if err != nil {
+		return nil, err
+	}
 	payload := bytes.Repeat([]byte("0123456789abcdef"), 64)
 	t.newRequest = func() (*http.Request, error) {
 		return newRequest(http.MethodPost, url, bytes.NewReader(payload))
@@ -161,7 +142,11 @@ func loopbackUpload() (*target, error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	t, url := loopback(false)
+	t, url, err := loopback(protocolHTTP1)
+	if err != nil {
+		os.Remove(file.Name())
+		return nil, err
+	}
 	stop := t.close
 	t.newRequest = func() (*http.Request, error) {
 		f, err := os.Open(file.Name())
