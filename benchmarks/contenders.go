@@ -147,7 +147,8 @@ func wrapOurs(c conditions, base http.RoundTripper) http.RoundTripper {
 
 // wrapOTel configures otelhttp with the same providers and propagator. otelhttp has no hooks, URL
 // filters, captured headers or attributes for spans. Its users write a RoundTripper below it that obtains
-// the span from the request's context, so the features do the same. It has no opt-in metrics.
+// the span and the labeler of the metrics from the request's context, so the features do the same. It has no
+// opt-in metrics.
 func wrapOTel(c conditions, base http.RoundTripper) http.RoundTripper {
 	if c.optInMetrics {
 		return nil
@@ -161,9 +162,6 @@ func wrapOTel(c conditions, base http.RoundTripper) http.RoundTripper {
 	}
 	if c.propagator != nil {
 		opts = append(opts, otelhttp.WithPropagators(c.propagator))
-	}
-	if c.attributes {
-		opts = append(opts, otelhttp.WithMetricAttributesFn(applicationAttributes))
 	}
 	if c.features != (features{}) {
 		base = annotator{base, c.features}
@@ -180,7 +178,11 @@ type annotator struct {
 func (a annotator) RoundTrip(req *http.Request) (*http.Response, error) {
 	span := trace.SpanFromContext(req.Context())
 	if a.attributes {
-		span.SetAttributes(applicationAttributes(req)...)
+		attrs := applicationAttributes(req)
+		span.SetAttributes(attrs...)
+		if labeler, ok := otelhttp.ClientLabelerFromContext(req.Context()); ok {
+			labeler.Add(attrs...) // for the metrics
+		}
 	}
 	if !a.hooks {
 		return a.base.RoundTrip(req)
