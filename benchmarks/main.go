@@ -1,7 +1,7 @@
 // Command benchmarks measures the cost of a request with several HTTP client instrumentations, above the
 // cost with the bare transport, and prints one Markdown table:
 //
-//	go run . [-quick] [-rounds n] [-benchtime d] [-row regexp]
+//	go run . [-quick] [-rounds n] [-benchtime d] [-row regexp] [-cpu]
 //
 // A cell such as "+2.10 µs ± 20 ns, +12" has the time above bare, half the interquartile range of the
 // rounds, and the allocations above bare. Time and allocations are medians over the rounds. Each
@@ -17,6 +17,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -39,6 +40,7 @@ func run() error {
 		rounds    = flag.Int("rounds", 9, "number of rounds; the goals are for medians of at least nine")
 		benchtime = flag.Duration("benchtime", 500*time.Millisecond, "duration of one contender's run in one round")
 		quick     = flag.Bool("quick", false, "20 ms per cell: checks that everything runs; times are inaccurate")
+		cpu       = flag.Bool("cpu", false, "measure the CPU time of the rows without a network, too: for a busy machine")
 		match     = flag.String("row", "", "run only rows whose names match this regular expression")
 		profile   = flag.String("profile", "", "write CPU and allocation profiles to this directory instead of a table")
 		contender = flag.String("contender", nameOurs, "with -profile: the contender to profile")
@@ -70,12 +72,19 @@ func run() error {
 		return writeProfiles(*profile, *contender, selected, *benchtime)
 	}
 
+	if _, known := cpuTime(); *cpu && !known {
+		return errors.New("-cpu: CPU time is unknown on this system")
+	}
+
 	var results []result
 	for i, r := range selected {
 		fmt.Fprintf(os.Stderr, "%d/%d %s\n", i+1, len(selected), r.name)
 		res, err := r.measure(*rounds, *benchtime)
 		if err != nil {
 			return err
+		}
+		if *cpu {
+			res.useCPUTime()
 		}
 		results = append(results, res)
 	}

@@ -179,3 +179,22 @@ func TestRunOpenReadsBodies(t *testing.T) {
 		}
 	}
 }
+
+func TestUseCPUTime(t *testing.T) {
+	for _, tt := range []struct {
+		why       string
+		got, want []quantity
+	}{
+		{"wall time without a network", []quantity{stubTime}, []quantity{processTime}},
+		{"CPU time is there already", []quantity{processTime, wallTime}, []quantity{processTime, wallTime}},
+		{"no time", []quantity{memory, collection}, []quantity{memory, collection}},
+	} {
+		r := result{quantities: tt.got}
+		r.useCPUTime()
+		for i, q := range r.quantities {
+			if q.label != tt.want[i].label {
+				t.Errorf("%s: quantity %d = %q, want %q", tt.why, i, q.label, tt.want[i].label)
+			}
+		}
+	}
+}

@@ -167,3 +167,12 @@ func (r row) quantities(t *target) []quantity {
 	}
 	return []quantity{stubTime}
 }
+
+// useCPUTime replaces the time of a row without a network, which is wall time, by CPU time.
+func (r *result) useCPUTime() {
+	for i, q := range r.quantities {
+		if q.label == stubTime.label {
+			r.quantities[i] = processTime
+		}
+	}
+}

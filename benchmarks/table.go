@@ -56,9 +56,10 @@ const notes = `
   written by hand.
 - All spans are root spans and go to a processor that only counts them. Every request and response is
   new, with three request headers and a body that is read to its end.
-- loopback: the server is another process. CPU time is that of the client's process, from getrusage. The
-  goals are for CPU time, which varies less. Wall time has the server's work, and with 16 goroutines it is
-  the inverse of the throughput.
+- Time is wall time unless the row says otherwise; with 16 goroutines it is the inverse of the throughput.
+  CPU time is that of this process, from getrusage, with the collections of garbage.
+- loopback: the server is another process, so CPU time is the client's and wall time has the server's work.
+  The goals are for CPU time, which varies less.
 - dd-trace-go has its own tracer, which computes statistics and encodes spans in the background. It
   sends nothing and has no metrics.
 - hooks, URL filter, headers; WithAttributes: otelhttp has neither for spans; a custom RoundTripper below
