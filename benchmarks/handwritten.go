@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -27,7 +28,7 @@ import (
 //     span's context into the copy;
 //   - records status code and protocol version, and the error status, if the span is recording;
 //   - wraps the response body, so that the span ends with it;
-//   - records http.client.request.duration if metrics are on.
+//   - records http.client.request.duration if metrics are on, with attribute sets that it builds once.
 //
 // It omits what a general instrumentation also needs: redaction, unknown methods, the peer's address,
 // classes of errors, bodies with more methods than Read and Close, bodies that are used concurrently or
@@ -40,10 +41,17 @@ type handWritten struct {
 	propagator propagation.TextMapPropagator
 	measured   bool
 	duration   httpconv.ClientRequestDuration
+	sets       sync.Map // of the duration's attributes: measuredAs to attribute.Set
+}
+
+// measuredAs is the key of a set. There are few: the application knows its servers.
+type measuredAs struct {
+	method, host, version string
+	port, status          int
 }
 
 func wrapByHand(c conditions, base http.RoundTripper) http.RoundTripper {
-	h := handWritten{base: base, propagator: c.propagator}
+	h := &handWritten{base: base, propagator: c.propagator}
 	if h.propagator == nil {
 		h.propagator = otel.GetTextMapPropagator()
 	}
@@ -59,7 +67,7 @@ func wrapByHand(c conditions, base http.RoundTripper) http.RoundTripper {
 	if c.features != (features{}) {
 		return newHandWrittenExtras(h, c)
 	}
-	return &h
+	return h
 }
 
 func (h *handWritten) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -107,13 +115,7 @@ func (h *handWritten) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	if h.measured {
-		b.attributes = attribute.NewSet(
-			semconv.HTTPRequestMethodKey.String(req.Method),
-			semconv.ServerAddress(host),
-			semconv.ServerPort(port),
-			semconv.HTTPResponseStatusCode(resp.StatusCode),
-			semconv.NetworkProtocolVersion(version),
-		)
+		b.attributes = h.set(measuredAs{req.Method, host, version, port, resp.StatusCode})
 	}
 	if resp.Body == http.NoBody {
 		b.end()
@@ -121,6 +123,21 @@ func (h *handWritten) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	b.ReadCloser, resp.Body = resp.Body, b
 	return resp, nil
+}
+
+func (h *handWritten) set(m measuredAs) attribute.Set {
+	if set, ok := h.sets.Load(m); ok {
+		return set.(attribute.Set)
+	}
+	set := attribute.NewSet(
+		semconv.HTTPRequestMethodKey.String(m.method),
+		semconv.ServerAddress(m.host),
+		semconv.ServerPort(m.port),
+		semconv.HTTPResponseStatusCode(m.status),
+		semconv.NetworkProtocolVersion(m.version),
+	)
+	h.sets.Store(m, set)
+	return set
 }
 
 // handWrittenBody ends the span and records the duration at its end.

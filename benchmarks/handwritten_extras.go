@@ -23,7 +23,7 @@ import (
 // hand writes the attribute where a hook would set it. It records what the library records in the same
 // row, and with the opt-in metrics also the peer's address, as it watches the connection anyway.
 type handWrittenExtras struct {
-	handWritten
+	*handWritten
 	features
 
 	active       httpconv.ClientActiveRequests
@@ -33,7 +33,7 @@ type handWrittenExtras struct {
 	lookup       dnsconv.LookupDuration
 }
 
-func newHandWrittenExtras(h handWritten, c conditions) *handWrittenExtras {
+func newHandWrittenExtras(h *handWritten, c conditions) *handWrittenExtras {
 	e := &handWrittenExtras{handWritten: h, features: c.features}
 	if e.optInMetrics {
 		meter := c.meters.Meter("hand-written")
