@@ -179,12 +179,13 @@ func (b *handWrittenBody) end() {
 }
 
 func server(u *url.URL) (host string, port int) {
-	port, err := strconv.Atoi(u.Port())
-	if err != nil {
+	switch written := u.Port(); {
+	case written != "":
+		port, _ = strconv.Atoi(written) // url.Parse accepts only digits
+	case u.Scheme == "http":
+		port = 80
+	default:
 		port = 443
-		if u.Scheme == "http" {
-			port = 80
-		}
 	}
 	return u.Hostname(), port
 }
