@@ -136,7 +136,7 @@ func cut(s string, limit int) string {
 	for limit > 0 && !utf8.RuneStart(s[limit]) {
 		limit--
 	}
-	return s[:limit]
+	return strings.Clone(s[:limit]) // does not keep the rest
 }
 
 // hideEnd hides the last word of s if whole was cut there: half a secret is not

@@ -25,6 +25,15 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 		if p.start < done || !p.named() {
 			return
 		}
+		if p.class == code && !p.header {
+			// Ends of values that turn out to be none are not searched for from
+			// each name anew.
+			begin := p
+			begin.s = s[:min(len(s), p.value+maxBegin)]
+			if start, end := begin.find(); start >= end {
+				return
+			}
+		}
 		if start, end := p.find(); start < end {
 			f.hide(l, start, end)
 			done = end
@@ -57,8 +66,10 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 var namedValue = regexp.MustCompile(
 	`\b(?i:name|key)\\*["']?\s*[:=]\s*\\*["']?([\w.-]+)\\*["']?[\s,;]+\\*["']?(?i:value)\\*["']?\s*([:=])\s*`)
 
-// maxName bounds what is searched for the name of the next pair.
-const maxName = 80
+const (
+	maxName  = 80  // of what is searched for the name of the next pair
+	maxBegin = 256 // of a value by which it is told whether it looks like a secret
+)
 
 // A pair is a name and the beginning of a value in a text.
 type pair struct {
@@ -73,6 +84,7 @@ type pair struct {
 	structs bool // the text holds what fmt prints of a struct or a map
 	value   int  // where it begins
 	header  bool // the name is that of a hidden header
+	class   class
 }
 
 // keyWords make a key of the word that follows them a secret.
@@ -91,7 +103,8 @@ func (p *pair) named() bool {
 		header = header[i+1:]
 	}
 	p.header = isHeaderName(header) && p.policy.hidesHeader(header)
-	return p.header || p.policy.names.class(p.name) != ordinary
+	p.class = p.policy.names.class(p.name)
+	return p.header || p.class != ordinary
 }
 
 func (p *pair) hides(value string) bool {

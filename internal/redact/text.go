@@ -150,15 +150,19 @@ func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
 	return p.URL(&relative), true
 }
 
-// What the standard library prints: a url.URL field by field, a password that
-// net/url takes for a port, and a header that net/http refuses; and Oracle's
-// URLs.
-var printed = regexp.MustCompile(
-	`\{[a-zA-Z][a-zA-Z0-9+.-]*  ([^\s{}<>]+) [^\s{}]+ ` +
-		`|\bOpaque:\S* User:([^\s{}<>(]+) Host:` +
-		`|invalid port \\*"((?:[^"\\]|\\.)*)"? after host` +
-		`|invalid header field value "((?:[^"\\]|\\.)*)" for key "?([\w-]+)` +
-		`|jdbc:oracle:\w+:([^\s@/]+/[^\s@]+)@`)
+var (
+	// What the standard library prints of a url.URL, field by field, and of a
+	// header that net/http refuses; and Oracle's URLs.
+	printed = regexp.MustCompile(
+		`\{[a-zA-Z][a-zA-Z0-9+.-]*  ([^\s{}<>]+) [^\s{}]+ ` +
+			`|\bOpaque:\S* User:([^\s{}<>(]+) Host:` +
+			`|jdbc:oracle:\w+:([^\s@/]+/[^\s@]+)@` +
+			`|invalid header field value "((?:[^"\\]|\\.)*)" for key "?([\w-]+)`)
+
+	// A password that net/url takes for a port. As a part of the pattern above, it
+	// would search up to the end of the text for each match of the others.
+	printedPort = regexp.MustCompile(`invalid port \\*"((?:[^"\\]|\\.)*)"? after host`)
+)
 
 func (f *finder) printed(l layer) {
 	if !strings.Contains(l.s, "  ") && !strings.Contains(l.s, "User:") && !strings.Contains(l.s, "invalid ") &&
@@ -167,18 +171,19 @@ func (f *finder) printed(l layer) {
 	}
 	for _, m := range printed.FindAllStringSubmatchIndex(l.s, -1) {
 		switch {
-		case m[2] >= 0:
-			f.hideUser(l, m[2], m[3])
-		case m[4] >= 0:
-			f.hideUser(l, m[4], m[5])
-		case m[12] >= 0:
-			f.hideUser(l, m[12], m[13])
-		case m[8] >= 0:
-			if f.policy.hidesHeader(l.s[m[10]:m[11]]) {
-				f.hide(l, m[8], m[9])
+		case m[8] < 0:
+			for g := 2; g < 8; g += 2 {
+				if m[g] >= 0 {
+					f.hideUser(l, m[g], m[g+1])
+				}
 			}
-		case !f.isWrittenPort(l, l.s[m[6]:m[7]]):
-			f.hide(l, m[6], m[7])
+		case f.policy.hidesHeader(l.s[m[10]:m[11]]):
+			f.hide(l, m[8], m[9])
+		}
+	}
+	for _, m := range printedPort.FindAllStringSubmatchIndex(l.s, -1) {
+		if !f.isWrittenPort(l, l.s[m[2]:m[3]]) {
+			f.hide(l, m[2], m[3])
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"iter"
 	"regexp"
 	"strings"
 	"sync"
@@ -11,6 +12,12 @@ type valueRule struct {
 	name, pattern, source string
 	needs                 string // a literal that any match holds, where it begins with none
 }
+
+// unbounded are the bytes, beside letters and digits, of the parts that a rule
+// searches up to their end before it can fail, by the beginning of its pattern.
+// If it fails, it fails wherever it begins in the same part: it is not tried
+// there again, as it would take a time beyond the length of the text.
+var unbounded = map[string]string{"eyJ": "-_", "LS0": "+/", "ABSK": "+/"}
 
 // valueRules is the table of the credentials that are hidden wherever they
 // stand. What a pattern matches stands alone: neither a letter nor a digit is
@@ -120,6 +127,7 @@ var valueRules = []valueRule{
 type compiledRule struct {
 	prefix, needs string
 	re            *regexp.Regexp
+	unbounded     string // see there
 }
 
 // match returns how long the credential is that s begins with, or 0.
@@ -144,7 +152,12 @@ var compiledRules = sync.OnceValue(func() *ruleTable {
 	var t ruleTable
 	for _, rule := range valueRules {
 		prefix, _ := regexp.MustCompile(rule.pattern).LiteralPrefix()
-		c := compiledRule{prefix, rule.needs, regexp.MustCompile(`^(?:` + rule.pattern + `)`)}
+		c := compiledRule{prefix: prefix, needs: rule.needs, re: regexp.MustCompile(`^(?:` + rule.pattern + `)`)}
+		for begin, others := range unbounded {
+			if strings.HasPrefix(prefix, begin) {
+				c.unbounded = others
+			}
+		}
 		if prefix == "" {
 			t.loose = append(t.loose, c)
 		} else {
@@ -167,6 +180,7 @@ func (f *finder) values(l layer, start, end int) {
 	}
 	table := compiledRules()
 	s := l.s[start:end]
+	var failed map[*compiledRule]int // up to where
 	for i := 0; i+shortestValue <= len(s); {
 		word := i
 		for word < len(s) && isWordByte(s[word]) {
@@ -176,7 +190,21 @@ func (f *finder) values(l layer, start, end int) {
 			i++
 			continue
 		}
-		length := firstMatch(table.byFirst[s[i]], s[i:])
+		length := 0
+		for r := range table.starting(s, i) {
+			if i < failed[r] {
+				continue
+			}
+			if length = r.match(s[i:]); length > 0 {
+				break
+			}
+			if r.unbounded != "" {
+				if failed == nil {
+					failed = map[*compiledRule]int{}
+				}
+				failed[r] = partEnd(s, word, r.unbounded)
+			}
+		}
 		if length == 0 && (word-i >= shortestLoose || word < len(s) && s[word] == ':' && s[i] <= '9') {
 			length = firstMatch(table.loose, s[i:])
 		}
@@ -185,6 +213,25 @@ func (f *finder) values(l layer, start, end int) {
 		}
 		i = max(word, i+length)
 	}
+}
+
+// starting returns the rules with whose literal s[i:] begins.
+func (t *ruleTable) starting(s string, i int) iter.Seq[*compiledRule] {
+	return func(yield func(*compiledRule) bool) {
+		for j := range t.byFirst[s[i]] {
+			if r := &t.byFirst[s[i]][j]; strings.HasPrefix(s[i:], r.prefix) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// partEnd returns where letters, digits and the other bytes end.
+func partEnd(s string, i int, others string) int {
+	for i < len(s) && (isWordByte(s[i]) || strings.IndexByte(others, s[i]) >= 0) {
+		i++
+	}
+	return i
 }
 
 func firstMatch(rules []compiledRule, s string) int {
@@ -236,6 +283,13 @@ var (
 // segment has to.
 func isRandom(value string) bool {
 	const shortest = 20
+	if i := strings.IndexAny(value, ";?#"); i >= 0 {
+		value = value[:i] // where another parameter begins
+	}
+	// No decoding removes what no token has.
+	if i := strings.IndexByte(value, '='); i >= 0 && strings.Trim(value[i:], "=") != "" {
+		return false
+	}
 	if strings.IndexByte(value, '%') >= 0 {
 		value = decodedFully(value)
 	}
