@@ -66,6 +66,9 @@ func splitHost(hostport, scheme string) (host string, port int) {
 		host, digits = host[:colon], host[colon+1:]
 	}
 	host, _, _ = strings.Cut(host, "%") // a zone is local to this machine
+	if len(host) > longestHost*utf8.UTFMax {
+		return "", 0 // the time that a conversion takes is quadratic
+	}
 	if strings.IndexFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
 		host = asciiHost(host)
 	}
@@ -86,6 +89,9 @@ func splitHost(hostport, scheme string) (host string, port int) {
 	return host, 0
 }
 
+// longestHost is the length of the longest name in the domain name system.
+const longestHost = 253
+
 // isHost reports whether s can be a host name or an address. Anything else, such
 // as a user name and password, must not be recorded as a host.
 func isHost(s string) bool {
@@ -96,7 +102,7 @@ func isHost(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && len(s) <= longestHost
 }
 
 // splitAddress splits the address of a connection's peer. The port is 0 if the

@@ -1,6 +1,9 @@
 package otelhttpclient
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestHosts(t *testing.T) {
 	for _, c := range []struct {
@@ -26,6 +29,9 @@ func TestHosts(t *testing.T) {
 		{"h\xff", "http", "", 0},
 		{"token=abc", "http", "", 0},
 		{"", "http", "", 0},
+		{strings.Repeat("a", 253) + ":80", "http", strings.Repeat("a", 253), 80},
+		{strings.Repeat("a", 254), "http", "", 0},
+		{strings.Repeat("é", 1<<20), "http", "", 0}, // converting it takes quadratic time
 	} {
 		if host, port := splitHost(c.hostport, c.scheme); host != c.host || port != c.port {
 			t.Errorf("splitHost(%q, %q): got %q, %d, want %q, %d", c.hostport, c.scheme, host, port, c.host, c.port)

@@ -25,7 +25,8 @@ import (
 // [WithSensitiveHeaders]). URLs in values pass through the URL filters.
 //
 // At most 128 headers of a message are recorded, none with a name of more than
-// 256 bytes, and of each at most 32 values, cut to 4 KiB.
+// 256 bytes, and of each at most 32 values, cut to 4 KiB. Headers beyond 128 KiB
+// of a message are not recorded.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
 		c.requestHeaders = c.requestHeaders.add("http.request.header.", "WithRequestHeaders", patterns)
@@ -110,6 +111,7 @@ func (h *headerCapture) key(name string) attribute.Key {
 const (
 	longestHeaderName = 256
 	mostHeaders       = 128
+	mostHeaderBytes   = 128 << 10 // of values: redacting them takes time
 )
 
 // attributes appends the attributes of the headers. request is the URL that was
@@ -118,12 +120,17 @@ func (h *headerCapture) attributes(a []attribute.KeyValue, header http.Header, r
 	if h == nil {
 		return a
 	}
-	recorded := 0
+	recorded, left := 0, mostHeaderBytes
 	for name, values := range header {
 		if len(name) > longestHeaderName || recorded == mostHeaders {
 			continue
 		}
 		if key := h.key(name); key != "" {
+			size := redact.Searched(values)
+			if size > left {
+				continue
+			}
+			left -= size
 			recorded++
 			a = append(a, key.StringSlice(redaction.Header(name, values, request)))
 		}

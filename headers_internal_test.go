@@ -2,6 +2,7 @@ package otelhttpclient
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +21,18 @@ func TestCapturedHeadersAreBounded(t *testing.T) {
 	attributes := capture.attributes(nil, header, redaction, nil)
 	if len(attributes) > mostHeaders {
 		t.Errorf("captured headers: got %d, want at most %d", len(attributes), mostHeaders)
+	}
+	for i := range 200 {
+		header["X-Link-"+strconv.Itoa(i)] = slices.Repeat([]string{strings.Repeat("https://h.example/a ", 200)}, 8)
+	}
+	recorded := 0
+	for _, a := range capture.attributes(nil, header, redaction, nil) {
+		for _, v := range a.Value.AsStringSlice() {
+			recorded += len(v)
+		}
+	}
+	if recorded > mostHeaderBytes {
+		t.Errorf("captured headers: got %d bytes, want at most %d", recorded, mostHeaderBytes)
 	}
 	for _, header := range []http.Header{{"X-Long": header["X-Long"]}, {"X-Many": header["X-Many"]}, {strings.Repeat("X", 300): {"1"}}} {
 		for _, a := range capture.attributes(nil, header, redaction, nil) {

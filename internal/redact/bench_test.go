@@ -157,6 +157,35 @@ func TestPolicyTimeIsLinear(t *testing.T) {
 	}
 }
 
+func TestPolicyTimeOfFilteredURLsIsBounded(t *testing.T) {
+	calls := 0
+	p := New(Config{Filter: func(u *url.URL) *url.URL {
+		calls++
+		if len(u.Path) > 1<<20 {
+			u.Path = strings.Repeat("/x", len(u.Path)/2) + "/abc"
+		}
+		return u
+	}})
+	long := &url.URL{Scheme: "https", Host: "h.example", Path: strings.Repeat("/abc", 1<<19)}
+	for name, record := range map[string]func() string{
+		"error: each segment is in the text and at the end of what the filter returns": func() string { return p.Error(errors.New("abc"), long) },
+		"Link: each reference is resolved against a long URL":                          func() string { return p.Header("Link", []string{strings.Repeat("<a>,", 1<<10)}, long)[0] },
+	} {
+		start := time.Now()
+		calls = 0
+		_ = record()
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: took %v and %d calls of the filter, want some milliseconds", name, took, calls)
+		}
+	}
+	calls = 0
+	request := &url.URL{Scheme: "https", Host: "h.example", Path: "/a"}
+	link := strings.Repeat("</items?page=2>; rel=next, ", 100)
+	if got := p.Header("Link", []string{link}, request)[0]; got != link || calls < 100 {
+		t.Errorf("Link: got %q and %d calls of the filter, want it as written and 100 calls", got, calls)
+	}
+}
+
 func TestPolicyHeaderIsBounded(t *testing.T) {
 	p := New(Config{})
 	for _, header := range []string{"Location", "Link", "Refresh", "Via"} {

@@ -161,8 +161,10 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 	if recorded == raw {
 		return secrets
 	}
+	recorded = cut(recorded, maxURL) // the rest is not recorded
+	parts := maxTries
 	removed := func(part string) {
-		if tries > 0 && len(part) >= minSecret && strings.Contains(text, part) && !strings.Contains(recorded, part) {
+		if parts--; parts >= 0 && len(part) >= minSecret && strings.Contains(text, part) && !strings.Contains(recorded, part) {
 			add(part)
 		}
 	}

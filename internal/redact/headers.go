@@ -143,6 +143,15 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	return recorded
 }
 
+// Searched returns how many bytes of a header's values [Policy.Header] searches
+// at most.
+func Searched(values []string) (bytes int) {
+	for _, v := range values[:min(len(values), maxHeaderValues)] {
+		bytes += min(len(v), maxReference)
+	}
+	return bytes
+}
+
 // references returns a text that holds URLs in the places that a pattern finds.
 // Nil: it is a URL, and is not searched for others.
 func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.URL) string {
@@ -150,13 +159,22 @@ func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.U
 	if pattern != nil {
 		s = cut(whole, maxHeaderInput)
 		places = pattern.FindAllStringSubmatchIndex(s, -1)
-	} else if len(s) > maxURL {
+	} else if len(s) > maxReference {
 		return Replacement
 	}
+	cost := 0 // of resolving a reference
+	if request != nil {
+		cost = len(request.Path) + len(request.RawPath) + len(request.RawQuery) + len(request.Fragment) + len(request.Host)
+	}
+	left := maxFiltered
 	f := finder{policy: p, budget: nestedBudget}
 	l := layer{s: s}
 	for _, m := range places {
 		start, end := m[2], m[3]
+		if left -= cost + end - start; left < 0 && p.filter != nil {
+			f.edits = append(f.edits, edit{start: start, end: end, text: Replacement, known: true})
+			continue
+		}
 		if text, changed := p.reference(s[start:end], request); changed {
 			f.edits = append(f.edits, edit{start: start, end: end, text: text, known: true})
 			continue

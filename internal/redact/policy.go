@@ -19,7 +19,9 @@ const (
 	maxHeader       = 4 << 10
 	maxHeaderInput  = 6 << 10
 	maxHeaderValues = 32
-	maxURL          = 64 << 10 // the rest is hidden as a whole
+	maxURL          = 64 << 10  // the rest is hidden as a whole
+	maxReference    = 16 << 10  // URLs in headers; longer ones are hidden
+	maxFiltered     = 256 << 10 // bytes of a header's URLs with those that they are resolved against
 )
 
 // Config is the application's say in what is hidden.
