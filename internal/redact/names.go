@@ -174,6 +174,9 @@ func normal(buf *nameBuffer, name string) []byte {
 // innermost returns the last key in brackets that is a name, or the name before
 // them: password of user[password], token of token[] and token[0].
 func innermost(name string) string {
+	if i := strings.LastIndexByte(name, ']'); i >= 0 && strings.ContainsFunc(name[i:], func(c rune) bool { return c < 0x80 && isWordByte(byte(c)) }) {
+		name = name[i+1:] // of another kind of brackets: [debug]password
+	}
 	for {
 		open := strings.LastIndexByte(name, '[')
 		if open < 0 {

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// pairName is a name and what stands between it and its value.
+// pairName is a name and what stands between it and its value. JSON may be
+// broken into lines there.
 var pairName = regexp.MustCompile(
-	`([\w$.%\[\]-]+)(\\*["'` + "`" + `]?\]?)[ \t]*(=>\s*|:=|==?|:)[ \t]*`)
+	`([\w$.%\[\]-]+)(?:(\\*["'` + "`" + `]\]?)\s*|[ \t]*)(=>\s*|:=|==?|:)[ \t]*`)
 
 // printedStruct is a struct or a map as fmt prints it.
 var printedStruct = regexp.MustCompile(`(?:\{|map\[)[A-Za-z_][\w-]*:[^\s:/]`)
@@ -24,6 +25,9 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 	hide := func(p pair) {
 		if p.start < done || !p.named() {
 			return
+		}
+		for p.quoted && p.value < len(s) && (s[p.value] == '\r' || s[p.value] == '\n' || s[p.value] == ' ' || s[p.value] == '\t') {
+			p.value++
 		}
 		if p.class == code && !p.header {
 			// Ends of values that turn out to be none are not searched for from
@@ -47,8 +51,8 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 			continue
 		}
 		hide(pair{
-			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]], quoted: m[4] < m[5] && m[2] > 0 && s[m[2]-1] == s[m[5]-1],
-			colon: s[m[6]:m[7]] == ":", empty: m[5] == m[6] && m[7] < m[1] && s[m[6]] == '=', spaced: m[7] < m[1], structs: structs, value: m[1],
+			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]], quoted: m[4] >= 0 && m[2] > 0 && s[m[2]-1] == s[m[5]-1],
+			colon: s[m[6]:m[7]] == ":", empty: max(m[3], m[5]) == m[6] && m[7] < m[1] && s[m[6]] == '=', spaced: m[7] < m[1], structs: structs, value: m[1],
 		})
 	}
 	done = 0
@@ -145,8 +149,10 @@ func (p *pair) find() (start, end int) {
 	case c == '{':
 		return p.braces(v)
 	case c == '<':
-		end = strings.IndexAny(s[v+1:], "<>\n")
-		return p.check(v+1, v+1+max(0, end))
+		if end = strings.IndexAny(s[v+1:], "<>\n"); end >= 0 && s[v+1+end] == '>' {
+			return p.check(v+1, v+1+end)
+		}
+		return p.word(v+1, "")
 	case p.empty && anyPair.MatchString(s[v:min(len(s), v+maxName)]):
 		return 0, 0 // a= b=c
 	case !p.colon || p.quoted && !prose:
@@ -218,7 +224,8 @@ func (p *pair) quotedValue(v int) (start, end int) {
 	for escaped && end > start && s[end-1] == '\\' {
 		end--
 	}
-	if strings.IndexFunc(s[start:end], func(c rune) bool { return c > 0x7f || isWordByte(byte(c)) }) < 0 {
+	const longest = len("===")
+	if end-start <= longest && strings.IndexFunc(s[start:end], func(c rune) bool { return c > 0x7f || isWordByte(byte(c)) }) < 0 {
 		return 0, 0 // a parser's error: unexpected token: "}"
 	}
 	return p.check(start, end)
@@ -258,7 +265,10 @@ func (p *pair) unquoted(start, end int) (int, int) {
 // braces is a value of a connection string: {a;b}.
 func (p *pair) braces(v int) (start, end int) {
 	closing := strings.IndexAny(p.s[v+1:], "{}=:\n")
-	if p.colon || closing < 0 || p.s[v+1+closing] != '}' {
+	if !p.colon && closing < 0 {
+		return p.word(v, "")
+	}
+	if p.colon || p.s[v+1+closing] != '}' {
 		return 0, 0
 	}
 	return p.check(v+1, v+1+closing)
@@ -312,6 +322,12 @@ scan:
 // token is a value in running prose that looks like a token.
 func (p *pair) token(v int) (start, end int) {
 	s := p.s
+	for _, opening := range []string{"(", "[", "*", "“", "‘", "«"} {
+		if strings.HasPrefix(s[v:], opening) {
+			v += len(opening)
+			break
+		}
+	}
 	end = v
 	letter, digit := false, false
 	for ; end < len(s) && (isWordByte(s[end]) || strings.IndexByte("_.~+/=-", s[end]) >= 0); end++ {

@@ -262,6 +262,42 @@ func TestPolicyUserinfoInOddPlaces(t *testing.T) {
 		row{"redis://:pw@h:6379/0", "redis://REDACTED:REDACTED@h:6379/0"}, row{"https://u:p/w@h/x", "https://REDACTED:REDACTED@h/x"})
 }
 
+func TestPolicyHidesWhatIsEncodedTooOften(t *testing.T) {
+	value := "https://h/?token=hunter2"
+	for range maxDepth + 3 {
+		value = url.QueryEscape(value)
+		if got := urlOf(t, "https://h/?a="+value+"&b=c"); leaksIn(got, "hunter2") || !strings.HasSuffix(got, "&b=c") {
+			t.Errorf("%s: got %s, want the token hidden", value, got)
+		}
+	}
+	for _, value := range []string{"aB3dE6gH9jK2mN5pQ8rS;x", "aB3dE6gH9jK2mN5pQ8rS%3Bx"} {
+		if got := urlOf(t, "https://h/?code="+value); strings.Contains(got, "aB3") {
+			t.Errorf("%s: got %s, want it hidden", value, got)
+		}
+	}
+	// Browsers remove tabs.
+	location := New(Config{}).Header("Location", []string{"https:/\t/u:hunter2@h/"}, nil)[0]
+	if want := "https:/\t/REDACTED:REDACTED@h/"; location != want {
+		t.Errorf("Location: got %q, want %q", location, want)
+	}
+}
+
+func urlOf(t *testing.T, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(Config{}).URL(u)
+}
+
+func leaksIn(text, secret string) bool {
+	for range 2 {
+		text = decodedFully(text)
+	}
+	return strings.Contains(text, secret)
+}
+
 func TestPolicyPathsThatAreCredentials(t *testing.T) {
 	checkURLs(t,
 		row{"https://hooks.slack.com/services/T0/B0/abc", "https://hooks.slack.com/services/REDACTED/REDACTED/REDACTED"},
@@ -435,6 +471,10 @@ func TestPolicySpellingsInTexts(t *testing.T) {
 		row{`net/http: invalid header field value "a b\x00" for key Authorization`, `net/http: invalid header field value "REDACTED" for key Authorization`},
 		row{"{ Accept: 'a', Authorization: 'Basic x', Host: 'h' }", "{ Accept: 'a', Authorization: 'REDACTED', Host: 'h' }"},
 		row{in: `parse "https://h:port/": invalid port ":port" after host`},
+		row{"{\"password\":\n  \"x\"\n}", "{\"password\":\n  \"REDACTED\"\n}"}, row{`{\"password\" :\n \"x\"}`, `{\"password\" :\n \"REDACTED\"}`},
+		row{`"password":"!@#$%^"`, `"password":"REDACTED"`}, row{"password=<x", "password=<REDACTED"}, row{"password={x", "password=REDACTED"}, row{"[debug]sig=x", "[debug]sig=REDACTED"},
+		row{"bad token: [aB3dE6gH9jK2mN5pQ8rS]", "bad token: [REDACTED]"}, row{"bad token: “aB3dE6gH9jK2mN5pQ8rS”", "bad token: “REDACTED”"},
+		row{`\feyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.x`, `\fREDACTED`},
 	)
 }
 

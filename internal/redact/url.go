@@ -157,8 +157,8 @@ func (f *finder) authority(l layer, start, end int) int {
 	}
 	scheme := s[start:host]
 	slashes := host
-	for slashes < end && (s[slashes] == '/' || s[slashes] == '\\') {
-		slashes++
+	for slashes < end && strings.IndexByte("/\\\t\r\n", s[slashes]) >= 0 {
+		slashes++ // browsers remove tabs and line breaks
 	}
 	switch n := slashes - host; {
 	case n < 2 && !special.MatchString(scheme):
@@ -319,6 +319,10 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 	part := l.s[start:end]
 	if strings.IndexByte(part, '\\') >= 0 {
 		e |= escapes
+	}
+	if l.depth == maxDepth && strings.IndexByte(part, '%') >= 0 && decodedOnce(part) != part {
+		f.hide(l, start, end) // nobody decodes so often but who hides something
+		return
 	}
 	if l.depth == maxDepth || strings.IndexByte(part, '%') < 0 && e&escapes == 0 &&
 		(e&plus == 0 || len(part) < shortestValue || strings.IndexByte(part, '+') < 0) {

@@ -293,6 +293,9 @@ func isRandom(value string) bool {
 	if strings.IndexByte(value, '%') >= 0 {
 		value = decodedFully(value)
 	}
+	if i := strings.IndexAny(value, ";?#"); i >= 0 {
+		value = value[:i] // the same, encoded
+	}
 	if len(value) < shortest || !base64URL.MatchString(value) || uuid.MatchString(value) {
 		return false
 	}
