@@ -12,7 +12,8 @@ import (
 // Paths returns a filter that replaces the parts of a path that the wildcards of
 // a pattern match. The patterns are those of [http.ServeMux], without method:
 // "[HOST]/[PATH]". All patterns that match are applied. As for a server, hosts
-// are compared without port; other than there, repeated slashes count as one.
+// are compared without port; other than there, repeated slashes count as one,
+// and paths match with and without their segments "." and "..".
 // A malformed pattern is an error that names it.
 func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 	list := make([]pathPattern, 0, len(patterns))
@@ -27,15 +28,25 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 		if u == nil {
 			return nil
 		}
-		path := u.EscapedPath()
+		parsed := u
+		if u.Opaque != "" {
+			if whole, err := url.Parse(u.String()); err == nil {
+				parsed = whole // it may have a host and a path
+			}
+		}
+		path := parsed.EscapedPath()
 		f := finder{}
+		host := hostname(parsed.Host)
+		segments := pathSegments(path)
+		cleaned := cleanSegments(path, segments)
 		for _, p := range list {
-			p.find(&f, u.Hostname(), path)
+			p.find(&f, host, path, segments)
+			p.find(&f, host, path, cleaned)
 		}
 		if len(f.edits) == 0 {
 			return u
 		}
-		redacted := *u
+		redacted := *parsed
 		redacted.RawPath = f.apply(path, 0)
 		redacted.Path = decodedOnce(redacted.RawPath)
 		return &redacted
@@ -65,7 +76,7 @@ func newPathPattern(pattern string) (p pathPattern, err error) {
 		return p, errors.New("a URL has no method")
 	}
 	slash := strings.IndexByte(pattern, '/')
-	p.host = strings.ToLower(pattern[:slash])
+	p.host = hostname(pattern[:slash])
 	for segment := range strings.SplitSeq(pattern[slash+1:], "/") {
 		switch {
 		case segment == "{$}":
@@ -82,39 +93,61 @@ func newPathPattern(pattern string) (p pathPattern, err error) {
 	return p, nil
 }
 
-// find hides what the pattern's wildcards match in an escaped path.
-func (p pathPattern) find(f *finder, host, path string) {
-	if p.host != "" && p.host != strings.ToLower(strings.TrimSuffix(host, ".")) {
+// find hides what the pattern's wildcards match in an escaped path with these
+// segments.
+func (p pathPattern) find(f *finder, host, path string, segments [][2]int) {
+	if p.host != "" && p.host != host || len(segments) < len(p.segments) {
+		return
+	}
+	for i, segment := range p.segments {
+		if segment != "{" && segment != decodedOnce(path[segments[i][0]:segments[i][1]]) {
+			return
+		}
+	}
+	rest := segments[len(p.segments):]
+	if len(rest) > 0 && !p.rest {
 		return
 	}
 	l := layer{s: path}
-	var edits finder
-	next := 0
-	for _, segment := range p.segments {
-		for next < len(path) && path[next] == '/' {
-			next++
-		}
-		end := next
-		for end < len(path) && path[end] != '/' {
-			end++
-		}
-		if end == next || segment != "{" && segment != decodedOnce(path[next:end]) {
-			return
-		}
+	for i, segment := range p.segments {
 		if segment == "{" {
-			edits.hide(l, next, end)
-		}
-		next = end
-	}
-	if rest := strings.TrimLeft(path[next:], "/"); rest != "" {
-		if !p.rest {
-			return
-		}
-		if p.hideRest {
-			edits.hide(l, len(path)-len(rest), len(path))
+			f.hide(l, segments[i][0], segments[i][1])
 		}
 	}
-	f.edits = append(f.edits, edits.edits...)
+	if len(rest) > 0 && p.hideRest {
+		f.hide(l, rest[0][0], len(path))
+	}
+}
+
+// hostname returns a host in the form in which hosts are compared.
+func hostname(host string) string {
+	return strings.ToLower(strings.TrimSuffix((&url.URL{Host: host}).Hostname(), "."))
+}
+
+// pathSegments returns the places of the segments that are not empty.
+func pathSegments(path string) (segments [][2]int) {
+	start := 0
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment != "" {
+			segments = append(segments, [2]int{start, start + len(segment)})
+		}
+		start += len(segment) + 1
+	}
+	return segments
+}
+
+// cleanSegments removes dots, as servers do.
+func cleanSegments(path string, segments [][2]int) (cleaned [][2]int) {
+	for _, s := range segments {
+		switch decodedOnce(path[s[0]:s[1]]) {
+		case ".":
+		case "..":
+			cleaned = cleaned[:max(0, len(cleaned)-1)]
+		default:
+			cleaned = append(cleaned, s)
+		}
+	}
+	return cleaned
 }
 
 func decodedOnce(s string) string {

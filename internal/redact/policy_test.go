@@ -316,7 +316,7 @@ func TestPolicyPathsThatAreCredentials(t *testing.T) {
 }
 
 func TestPolicyFiltersByPattern(t *testing.T) {
-	filter, err := Paths("hooks.example.com/in/{secret}", "/files/{rest...}", "/users/{id}/a")
+	filter, err := Paths("hooks.example.com/in/{secret}", "/files/{rest...}", "/users/{id}/a", "port.example:8443/in/{secret}", "[::1]/in/{secret}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -331,6 +331,12 @@ func TestPolicyFiltersByPattern(t *testing.T) {
 		"https://h/%66iles/a":                   "https://h/%66iles/REDACTED",
 		"https://h/users/7/a":                   "https://h/users/REDACTED/a",
 		"https://h/users/7/b":                   "https://h/users/7/b",
+		"https://hooks.example.com./in/abc":     "https://hooks.example.com./in/REDACTED",
+		"https://hooks.example.com/in/./abc":    "https://hooks.example.com/in/./REDACTED",
+		"https://hooks.example.com/a/%2E./in/b": "https://hooks.example.com/a/%2E./in/REDACTED",
+		"https://hooks.example.com/in/a/../b":   "https://hooks.example.com/in/a/../REDACTED",
+		"https://port.example:8443/in/abc":      "https://port.example:8443/in/REDACTED",
+		"https://[::1]:8443/in/abc":             "https://[::1]:8443/in/REDACTED",
 	} {
 		u, _ := url.Parse(in)
 		if got := filter(u).String(); got != want {
@@ -339,6 +345,10 @@ func TestPolicyFiltersByPattern(t *testing.T) {
 		if u.String() != in {
 			t.Errorf("the caller's URL: got %s, want it unchanged: %s", u, in)
 		}
+	}
+	opaque := &url.URL{Scheme: "https", Host: "h", Opaque: "//hooks.example.com/in/abc"}
+	if got, want := filter(opaque).String(), "https://hooks.example.com/in/REDACTED"; got != want {
+		t.Errorf("an opaque URL: got %s, want %s", got, want)
 	}
 	if got := filter(nil); got != nil {
 		t.Errorf("nil: got %v, want nil", got)
