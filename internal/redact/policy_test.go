@@ -262,7 +262,7 @@ func TestPolicyUserinfoInOddPlaces(t *testing.T) {
 		row{"redis://:pw@h:6379/0", "redis://REDACTED:REDACTED@h:6379/0"}, row{"https://u:p/w@h/x", "https://REDACTED:REDACTED@h/x"})
 }
 
-func TestPolicyHidesWhatIsEncodedTooOften(t *testing.T) {
+func TestPolicyOddURLs(t *testing.T) {
 	value := "https://h/?token=hunter2"
 	for range maxDepth + 3 {
 		value = url.QueryEscape(value)
@@ -274,6 +274,9 @@ func TestPolicyHidesWhatIsEncodedTooOften(t *testing.T) {
 		if got := urlOf(t, "https://h/?code="+value); strings.Contains(got, "aB3") {
 			t.Errorf("%s: got %s, want it hidden", value, got)
 		}
+	}
+	if got, want := urlOf(t, "https://h/a&token=x&b=c"), "https://h/a&token=REDACTED&b=c"; got != want {
+		t.Errorf("without a question mark: got %s, want %s", got, want)
 	}
 	// Browsers remove tabs.
 	location := New(Config{}).Header("Location", []string{"https:/\t/u:hunter2@h/"}, nil)[0]

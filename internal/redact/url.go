@@ -64,7 +64,7 @@ func (f *finder) url(l layer, start, end int) {
 	}
 	if l.depth > 0 && is.query == end && path == start && path < end && s[path] != '/' && s[path] != '.' {
 		f.query(l, path, is.fragment, e) // a form
-	} else if is.has(encoded | parameters) {
+	} else if is.has(encoded|parameters) || strings.IndexByte(s[path:is.query], '&') >= 0 {
 		f.path(l, path, is.query)
 	}
 	if is.query < is.fragment {
@@ -234,18 +234,19 @@ func (f *finder) nestedUsers(l layer, start, end int) {
 	}
 }
 
-// path hides the parameters in a path, which follow a semicolon or Akamai's
-// tilde, and what is encoded in it.
+// path hides the parameters in a path, which follow a semicolon, Akamai's tilde,
+// or an ampersand where the question mark was forgotten, and what is encoded in
+// it.
 func (f *finder) path(l layer, start, end int) {
 	s := l.s[:end]
 	for i := start; i < end; {
-		if s[i] != ';' && s[i] != '~' {
+		if !beginsParameter(s[i]) {
 			i++
 			continue
 		}
 		i++
 		stop := i
-		for stop < end && s[stop] != ';' && s[stop] != '~' && s[stop] != '/' {
+		for stop < end && !beginsParameter(s[stop]) && s[stop] != '/' {
 			stop++
 		}
 		if name, _, ok := strings.Cut(s[i:stop], "="); ok {
@@ -257,6 +258,8 @@ func (f *finder) path(l layer, start, end int) {
 	}
 	f.nested(l, start, end, percent)
 }
+
+func beginsParameter(c byte) bool { return c == ';' || c == '~' || c == '&' }
 
 // query hides the values of the parameters of a query, or of a fragment, in which
 // there may be encodings.
