@@ -17,21 +17,21 @@
 //	go fix -inline ./...
 //
 // The first moves the options and types, the second NewTransport. One command is
-// not enough: go fix cannot replace a call and another call in its arguments at
-// the same time. It then says "applied 1 of 4 fixes", changes nothing in that
-// package, and does the same when it is run again (https://go.dev/issue/77482). The
-// build tag leaves NewTransport out. Where calls are nested in another way, replace
-// the inner ones by hand, or run
+// not enough: go fix cannot inline a call and a call in its arguments in one run.
+// It then prints "applied 1 of 4 fixes", but changes nothing in that package, however
+// often it is run (https://go.dev/issue/77482). The build tag excludes NewTransport
+// from the first run. If other calls are nested, such as a conversion to Filter in
+// WithFilter, run this command until it prints nothing:
 //
 //	go run golang.org/x/tools/go/analysis/passes/inline/cmd/inline@v0.52.0 -fix ./...
 //
-// until it is silent.
-//
-// Read the resulting diff. The commands drop comments within the arguments of the
-// calls that they replace, and they wrap the function literal of a
-// [WithSpanNameFormatter]. They keep [DefaultClient], [Get], [Head], [Post],
-// [PostForm], [Labeler], the package filters, and functions of this package that
-// are used as values.
+// Review the diff. Inlining drops the comments within the arguments of a call, and
+// joins their lines. It leaves alone:
+//   - [DefaultClient], [Get], [Head], [Post], [PostForm], [Labeler], and the package
+//     filters, which have no equivalent in otelhttpclient
+//   - functions that are used as values
+//   - a [WithSpanNameFormatter] whose argument is a call. It wraps a function literal
+//     in another one, which can be simplified by hand.
 //
 // # Programs with servers
 //

@@ -1,15 +1,12 @@
 package otelhttp
 
+// go fix inlines the functions of this file. It adds the imports of their
+// signatures to the program's file, and removes those that are not needed only if
+// they are renamed.
 import (
-	// The names let go fix remove the imports where they are not needed.
-	context "context"
-	http "net/http"
-	httptrace "net/http/httptrace"
-
-	attribute "go.opentelemetry.io/otel/attribute"
-	metric "go.opentelemetry.io/otel/metric"
-	propagation "go.opentelemetry.io/otel/propagation"
-	trace "go.opentelemetry.io/otel/trace"
+	otelmetric "go.opentelemetry.io/otel/metric"
+	otelpropagation "go.opentelemetry.io/otel/propagation"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
 )
@@ -33,7 +30,7 @@ type Filter = otelhttpclient.Filter
 // spans. Here, a remote span context leaves the global provider in place.
 //
 //go:fix inline
-func WithTracerProvider(provider trace.TracerProvider) Option {
+func WithTracerProvider(provider oteltrace.TracerProvider) Option {
 	return otelhttpclient.WithTracerProvider(provider)
 }
 
@@ -41,7 +38,7 @@ func WithTracerProvider(provider trace.TracerProvider) Option {
 // that is installed when a request starts.
 //
 //go:fix inline
-func WithMeterProvider(provider metric.MeterProvider) Option {
+func WithMeterProvider(provider otelmetric.MeterProvider) Option {
 	return otelhttpclient.WithMeterProvider(provider)
 }
 
@@ -53,17 +50,17 @@ func WithMeterProvider(provider metric.MeterProvider) Option {
 // traceparent.
 //
 //go:fix inline
-func WithPropagators(ps propagation.TextMapPropagator) Option {
+func WithPropagators(ps otelpropagation.TextMapPropagator) Option {
 	return otelhttpclient.WithPropagators(ps)
 }
 
 // WithSpanOptions adds options to those that each span is started with.
 //
-// The kind of a span is always CLIENT. In the original, [trace.WithSpanKind]
+// The kind of a span is always CLIENT. In the original, [oteltrace.WithSpanKind]
 // changes it.
 //
 //go:fix inline
-func WithSpanOptions(opts ...trace.SpanStartOption) Option {
+func WithSpanOptions(opts ...oteltrace.SpanStartOption) Option {
 	return otelhttpclient.WithSpanOptions(opts...)
 }
 
@@ -78,18 +75,8 @@ func WithFilter(f Filter) Option {
 // nil, the request has no such hooks; in the original, that is a panic.
 //
 //go:fix inline
-func WithClientTrace(f func(context.Context) *httptrace.ClientTrace) Option {
+func WithClientTrace(f otelhttpclient.ClientTraceFunc) Option {
 	return otelhttpclient.WithClientTrace(f)
-}
-
-// WithSpanNameFormatter sets the function that names spans. The operation is
-// always empty, as it is for clients in the original. The default name applies if
-// f is nil, panics or returns an empty name. A nil f is reported to otel.Handle
-// for each request.
-//
-//go:fix inline
-func WithSpanNameFormatter(f func(operation string, r *http.Request) string) Option {
-	return otelhttpclient.WithSpanNameFormatter(func(r *http.Request) string { return f("", r) })
 }
 
 // WithMetricAttributesFn adds the attributes that the function returns to the
@@ -102,6 +89,6 @@ func WithSpanNameFormatter(f func(operation string, r *http.Request) string) Opt
 // the last one counts.
 //
 //go:fix inline
-func WithMetricAttributesFn(metricAttributesFn func(r *http.Request) []attribute.KeyValue) Option {
+func WithMetricAttributesFn(metricAttributesFn otelhttpclient.AttributesFunc) Option {
 	return otelhttpclient.WithAttributes(metricAttributesFn)
 }
