@@ -26,7 +26,7 @@ var cases = []trialCase{
 		packages: []string{"./pkg/tracing/..."},
 	},
 	{
-		module: "github.com/moby/buildkit", version: "v0.34.2",
+		module: "github.com/moby/buildkit", version: "v0.34.0",
 		files:    []string{"util/tracing/tracing.go"},
 		packages: []string{"./util/tracing", "./source/http"},
 		probe:    &probe{"util/tracing/probe_test.go", providerOfParent},
@@ -34,7 +34,7 @@ var cases = []trialCase{
 			"`otelhttptrace` works unchanged.",
 	},
 	{
-		module: "github.com/prometheus/prometheus", version: "v0.316.0",
+		module: "github.com/prometheus/prometheus", version: "v0.315.0",
 		files:    []string{"storage/remote/client.go", "scrape/scrape.go"},
 		packages: []string{"./storage/remote", "./scrape"},
 	},

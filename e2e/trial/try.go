@@ -240,13 +240,10 @@ func (o outcome) cell(released outcome) string {
 	return cell
 }
 
-// brokenTests returns the tests that passed before, and do not now.
+// brokenTests returns the tests that fail now, and did not before. Some modules have tests of random names.
 func brokenTests(before, now outcome) (broken []string) {
-	if now.tests == nil {
-		return nil
-	}
-	for test, passed := range before.tests {
-		if passed && !now.tests[test] {
+	for test, passed := range now.tests {
+		if passedBefore, ran := before.tests[test]; !passed && (passedBefore || !ran) {
 			broken = append(broken, test)
 		}
 	}
@@ -304,6 +301,9 @@ func firstLine(err error) string {
 
 // compileError returns the first error of the compiler.
 func compileError(err error) string {
+	if strings.Contains(err.Error(), ": reading http") {
+		return "a dependency cannot be downloaded"
+	}
 	for line := range strings.Lines(err.Error()) {
 		if _, message, ok := strings.Cut(line, ".go:"); ok {
 			_, message, _ = strings.Cut(message, " ")
