@@ -27,7 +27,6 @@ func TestSignatures(t *testing.T) {
 		{"WithFilter", otelhttp.WithFilter, original.WithFilter},
 		{"WithClientTrace", otelhttp.WithClientTrace, original.WithClientTrace},
 		{"WithSpanNameFormatter", otelhttp.WithSpanNameFormatter, original.WithSpanNameFormatter},
-		{"WithMetricAttributesFn", otelhttp.WithMetricAttributesFn, original.WithMetricAttributesFn},
 		{"ContextWithClientLabeler", otelhttp.ContextWithClientLabeler, original.ContextWithClientLabeler},
 		{"ClientLabelerFromContext", otelhttp.ClientLabelerFromContext, original.ClientLabelerFromContext},
 		{"Labeler.Add", (*otelhttp.Labeler).Add, (*original.Labeler).Add},
@@ -48,6 +47,9 @@ func TestSignatures(t *testing.T) {
 		{"filters.QueryContains", filters.QueryContains, originalfilters.QueryContains},
 		{"filters.Header", filters.Header, originalfilters.Header},
 		{"filters.HeaderContains", filters.HeaderContains, originalfilters.HeaderContains},
+
+		// Deprecated in v0.72.0.
+		{"WithMetricAttributesFn", otelhttp.WithMetricAttributesFn, "func(func(*http.Request) []attribute.KeyValue) otelhttp.Option"},
 
 		// Of v0.64.0, the last release that has them.
 		{"Get", otelhttp.Get, get},

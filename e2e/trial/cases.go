@@ -5,10 +5,14 @@ type trialCase struct {
 	module, version string
 	files           []string // whose import is changed
 	packages        []string // whose tests are run
-	skip            string   // tests that need a network, for go test -skip
 	probe           *probe   // a further test
+	recipe          *recipe  // for a file that changing the import is not enough for
 	remark          string
 }
+
+// recipe is how to move a file that has clients and handlers: the additional import, and the function that
+// creates the client.
+type recipe struct{ file, function string }
 
 // probe is a test that the trial adds to a module whose own tests do not cover its client.
 type probe struct{ file, source string }
@@ -59,9 +63,11 @@ var cases = []trialCase{
 		module: "cloud.google.com/go/auth", version: "v0.24.3",
 		files:    []string{"httptransport/transport.go"},
 		packages: []string{"./httptransport"},
+		remark: "The failing tests expect otelhttp's values: span name `HTTP GET`, `error.type` " +
+			"`context.deadlineExceededError`, a canceled request that is an error.",
 	},
 	{
-		module: "google.golang.org/api", version: "v0.311.0",
+		module: "google.golang.org/api", version: "v0.310.0",
 		files:    []string{"transport/http/dial.go"},
 		packages: []string{"./transport/http"},
 	},
@@ -69,14 +75,15 @@ var cases = []trialCase{
 		module: "k8s.io/component-base", version: "v0.37.2",
 		files:    []string{"tracing/utils.go"},
 		packages: []string{"./tracing/..."},
-		remark:   "One file has the client and a handler: it takes both imports.",
+		recipe:   &recipe{"tracing/utils.go", "func WrapperFor("},
+		remark:   "One file has the client and a handler.",
 	},
 	{
 		module: "github.com/open-policy-agent/opa", version: "v1.22.2",
 		files:    []string{"v1/features/tracing/tracing.go"},
 		packages: []string{"./v1/features/tracing", "./v1/topdown"},
-		remark: "One file has the client and a handler, and one slice of options for both, of type `any`: the options of " +
-			"the client need a slice of their own.",
+		remark: "One file has the client and a handler, and one slice of options for both, as `any`. The two need " +
+			"slices of their own: its assertion to `otelhttp.Option` would panic.",
 	},
 }
 

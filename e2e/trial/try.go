@@ -20,6 +20,7 @@ import (
 type result struct {
 	unusable             string // why the module cannot be tried
 	before, after, fixed outcome
+	recipe               outcome // after the recipe, in place of a change of the import alone
 }
 
 // outcome is the result of the tests of one state of a module.
@@ -47,6 +48,13 @@ func try(ctx context.Context, c trialCase, root, dir string) (r result) {
 	r.after = m.test(ctx)
 	if r.after.problem != "" {
 		r.fixed.problem = "–"
+		if m.recipe != nil {
+			if err := m.applyRecipe(); err != nil {
+				r.recipe.problem = firstLine(err)
+				return r
+			}
+			r.recipe = m.test(ctx)
+		}
 		return r
 	}
 	if err := m.fix(ctx); err != nil {
@@ -134,6 +142,24 @@ func (m *workspace) changeImports() error {
 	return nil
 }
 
+// applyRecipe gives a file whose import was changed both imports. The function that creates the client uses
+// the new one.
+func (m *workspace) applyRecipe() error {
+	name := filepath.Join(m.dir, m.recipe.file)
+	src, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	text := strings.Replace(string(src), compatAPI, originalAPI+"\n\tclient "+compatAPI, 1)
+	before, rest, found := strings.Cut(text, m.recipe.function)
+	function, after, ended := strings.Cut(rest, "\n}\n")
+	if !found || !ended {
+		return fmt.Errorf("%s has no %s", m.recipe.file, m.recipe.function)
+	}
+	text = before + m.recipe.function + strings.ReplaceAll(function, "otelhttp.", "client.") + "\n}\n" + after
+	return os.WriteFile(name, []byte(text), 0o600)
+}
+
 // fix runs the commands of compat/otelhttp's package documentation on the packages with changed files.
 func (m *workspace) fix(ctx context.Context) error {
 	var packages []string
@@ -170,9 +196,6 @@ func (m *workspace) test(ctx context.Context) (o outcome) {
 		return o
 	}
 	args := []string{"go", "test", "-json", "-count=1", "-timeout=5m"}
-	if m.skip != "" {
-		args = append(args, "-skip="+m.skip)
-	}
 	out, err := m.command(ctx, append(args, m.packages...)...)
 	if ctx.Err() != nil {
 		o.problem = "took more than " + perModule.String()
@@ -219,7 +242,11 @@ func (r result) row(c trialCase) string {
 		}
 	}
 	if n := r.before.failed(); n > 0 {
+		log.Printf("%s: fail as released: %q", c.module, brokenTests(outcome{}, r.before))
 		remarks += fmt.Sprintf(" %d tests also fail as released.", n)
+	}
+	if c.recipe != nil {
+		remarks += " With both imports in it: " + r.recipe.cell(r.before) + "."
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", name, packages,
 		r.before.cell(r.before), r.after.cell(r.before), r.fixed.cell(r.before), strings.TrimSpace(remarks))
