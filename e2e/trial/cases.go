@@ -57,7 +57,7 @@ var cases = []trialCase{
 		module: "github.com/ory/x", version: "v0.0.729",
 		files:    []string{"httpx/ssrf.go"},
 		packages: []string{"./httpx"},
-		remark:   "`otelx` has handlers only.",
+		remark:   "`otelx` has handlers only. `TestNoIPV6` needs a public host.",
 	},
 	{
 		module: "cloud.google.com/go/auth", version: "v0.24.3",
@@ -70,6 +70,7 @@ var cases = []trialCase{
 		module: "google.golang.org/api", version: "v0.310.0",
 		files:    []string{"transport/http/dial.go"},
 		packages: []string{"./transport/http"},
+		remark:   "Its only test needs Google's credentials, so this shows that it compiles.",
 	},
 	{
 		module: "k8s.io/component-base", version: "v0.37.2",

@@ -29,7 +29,7 @@ const (
 )
 
 // perModule bounds the time for one module.
-const perModule = 12 * time.Minute
+const perModule = 20 * time.Minute
 
 func main() {
 	log.SetFlags(log.Ltime)

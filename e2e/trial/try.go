@@ -243,7 +243,7 @@ func (r result) row(c trialCase) string {
 	}
 	if n := r.before.failed(); n > 0 {
 		log.Printf("%s: fail as released: %q", c.module, brokenTests(outcome{}, r.before))
-		remarks += fmt.Sprintf(" %d tests also fail as released.", n)
+		remarks += fmt.Sprintf(" Failing as released: %d.", n)
 	}
 	if c.recipe != nil {
 		remarks += " With both imports in it: " + r.recipe.cell(r.before) + "."
