@@ -87,39 +87,45 @@ const (
 	abandonedKey = attribute.Key("otelhttpclient.response.body.abandoned")
 )
 
-// facts are what is known about a request before it is sent. All attributes of
-// the request, on spans and metrics, are built from them.
+// facts are what is known about a request before it is sent, and is needed until
+// its end.
 type facts struct {
-	method         string // a known method, or _OTHER
+	method   string // a known method, or _OTHER
+	scheme   string
+	host     string // "" if the request names none
+	port     int    // 0 if it is neither written nor implied
+	template string
+	own      []attribute.KeyValue // of WithAttributes, then of the context
+}
+
+// description is what is known about a request when its span starts. All
+// attributes of the request, on spans and metrics, are built from it.
+type description struct {
+	facts
 	originalMethod string // "" unless it differs
-	scheme         string
-	host           string // "" if the request names none
-	port           int    // 0 if it is neither written nor implied
 	url            string // redacted; "" if it is not recorded
-	template       string
 	resendCount    int
-	own            []attribute.KeyValue // of WithAttributes, then of the context
 }
 
 // unknownOrdinal makes describe count the resends.
 const unknownOrdinal = -1
 
-// describe gathers the facts about a request. The ordinal is that of a resend,
-// or 0, or unknownOrdinal.
-func (in *instrumentation) describe(f *facts, req *http.Request, state *contextState, ordinal int) {
-	f.method, f.originalMethod = in.methods.normalize(req.Method)
+// describe describes a request. The ordinal is that of a resend, or 0, or
+// unknownOrdinal.
+func (in *instrumentation) describe(d *description, req *http.Request, state *contextState, ordinal int) {
+	d.method, d.originalMethod = in.methods.normalize(req.Method)
 	if req.URL != nil {
-		f.scheme = req.URL.Scheme
+		d.scheme = req.URL.Scheme
 	}
 	var host string
-	f.url, host = in.recordedURL(req)
-	f.host, f.port = splitHost(host, f.scheme)
-	f.template = in.template(req, state)
-	f.resendCount = ordinal
+	d.url, host = in.recordedURL(req)
+	d.host, d.port = splitHost(host, d.scheme)
+	d.template = in.template(req, state)
+	d.resendCount = ordinal
 	if ordinal == unknownOrdinal {
-		f.resendCount = state.resendCount(req)
+		d.resendCount = state.resendCount(req)
 	}
-	f.own = in.ownAttributes(req, state)
+	d.own = in.ownAttributes(req, state)
 }
 
 // ownAttributes returns the application's attributes for a request.
@@ -136,28 +142,28 @@ func (in *instrumentation) ownAttributes(req *http.Request, state *contextState)
 
 // creationAttributes appends the attributes that samplers see. The application's
 // come last and win.
-func (in *instrumentation) creationAttributes(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
-	a = append(a, semconv.HTTPRequestMethodKey.String(f.method))
-	if f.originalMethod != "" {
-		a = append(a, semconv.HTTPRequestMethodOriginal(f.originalMethod))
+func (in *instrumentation) creationAttributes(a []attribute.KeyValue, d *description) []attribute.KeyValue {
+	a = append(a, semconv.HTTPRequestMethodKey.String(d.method))
+	if d.originalMethod != "" {
+		a = append(a, semconv.HTTPRequestMethodOriginal(d.originalMethod))
 	}
-	a = appendServer(a, f.host, f.port)
-	if f.url != "" {
-		a = append(a, semconv.URLFull(f.url))
+	a = appendServer(a, d.host, d.port)
+	if d.url != "" {
+		a = append(a, semconv.URLFull(d.url))
 	}
-	if f.template != "" {
-		a = append(a, semconv.URLTemplate(f.template))
+	if d.template != "" {
+		a = append(a, semconv.URLTemplate(d.template))
 	}
-	if f.resendCount > 0 {
-		a = append(a, semconv.HTTPRequestResendCount(f.resendCount))
+	if d.resendCount > 0 {
+		a = append(a, semconv.HTTPRequestResendCount(d.resendCount))
 	}
-	if in.optInAttributes&optInScheme != 0 && f.scheme != "" {
-		a = append(a, semconv.URLScheme(f.scheme))
+	if in.optInAttributes&optInScheme != 0 && d.scheme != "" {
+		a = append(a, semconv.URLScheme(d.scheme))
 	}
 	if in.oldNames {
-		a = appendOldRequest(a, f)
+		a = appendOldRequest(a, d)
 	}
-	return append(a, f.own...)
+	return append(a, d.own...)
 }
 
 func appendServer(a []attribute.KeyValue, host string, port int) []attribute.KeyValue {

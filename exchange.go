@@ -74,13 +74,13 @@ func (p *passage) observe() {
 		return
 	}
 
-	var f facts
-	in.describe(&f, req, share.state, share.ordinal)
+	var d description
+	in.describe(&d, req, share.state, share.ordinal)
 	var started time.Time // the span has its own
 	if meter != nil || in.connectionTimings {
 		started = time.Now()
 	}
-	spanCtx, span := in.startSpan(tracer, s, req, &f)
+	spanCtx, span := in.startSpan(tracer, s, req, &d)
 	recording := span.IsRecording()
 	tracer.observe(span, recording)
 	own := recording || !passesThrough(span, ctx)
@@ -92,7 +92,7 @@ func (p *passage) observe() {
 	if !recording && meter == nil && !hooked {
 		span.End() // not recording, but every started span must be ended
 		if own {
-			p.propagateDecision(spanCtx, tracer, share.state, &f, s)
+			p.propagateDecision(spanCtx, tracer, share.state, d.resendCount, s)
 			return
 		}
 		share.discount()
@@ -100,9 +100,9 @@ func (p *passage) observe() {
 		return
 	}
 
-	x := &exchange{in: in, tracer: tracer, meter: meter, span: span, recording: recording, facts: f, started: started}
+	x := &exchange{in: in, tracer: tracer, meter: meter, span: span, recording: recording, facts: d.facts, started: started}
 	p.exchange, p.own = x, &x.context.sending
-	x.context.init(spanCtx, tracer, share.state, f.resendCount)
+	x.context.init(spanCtx, tracer, share.state, d.resendCount)
 	x.context.sending.recording, x.context.sending.measuring = recording, meter != nil
 	if meter != nil {
 		meter.begin(&x.context, &x.facts)
@@ -113,9 +113,9 @@ func (p *passage) observe() {
 
 // propagateDecision prepares the request of a span that the sampler dropped.
 // Transports below make no other decision for the same sending.
-func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, state *contextState, f *facts, s *scratch) {
+func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, state *contextState, ordinal int, s *scratch) {
 	o := &outgoing{}
-	o.init(ctx, tracer, state, f.resendCount)
+	o.init(ctx, tracer, state, ordinal)
 	o.request = *p.sent.WithContext(o)
 	o.complete(p.in, &o.request, &s.carrier)
 	p.sent, p.own = &o.request, &o.sending

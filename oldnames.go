@@ -5,23 +5,23 @@ import "go.opentelemetry.io/otel/attribute"
 // The names from before the stable conventions, for a migration. They are
 // recorded in addition to the stable ones under http/dup.
 
-func appendOldRequest(a []attribute.KeyValue, f *facts) []attribute.KeyValue {
-	method := f.method
-	if f.originalMethod != "" {
-		method = f.originalMethod
+func appendOldRequest(a []attribute.KeyValue, d *description) []attribute.KeyValue {
+	method := d.method
+	if d.originalMethod != "" {
+		method = d.originalMethod
 	}
 	a = append(a, attribute.String("http.method", method))
-	if f.url != "" {
-		a = append(a, attribute.String("http.url", f.url))
+	if d.url != "" {
+		a = append(a, attribute.String("http.url", d.url))
 	}
-	if f.host != "" {
-		a = append(a, attribute.String("net.peer.name", f.host))
+	if d.host != "" {
+		a = append(a, attribute.String("net.peer.name", d.host))
 	}
-	if f.port != 0 {
-		a = append(a, attribute.Int("net.peer.port", f.port))
+	if d.port != 0 {
+		a = append(a, attribute.Int("net.peer.port", d.port))
 	}
-	if f.resendCount > 0 {
-		a = append(a, attribute.Int("http.resend_count", f.resendCount))
+	if d.resendCount > 0 {
+		a = append(a, attribute.Int("http.resend_count", d.resendCount))
 	}
 	return a
 }

@@ -79,9 +79,9 @@ func WithSpanEnd(end SpanEnd) Option {
 }
 
 // startSpan starts the span of a request as a child of the span in its context.
-func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch, req *http.Request, f *facts) (context.Context, trace.Span) {
-	s.attributes = in.creationAttributes(s.attributes, f)
-	return tracer.Start(req.Context(), in.nameOfSpan(f, req), s.startOptions(in.spanOptions)...)
+func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch, req *http.Request, d *description) (context.Context, trace.Span) {
+	s.attributes = in.creationAttributes(s.attributes, d)
+	return tracer.Start(req.Context(), in.nameOfSpan(&d.facts, req), s.startOptions(in.spanOptions)...)
 }
 
 func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string) {

@@ -253,16 +253,21 @@ var wordBytes = func() (t [256]bool) {
 
 func isWordByte(c byte) bool { return wordBytes[c] }
 
-// isNone reports whether a value is empty, a boolean, or a mask in place of
-// what another program has hidden.
+// isNone reports whether a value is empty, a boolean, a placeholder, or a mask in
+// place of what another program has hidden.
 func isNone(value string) bool {
 	if len(value) > 24 {
 		return strings.Trim(value, "*") == ""
 	}
 	value = strings.Trim(value, " \t\"'[](){}<>")
 	switch strings.ToLower(value) {
+	case "?", "%s", "%v", "%q":
+		return true // a placeholder
 	case "", "true", "false", "yes", "no", "on", "off", "null", "nil", "none", "undefined", "redacted", "filtered", "masked", "hidden":
 		return true
+	}
+	if n, ok := strings.CutPrefix(value, "$"); ok && len(n) <= 2 && strings.Trim(n, "0123456789") == "" {
+		return true // a placeholder of SQL
 	}
 	return strings.Trim(value, "*") == "" || value == "REDACTED:REDACTED"
 }
