@@ -100,8 +100,14 @@ func unescape(s string) (c rune, n int) {
 		return '\r', 2
 	case 't':
 		return '\t', 2
-	case 'a', 'b', 'f', 'v':
-		return ' ', 2
+	case 'a':
+		return '\a', 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'v':
+		return '\v', 2
 	case 'x':
 		if v, ok := hexByte(s, 2); ok {
 			return rune(v), 4
