@@ -112,6 +112,9 @@ func leaks(text string) bool {
 // harmless reports whether a text surely holds nothing that has to be hidden. It
 // is stricter than the policy.
 func harmless(text string) bool {
+	if _, ok := (layer{s: decodedFully(text)}).decoded(0, len(decodedFully(text)), percent); ok {
+		return false // encoded too often to be searched
+	}
 	for range 4 {
 		text = decodedFully(text)
 		if l, ok := (layer{s: text}).decoded(0, len(text), escapes); ok {
