@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Bounds of what is looked for in an error's text.
+// Bounds of the search in an error's text.
 const (
 	maxTree   = 64  // errors of a tree
 	maxTries  = 512 // of secrets

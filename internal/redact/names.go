@@ -56,7 +56,7 @@ var notSecret = []string{
 	"counttoken", "totaltoken",
 }
 
-// A class is what a name says about its value.
+// A class determines which values of a name are hidden.
 type class uint8
 
 const (
@@ -103,7 +103,7 @@ func newNames(list []string) *names {
 	return n
 }
 
-// class returns what a name, as it is written, says about its value.
+// class returns the class of a name as it is written.
 func (n *names) class(name string) class {
 	var buf nameBuffer
 	key := normal(&buf, name)

@@ -1,18 +1,16 @@
-// Package redact decides what may be recorded of URLs, texts, errors and
-// headers.
+// Package redact removes credentials from URLs, texts, errors and headers.
 //
-// URLs are taken apart where their syntax says so. Texts are searched with
-// regular expressions. Both only collect the places that have to be hidden;
-// all of them are replaced in one pass at the end, so that no replacement is
-// ever searched or replaced itself.
+// URLs are parsed, and texts are searched with regular expressions. Both only
+// collect the places to hide. All places are replaced in one pass at the end, so
+// that no replacement is searched or replaced.
 package redact
 
 import "net/url"
 
-// Replacement is recorded in place of what is hidden.
+// Replacement is recorded instead of a credential.
 const Replacement = "REDACTED"
 
-// Bounds of what is recorded, and of what is searched for it.
+// Bounds of the input that is searched, and of the output.
 const (
 	maxText         = 2 << 10
 	maxTextInput    = 8 << 10
@@ -24,7 +22,7 @@ const (
 	maxFiltered     = 256 << 10 // bytes of a header's URLs with those that they are resolved against
 )
 
-// Config is the application's say in what is hidden.
+// Config configures a [Policy].
 type Config struct {
 	// Query lists the names whose values are hidden, in the language of
 	// [DefaultQuery]. Empty: DefaultQuery().

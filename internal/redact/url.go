@@ -349,7 +349,7 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 	}
 }
 
-// looksLikeText reports whether a part of a URL is JSON that was not encoded.
+// looksLikeText reports whether a part of a URL is JSON without encoding.
 func looksLikeText(part string) bool {
 	return strings.IndexByte(part, '"') >= 0 && strings.IndexByte(part, ':') >= 0
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// A valueRule describes credentials that are known by their looks.
+// A valueRule describes credentials that are known by their shape.
 type valueRule struct {
 	name, pattern, source string
 	needs                 string // a literal that any match holds, where it begins with none
@@ -173,7 +173,7 @@ const (
 	longestStart  = 128 // of a value, up to the end of what its rule needs
 )
 
-// values hides the credentials in s[start:end] that are known by their looks.
+// values hides the credentials in s[start:end] that are known by their shape.
 func (f *finder) values(l layer, start, end int) {
 	if !f.policy.values || end-start < shortestValue {
 		return

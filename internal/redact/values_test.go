@@ -20,7 +20,7 @@ func TestValueRulesCanBeFound(t *testing.T) {
 	}
 }
 
-// Every rule hides what its pattern describes, and nothing beside it.
+// Every rule hides what its pattern describes, and nothing else.
 func TestEveryValueRuleHides(t *testing.T) {
 	p := New(Config{})
 	random := rand.New(rand.NewPCG(1, 2))
