@@ -123,7 +123,11 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	values = values[:min(len(values), maxHeaderValues)]
 	recorded := make([]string, len(values))
 	lower := strings.ToLower(name)
-	hidden := p.hidesHeader(name)
+	hidden, known := p.byName.Get(name)
+	if !known {
+		hidden = p.hidesHeader(name)
+		p.byName.Put(strings.Clone(name), hidden)
+	}
 	for i, v := range values {
 		switch {
 		case hidden && isNone(v), v == "":

@@ -5,7 +5,11 @@
 // that no replacement is searched or replaced.
 package redact
 
-import "net/url"
+import (
+	"net/url"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+)
 
 // Replacement is recorded instead of a credential.
 const Replacement = "REDACTED"
@@ -47,8 +51,12 @@ type Policy struct {
 	names   *names
 	headers []headerPattern
 	filter  func(*url.URL) *url.URL
-	values  bool // by their looks
+	values  bool // by their shape
 	users   bool // names and passwords
+
+	// byName caches hidesHeader for captured headers, which is a tenth of the
+	// cost of a request that captures two.
+	byName bounded.Cache[string, bool]
 }
 
 // New returns the policy of a configuration. Malformed header patterns match
