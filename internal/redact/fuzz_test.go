@@ -112,6 +112,7 @@ func leaks(text string) bool {
 // harmless reports whether a text surely holds nothing that has to be hidden. It
 // is stricter than the policy.
 func harmless(text string) bool {
+	written := text
 	if _, ok := (layer{s: decodedFully(text)}).decoded(0, len(decodedFully(text)), percent); ok {
 		return false // encoded too often to be searched
 	}
@@ -121,6 +122,7 @@ func harmless(text string) bool {
 			text = l.s
 		}
 	}
+	text += " " + written // \token is a tab and oken, or a name
 	if strings.ContainsAny(text, "@[{") || strings.Contains(text, "  ") {
 		return false
 	}
