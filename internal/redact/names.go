@@ -70,6 +70,7 @@ const (
 type names struct {
 	exact    map[string]class  // by normal form
 	suffixes ['z' + 1][]string // by last byte
+	ends     [26]uint32        // by last letter, the letters before it
 }
 
 var (
@@ -87,6 +88,7 @@ func newNames(list []string) *names {
 		if name == "" {
 			continue
 		}
+		n.addEnd(name)
 		last := name[len(name)-1]
 		switch {
 		case isSuffix && last <= 'z':
@@ -105,6 +107,9 @@ func newNames(list []string) *names {
 
 // class returns the class of a name as it is written.
 func (n *names) class(name string) class {
+	if !n.mayEndLike(name) {
+		return ordinary
+	}
 	var buf nameBuffer
 	key := normal(&buf, name)
 	if c, ok := n.exact[string(key)]; ok {
@@ -117,6 +122,31 @@ func (n *names) class(name string) class {
 		}
 	}
 	return ordinary
+}
+
+// mayEndLike returns false if no listed name ends with the last two letters of
+// this one, as is so for most names. It saves the work of comparing them.
+func (n *names) mayEndLike(name string) bool {
+	if len(name) < 2 {
+		return true
+	}
+	a, b := name[len(name)-2]|0x20, name[len(name)-1]|0x20
+	if a < 'a' || a > 'z' || b < 'a' || b > 'z' {
+		return true // not as it is compared
+	}
+	return n.ends[b-'a']&(1<<(a-'a')) != 0
+}
+
+// addEnd adds the last two letters of a name in normal form.
+func (n *names) addEnd(name string) {
+	last := name[len(name)-1]
+	switch {
+	case last < 'a' || last > 'z':
+	case len(name) == 1:
+		n.ends[last-'a'] = 1<<26 - 1
+	case name[len(name)-2] >= 'a' && name[len(name)-2] <= 'z':
+		n.ends[last-'a'] |= 1 << (name[len(name)-2] - 'a')
+	}
 }
 
 func (n *names) hasSuffix(key []byte) bool {
@@ -144,6 +174,14 @@ func (n *names) hides(name, value string) bool {
 	return false
 }
 
+// around is the punctuation around names that is no part of them.
+var around = func() (t [256]bool) {
+	for _, c := range []byte("!\"#$&'()*,/:;<>?@\\]^`{|}~") {
+		t[c] = true
+	}
+	return t
+}()
+
 // nameBuffer holds the end of a name in normal form. No listed name is longer.
 type nameBuffer [64]byte
 
@@ -154,7 +192,13 @@ func normal(buf *nameBuffer, name string) []byte {
 	if strings.IndexByte(name, '%') >= 0 {
 		name = decodedFully(name)
 	}
-	name = strings.Trim(innermost(name), "!\"#$&'()*,/:;<>?@\\]^`{|}~")
+	name = innermost(name)
+	for name != "" && around[name[0]] {
+		name = name[1:]
+	}
+	for name != "" && around[name[len(name)-1]] {
+		name = name[:len(name)-1]
+	}
 	// From the end, as suffixes count.
 	i := len(buf)
 	for j := len(name) - 1; j >= 0 && i > 0; j-- {

@@ -157,7 +157,7 @@ func (f *finder) authority(l layer, start, end int) int {
 	}
 	scheme := s[start:host]
 	slashes := host
-	for slashes < end && strings.IndexByte("/\\\t\r\n", s[slashes]) >= 0 {
+	for slashes < end && (s[slashes] == '/' || s[slashes] == '\\' || s[slashes] == '\t' || s[slashes] == '\r' || s[slashes] == '\n') {
 		slashes++ // browsers remove tabs and line breaks
 	}
 	switch n := slashes - host; {
@@ -196,11 +196,17 @@ func endsInPort(host string) bool {
 		bracket := strings.LastIndexByte(host, ']')
 		return bracket >= 0 && isPort(strings.TrimPrefix(host[bracket+1:], ":"))
 	}
-	return isPort(host[strings.LastIndexByte(host, ':')+1:]) || strings.IndexByte(host, ':') < 0
+	colon := strings.LastIndexByte(host, ':')
+	return colon < 0 || isPort(host[colon+1:])
 }
 
 func isPort(s string) bool {
-	return strings.Trim(s, "0123456789") == ""
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return true
 }
 
 var encodedAt = regexp.MustCompile(`%(?:25)*40`)
