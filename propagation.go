@@ -80,11 +80,17 @@ type knownPropagator struct {
 
 func (s *propagatorSource) of(p propagation.TextMapPropagator, guard guard) *knownPropagator {
 	k := s.Load()
-	if k == nil || k.delegates || !same(k.propagator, p) {
-		k = newKnownPropagator(p, guard)
-		s.Store(k)
+	if k != nil && same(k.propagator, p) && (!k.delegates || len(k.fields) == 0 && len(fieldsOf(p, guard)) == 0) {
+		return k // if it delegates, to none yet
 	}
+	k = newKnownPropagator(p, guard)
+	s.Store(k)
 	return k
+}
+
+func fieldsOf(p propagation.TextMapPropagator, guard guard) (fields []string) {
+	guard.call("propagator", func() { fields = p.Fields() })
+	return fields
 }
 
 func newKnownPropagator(p propagation.TextMapPropagator, guard guard) *knownPropagator {
@@ -98,9 +104,7 @@ func newKnownPropagator(p propagation.TextMapPropagator, guard guard) *knownProp
 			k.keepsNothing = k.keepsNothing && isOpenTelemetry(parts.Index(i).Interface())
 		}
 	}
-	var fields []string
-	guard.call("propagator", func() { fields = p.Fields() })
-	for _, f := range fields {
+	for _, f := range fieldsOf(p, guard) {
 		if f = textproto.CanonicalMIMEHeaderKey(f); f != baggageHeader {
 			k.fields = append(k.fields, f)
 		}
