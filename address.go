@@ -69,10 +69,15 @@ func splitHost(hostport, scheme string) (host string, port int) {
 	if len(host) > longestHost*utf8.UTFMax {
 		return "", 0 // the time that a conversion takes is quadratic
 	}
-	if strings.IndexFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) >= 0 {
-		host = asciiHost(host)
+	if !isHost(host) {
+		if strings.IndexFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) < 0 {
+			return "", 0
+		}
+		if host = asciiHost(host); !isHost(host) {
+			return "", 0
+		}
 	}
-	if !isHost(host) || strings.Trim(digits, "0123456789") != "" {
+	if strings.Trim(digits, "0123456789") != "" {
 		return "", 0
 	}
 	if digits != "" {
