@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
@@ -268,4 +269,45 @@ func TestCorpus(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The same policy, with the Transport's own options, holds for spans, old names,
+// samplers, metrics, errors, reports to otel.Handle and printed contexts.
+func TestPolicyEverywhere(t *testing.T) {
+	t.Setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "http/dup")
+	const raw = "https://bob:" + secret + "@shop.example/items?voucher=" + secret + "&page=2"
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		sampler := &oteltest.RecordingSampler{Sampler: sdktrace.AlwaysSample()}
+		tel, handled := oteltest.NewSampled(t, sampler), oteltest.HandleErrors(t)
+		var printed string
+		major := int(version[0] - '0')
+		rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			printed = fmt.Sprintf("%v %+v %#v %s", req.Context(), req.Context(), req.Context(), req.Context())
+			if req.URL.Path == "/fails" {
+				return nil, &url.Error{Op: "Get", URL: req.URL.String(), Err: errors.New("no voucher=" + secret)}
+			}
+			return &http.Response{StatusCode: 302, ProtoMajor: major, Header: http.Header{"Location": {raw}}, Body: http.NoBody, Request: req}, nil
+		}), instrumented.AllMetrics(), otelhttpclient.WithSensitiveQuery("voucher"), otelhttpclient.WithResponseHeaders("location"),
+			otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) { panic("bad URL " + req.URL.String()) }))
+		for _, path := range []string{"/items", "/fails"} {
+			req := oteltest.NewRequest(t, t.Context(), "GET", strings.Replace(raw, "/items", path, 1), nil)
+			drop(t, rt, req)
+		}
+
+		seen := fmt.Sprint(sampler.Seen())
+		for where, text := range map[string]string{
+			"spans and metrics": tel.Exported(), "samplers": seen, "reports": strings.Join(handled.Texts(), " "), "contexts": printed,
+		} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s: got the secret in\n%s", where, text)
+			}
+		}
+		const want = "https://REDACTED:REDACTED@shop.example/items?voucher=REDACTED&page=2"
+		first := tel.Spans()[0].Attributes
+		oteltest.WantAttribute(t, first, "url.full", want)
+		oteltest.WantAttribute(t, first, "http.url", want)
+		if text := strings.Join(handled.Texts(), " "); !strings.Contains(text, want) {
+			t.Errorf("reports: got %q, want %q in them", text, want)
+		}
+	})
 }

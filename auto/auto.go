@@ -17,7 +17,9 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-func init() {
+func init() { instrument() }
+
+func instrument() {
 	if _, err := otelhttpclient.InstrumentDefault(); err != nil {
 		otel.Handle(err)
 	}
