@@ -13,7 +13,7 @@ import (
 
 const baggageHeader = "Baggage"
 
-// headerCarrier is the carrier that a propagator writes to. It copies the
+// headerCarrier is the carrier for propagators. It copies the
 // caller's header when the first value is set. So the caller's header never
 // changes, and a propagator that writes nothing costs nothing.
 type headerCarrier struct {

@@ -204,7 +204,7 @@ func TestPolicyEmptyValuesAndBooleansStay(t *testing.T) {
 	}
 }
 
-func TestPolicyValuesThatAreKnownByTheirLooks(t *testing.T) {
+func TestPolicyValuesKnownByShape(t *testing.T) {
 	jwt := "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 	for _, value := range []string{jwt, "AKIAIOSFODNN7EXAMPLE", "ghp_" + strings.Repeat("a1", 18), "glpat-" + strings.Repeat("x9", 10), "npm_" + strings.Repeat("a1", 18)} {
 		checkURLs(t, row{"https://h/a/" + value + "/b?q=" + value + "#" + value, "https://h/a/REDACTED/b?q=REDACTED#REDACTED"})
@@ -597,7 +597,7 @@ func TestPolicyOffLeavesUserinfo(t *testing.T) {
 	}
 }
 
-func TestPolicyURLWithoutSecretsCostsItsTextAlone(t *testing.T) {
+func TestPolicyCleanURLAllocatesOnce(t *testing.T) {
 	p := New(Config{})
 	for _, raw := range []string{"https://h.example/items/42", "https://h.example/items/3f2b8c1e-9d4a-4b6f-8a51-0c7d2e9f1b34?limit=10&page=2&key=a#frag"} {
 		u, _ := url.Parse(raw)
