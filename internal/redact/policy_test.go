@@ -306,6 +306,8 @@ func TestPolicyPathsThatAreCredentials(t *testing.T) {
 		row{"https://hooks.slack.com/services/T0/B0/abc", "https://hooks.slack.com/services/REDACTED/REDACTED/REDACTED"},
 		row{"https://hooks.slack.com/workflows/T0/A0/1/abc?x=1", "https://hooks.slack.com/workflows/REDACTED/REDACTED/REDACTED/REDACTED?x=1"},
 		row{"https://hooks.slack.com/triggers/T0/1/abc", "https://hooks.slack.com/triggers/REDACTED/REDACTED/REDACTED"},
+		row{"https://HOOKS.SLACK.COM/services/T0/B0/abc?x=+", "https://HOOKS.SLACK.COM/services/REDACTED/REDACTED/REDACTED?x=+"},
+		row{"https://user@hooks.slack.com/services/T0/B0/abc", "https://REDACTED:REDACTED@hooks.slack.com/services/REDACTED/REDACTED/REDACTED"},
 		row{"https://canary.discord.com/api/v10/webhooks/123/abc/slack", "https://canary.discord.com/api/v10/webhooks/123/REDACTED/slack"},
 		row{"https://discordapp.com/api/webhooks/123/abc", "https://discordapp.com/api/webhooks/123/REDACTED"},
 		row{"https://x.webhook.office.com/webhookb2/a@b/IncomingWebhook/c/d", "https://x.webhook.office.com/webhookb2/REDACTED/IncomingWebhook/REDACTED/REDACTED"},

@@ -39,7 +39,9 @@ func (f *finder) urls(l layer) (places [][2]int) {
 		start, end := max(m[0], m[2], m[4]), m[1]
 		length := urlLength(l.s[start:end], l.s[:start])
 		if start+length < end && l.s[start+length] == ';' && strings.IndexByte(l.s[start:end], '@') >= 0 {
-			f.authority(l, start, end) // or is it a user name?
+			if host, ok := hostStart(l.s[:end], start); ok { // or is it a user name?
+				f.user(l, host, end)
+			}
 		}
 		end = start + length
 		places = append(places, [2]int{start, end})

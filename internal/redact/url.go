@@ -50,11 +50,18 @@ var withoutUser = []string{
 	"acct", "cid", "data", "did", "im", "mailto", "mid", "news", "pkg", "pres", "sip", "sips", "sms", "tag", "tel", "urn", "xmpp",
 }
 
-// url hides credentials in the URL s[start:end].
+// url hides credentials in the URL s[start:end]. One scan finds what there may be
+// to hide; most URLs have nothing of it.
 func (f *finder) url(l layer, start, end int) {
 	s := l.s[:end]
-	path := f.authority(l, start, end)
-	is := scan(s, path)
+	host, hasHost := hostStart(s, start)
+	is := f.policy.names.scan(s, host, hasHost)
+	if hasHost && is.has(user|encoded) {
+		hooks := is.marks & hook
+		is = f.policy.names.scan(s, f.user(l, host, end), false)
+		is.marks |= hooks
+	}
+	path := is.path
 	if is.has(user) {
 		f.nestedUsers(l, path, end)
 	}
@@ -62,78 +69,105 @@ func (f *finder) url(l layer, start, end int) {
 	if !is.has(encoded) {
 		e = 0
 	}
-	if l.depth > 0 && is.query == end && path == start && path < end && s[path] != '/' && s[path] != '.' {
-		f.query(l, path, is.fragment, e) // a form
-	} else if is.has(encoded|parameters) || strings.IndexByte(s[path:is.query], '&') >= 0 {
-		f.path(l, path, is.query)
-	}
-	if is.query < is.fragment {
-		f.query(l, is.query+1, is.fragment, e)
-	}
-	if is.fragment < end {
-		f.query(l, is.fragment+1, end, e)
+	if is.has(encoded | parameters | named) {
+		if l.depth > 0 && is.query == end && path == start && path < end && s[path] != '/' && s[path] != '.' {
+			f.query(l, path, is.fragment, e) // a form
+		} else {
+			f.path(l, path, is.query)
+		}
+		if is.query < is.fragment {
+			f.query(l, is.query+1, is.fragment, e)
+		}
+		if is.fragment < end {
+			f.query(l, is.fragment+1, end, e)
+		}
 	}
 	if is.longest >= shortestValue {
 		f.values(l, path, end)
 	}
-	f.webhooks(l, start, end)
+	if is.has(hook) {
+		f.webhooks(l, start, end)
+	}
 }
 
-// A mark is what a byte in a URL may be a sign of.
+// A mark is what a URL may have that is to be hidden.
 type mark uint8
 
 const (
 	user mark = 1 << iota
 	encoded
 	parameters
+	named     // by a name that may be listed
+	hook      // or a bot
 	separator // between parts, of which none is a credential if none is long
 )
 
+// marks are the marks of bytes. For some it depends on the bytes before: see scan.
 var marks = func() (t [256]mark) {
 	t['@'] = user
 	for _, c := range `%+"\` {
 		t[c] = encoded
 	}
 	t[';'], t['~'] = parameters, parameters
+	t['k'], t['K'] = hook, hook
 	for _, c := range "/?&#=" {
 		t[c] = separator
 	}
 	return t
 }()
 
-// A shape summarizes the path, the query and the fragment of a URL.
+// A shape summarizes a URL.
 type shape struct {
-	query, fragment int // where they begin, or the end
-	longest         int // part
-	marks           mark
+	path, query, fragment int // where they begin, or the end
+	longest               int // part of them
+	marks                 mark
 }
 
 func (s shape) has(m mark) bool { return s.marks&m != 0 }
 
-// scan returns the shape of s[path:].
-func scan(s string, path int) shape {
-	is := shape{query: len(s), fragment: len(s)}
-	part := path
-	for i := path; i < len(s); i++ {
-		m := marks[s[i]]
-		if m == 0 {
-			continue
-		}
-		is.marks |= m
-		if m != separator {
-			continue
-		}
-		is.longest = max(is.longest, i-part)
-		part = i + 1
-		if is.fragment == len(s) {
-			if s[i] == '#' {
+// scan returns the shape of s[start:], which begins with the host or, if it has
+// none, with the path.
+func (n *names) scan(s string, start int, hasHost bool) shape {
+	is := shape{path: start, query: len(s), fragment: len(s)}
+	if hasHost {
+		is.path = len(s)
+	}
+	part := start
+	for i := start; i < len(s); i++ {
+		switch m := marks[s[i]]; m {
+		case 0:
+		default:
+			is.marks |= m
+		case hook:
+			if i > start && s[i-1]|0x20 == 'o' {
+				is.marks |= hook // hooks.slack.com
+			}
+		case separator:
+			c := s[i]
+			switch {
+			case !hasHost && c == '=' && n.mayEndLike(s[part:i]):
+				is.marks |= named
+			case !hasHost:
+			case c == '/' || c == '?' || c == '#':
+				hasHost, is.path, part = false, i, i
+			default:
+				continue
+			}
+			if c == '/' && strings.HasPrefix(s[i:], "/bot") {
+				is.marks |= hook // api.telegram.org/bot
+			}
+			is.longest = max(is.longest, i-part)
+			part = i + 1
+			if c == '#' && is.fragment == len(s) {
 				is.fragment = i
-			} else if s[i] == '?' && is.query == len(s) {
+			} else if c == '?' && is.query == len(s) {
 				is.query = i
 			}
 		}
 	}
-	is.longest = max(is.longest, len(s)-part)
+	if !hasHost {
+		is.longest = max(is.longest, len(s)-part)
+	}
 	is.query = min(is.query, is.fragment)
 	return is
 }
@@ -142,34 +176,39 @@ func scan(s string, path int) shape {
 // stand before it.
 var special = regexp.MustCompile(`^(?i:https?|wss?|ftp):$`)
 
-// authority hides the user name and password of a URL, and returns where its
-// path begins.
-func (f *finder) authority(l layer, start, end int) int {
-	s := l.s[:end]
+// hostStart returns where the host of the URL s[start:] begins, with its user
+// name and password. If it has no host, it returns where the path begins.
+func hostStart(s string, start int) (at int, hasHost bool) {
 	host := start
-	for host < end && isSchemeByte(s[host]) {
+	for host < len(s) && isSchemeByte(s[host]) {
 		host++
 	}
-	if host < end && s[host] == ':' && host > start {
+	if host < len(s) && s[host] == ':' && host > start {
 		host++
 	} else {
 		host = start
 	}
 	scheme := s[start:host]
 	slashes := host
-	for slashes < end && (s[slashes] == '/' || s[slashes] == '\\' || s[slashes] == '\t' || s[slashes] == '\r' || s[slashes] == '\n') {
+	for slashes < len(s) && (s[slashes] == '/' || s[slashes] == '\\' || s[slashes] == '\t' || s[slashes] == '\r' || s[slashes] == '\n') {
 		slashes++ // browsers remove tabs and line breaks
 	}
 	switch n := slashes - host; {
 	case n < 2 && !special.MatchString(scheme):
-		return start
+		return start, false
 	case n > 2 && scheme != "" && !special.MatchString(scheme):
-		return host // file:///path
+		return host, false // file:///path
 	}
-	host = slashes
-	path := host
-	for path < end && s[path] != '/' && s[path] != '?' && s[path] != '#' {
-		path++
+	return slashes, true
+}
+
+// user hides the user name and password before a host, and returns where the path
+// begins.
+func (f *finder) user(l layer, host, end int) (path int) {
+	s := l.s[:end]
+	path = end
+	if i := strings.IndexAny(s[host:], "/?#"); i >= 0 {
+		path = host + i
 	}
 	at := lastAt(s[host:path])
 	// A password may hold what ends a host for others. Its beginning is no port.
