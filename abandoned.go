@@ -97,7 +97,7 @@ func abandon(x *exchange) {
 	if x.ended.Load() {
 		return
 	}
-	go x.finish(ending{abandoned: true, at: x.download.lastActive()})
+	go x.finish(ending{abandoned: true, at: x.lastActive()})
 }
 
 // collectorWatch makes each later garbage collection empty the nursery.

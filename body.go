@@ -10,19 +10,26 @@ import (
 
 // download is the progress of a response body.
 type download struct {
-	started      time.Time
 	received     atomic.Int64 // bytes
-	lastActivity atomic.Int64 // nanoseconds since started
+	lastActivity atomic.Int64 // nanoseconds since processStart
 }
 
-// touch records an activity, in case the body is never closed. The time is
-// relative to the start, so that it moves with the span's if the clock is set
-// or the machine is suspended.
-func (d *download) touch() { d.lastActivity.Store(int64(time.Since(d.started))) }
+// processStart is what the monotonic clock is read against, which takes half the
+// time of time.Now.
+var processStart = time.Now()
 
-// lastActive returns the time of the latest activity.
-func (d *download) lastActive() time.Time {
-	return d.started.Add(time.Duration(d.lastActivity.Load()))
+// touch records an activity, in case the body is never closed.
+func (d *download) touch() { d.lastActivity.Store(int64(time.Since(processStart))) }
+
+// lastActive returns the time of the latest activity. It is relative to the
+// span's start, so that it moves with that if the clock is set or the machine is
+// suspended.
+func (x *exchange) lastActive() time.Time {
+	start := x.startTime()
+	if start.IsZero() {
+		start = processStart
+	}
+	return start.Add(time.Duration(x.download.lastActivity.Load()) - start.Sub(processStart))
 }
 
 // receivedBytes returns the size of the response body, if it is known: the span
@@ -53,7 +60,7 @@ func isHTTP2s(body io.ReadCloser) bool {
 // wrapBody returns the response with a body that ends the exchange.
 func (x *exchange) wrapBody(resp *http.Response) *http.Response {
 	b := &responseBody{x: x, base: resp.Body}
-	x.download.started = time.Now()
+	x.download.touch()
 	original := resp
 	if resp.ProtoMajor == 2 {
 		// An HTTP/2 stream of net/http refers to its response while it is

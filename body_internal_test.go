@@ -28,7 +28,7 @@ func TestLastActivityFollowsTheClock(t *testing.T) {
 		for range 2 {
 			time.Sleep(time.Hour)
 			_, _ = resp.Body.Read(make([]byte, 1))
-			if got, want := b.x.download.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
+			if got, want := b.x.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
 				t.Errorf("last activity: got %v, want %v", got, want)
 			}
 		}

@@ -19,7 +19,8 @@ const baggageHeader = "Baggage"
 type headerCarrier struct {
 	original http.Header
 	copied   http.Header
-	values   *[3]string // memory for the values; nil: allocated with the first
+	values   *[2]string // memory for the values that name the span; nil: allocated with the first
+	used     int        // of values
 	written  []string   // the keys that were set
 	room     [3]string  // memory for them
 	sloppy   bool       // the caller has keys that are not in canonical form
@@ -47,22 +48,23 @@ func (h *headerCarrier) Set(key, value string) {
 	if h.sloppy {
 		h.deleteFolded(key)
 	}
-	h.copied[key] = h.one(value)
+	h.copied[key] = h.one(key, value)
 	if h.written == nil {
 		h.written = h.room[:0]
 	}
 	h.written = append(h.written, key)
 }
 
-// one returns a slice of one value.
-func (h *headerCarrier) one(value string) []string {
-	n := len(h.written)
-	if n >= len(h.values) {
+// one returns a slice of one value. It is in h.values if it names the span.
+func (h *headerCarrier) one(key, value string) []string {
+	n := h.used
+	if key == baggageHeader || n == len(h.values) {
 		return []string{value}
 	}
 	if h.values == nil {
-		h.values = new([3]string)
+		h.values = new([2]string)
 	}
+	h.used++
 	h.values[n] = value
 	return h.values[n : n+1 : n+1]
 }

@@ -58,7 +58,6 @@ func (c *connection) aimedAt() *url.URL {
 
 // getConn runs when a connection to a server or a proxy is needed.
 func (c *connection) getConn(hostPort string) {
-	now := time.Now()
 	var tracked *trackedConnection
 	defer func() { tracked.release() }() // not under the lock: it calls instruments
 	c.mu.Lock()
@@ -77,7 +76,7 @@ func (c *connection) getConn(hostPort string) {
 	// a token on this one. Neither tells anything about the next.
 	c.peer, c.sent, c.continued, c.agent = nil, sentUnknown, false, ""
 	tracked, c.tracked = c.tracked, nil
-	c.timings.ask(now)
+	c.timings.ask()
 }
 
 // gotConn runs when a connection is obtained.

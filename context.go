@@ -9,11 +9,11 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// contextKey is the key of the contextState in a context.
+// contextKey is the key of all that this package keeps in a context, so that one
+// lookup finds it: a *contextState, or the *sending of a Transport above.
 type contextKey struct{}
 
-// contextState is all that this package keeps in a context, so that one lookup
-// finds it.
+// contextState is what applications set for the requests of a context.
 type contextState struct {
 	untraced   bool
 	unobserved bool // but propagated
@@ -44,8 +44,11 @@ func (s *contextState) with(layer *contextState) *contextState {
 var noState contextState
 
 func stateFrom(ctx context.Context) *contextState {
-	if s, ok := ctx.Value(contextKey{}).(*contextState); ok {
+	switch s := ctx.Value(contextKey{}).(type) {
+	case *contextState:
 		return s
+	case *sending:
+		return &contextState{above: s}
 	}
 	return &noState
 }

@@ -100,7 +100,7 @@ func (p *passage) observe() {
 		return
 	}
 
-	x := &exchange{in: in, tracer: tracer, meter: meter, span: span, recording: recording, facts: d.facts, started: started}
+	x := &exchange{in: in, meter: meter, span: span, recording: recording, facts: d.facts, started: started}
 	p.exchange, p.own = x, &x.context.sending
 	x.context.init(spanCtx, tracer, share.state, d.resendCount)
 	x.context.sending.recording, x.context.sending.measuring = recording, meter != nil
@@ -158,7 +158,6 @@ var (
 // exchange is a request that is observed, until its telemetry ends.
 type exchange struct {
 	in        *instrumentation
-	tracer    *providedTracer
 	meter     *instruments // nil: it is not measured
 	span      trace.Span
 	recording bool

@@ -20,8 +20,8 @@ type sending struct {
 	request  atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
 	tracer   *providedTracer
 	caller   *contextState
+	values   [2]string // of the headers that the propagator wrote and that name the span
 	ordinal  int32     // of a resend
-	values   [3]string // of the headers that the propagator wrote
 	returned atomic.Bool
 
 	recording bool
@@ -140,10 +140,11 @@ func (s *sending) is(req, sent *http.Request) bool {
 }
 
 // copied reports whether header has all that the propagator wrote into the
-// header sent, and whether it wrote anything. Baggage does not name a span.
+// header sent, and whether it wrote anything. Baggage does not name a span, and is
+// not in s.values.
 func (s *sending) copied(header, sent http.Header) (copied, written bool) {
 	for key, v := range sent {
-		if key == baggageHeader || !s.wrote(v) {
+		if !s.wrote(v) {
 			continue
 		}
 		written = true

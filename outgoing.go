@@ -13,7 +13,6 @@ import (
 // are in the same allocation.
 type outgoing struct {
 	context.Context
-	state   contextState
 	sending sending
 	request http.Request // unused if there are hooks
 }
@@ -21,7 +20,6 @@ type outgoing struct {
 // init prepares the sending for Transports below.
 func (o *outgoing) init(ctx context.Context, tracer *providedTracer, caller *contextState, ordinal int) {
 	o.Context = ctx
-	o.state.above = &o.sending
 	o.sending.tracer, o.sending.caller, o.sending.ordinal = tracer, caller, int32(ordinal)
 }
 
@@ -42,7 +40,7 @@ func (o *outgoing) complete(in *instrumentation, sent *http.Request, carrier *he
 
 func (o *outgoing) Value(key any) any {
 	if key == (contextKey{}) {
-		return &o.state
+		return &o.sending
 	}
 	return o.Context.Value(key)
 }

@@ -109,7 +109,7 @@ func (x *exchange) describeResponse(resp *http.Response) {
 	if !x.recording {
 		return
 	}
-	s := x.tracer.scratch()
+	s := x.context.sending.tracer.scratch()
 	defer s.release()
 	a := x.in.responseAttributes(s.attributes, &x.outcome, resp, x.connection.target)
 	a = x.connection.attributes(a, x.in, x.startTime())

@@ -47,7 +47,7 @@ type timings struct {
 }
 
 // ask records that a connection is needed.
-func (t *timings) ask(now time.Time) {
+func (t *timings) ask() {
 	if t == nil {
 		return
 	}
@@ -58,7 +58,7 @@ func (t *timings) ask(now time.Time) {
 		*t = timings{}
 	}
 	if t.asked.IsZero() {
-		t.asked = now
+		t.asked = time.Now()
 	}
 }
 
