@@ -197,7 +197,10 @@ func (c *config) appendUserAgent(a []attribute.KeyValue, agent string) []attribu
 // sentAttributes returns the attributes of the request as it is sent, with the
 // headers that hooks and propagator set.
 func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyValue {
-	a := in.appendUserAgent(nil, sent.Header.Get("User-Agent"))
+	var a []attribute.KeyValue
+	if in.wantsUserAgent() {
+		a = in.appendUserAgent(nil, sent.Header.Get("User-Agent"))
+	}
 	if in.oldNames && sent.ContentLength > 0 {
 		a = append(a, attribute.Int64("http.request_content_length", sent.ContentLength))
 	}
