@@ -122,29 +122,54 @@ var (
 func (p *Policy) Header(name string, values []string, request *url.URL) []string {
 	values = values[:min(len(values), maxHeaderValues)]
 	recorded := make([]string, len(values))
-	lower := strings.ToLower(name)
-	hidden, known := p.byName.Get(name)
+	kind, known := p.byName.Get(name)
 	if !known {
-		hidden = p.hidesHeader(name)
-		p.byName.Put(strings.Clone(name), hidden)
+		kind = p.headerKind(name)
+		p.byName.Put(strings.Clone(name), kind)
 	}
 	for i, v := range values {
 		switch {
-		case hidden && isNone(v), v == "":
+		case kind == hiddenHeader && isNone(v), v == "":
 			recorded[i] = cut(v, maxHeader)
-		case hidden:
+		case kind == hiddenHeader:
 			recorded[i] = Replacement
-		case slices.Contains(referenceHeaders, lower):
+		case kind == urlHeader:
 			recorded[i] = p.references(v, nil, request)
-		case lower == "link":
+		case kind == linkHeader:
 			recorded[i] = p.references(v, linkReference, request)
-		case lower == "refresh":
+		case kind == refreshHeader:
 			recorded[i] = p.references(v, refreshReference, request)
 		default:
 			recorded[i] = p.text(v, maxHeaderInput, maxHeader)
 		}
 	}
 	return recorded
+}
+
+// A headerKind is what the values of a header are.
+type headerKind uint8
+
+const (
+	textHeader headerKind = iota
+	hiddenHeader
+	urlHeader
+	linkHeader    // <URL>; rel=next
+	refreshHeader // 5; url=URL
+)
+
+func (p *Policy) headerKind(name string) headerKind {
+	lower := strings.ToLower(name)
+	switch {
+	case p.hidesHeader(name):
+		return hiddenHeader
+	case slices.Contains(referenceHeaders, lower):
+		return urlHeader
+	case lower == "link":
+		return linkHeader
+	case lower == "refresh":
+		return refreshHeader
+	}
+	return textHeader
 }
 
 // Searched returns how many bytes of a header's values [Policy.Header] searches

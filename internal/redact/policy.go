@@ -54,9 +54,9 @@ type Policy struct {
 	values  bool // by their shape
 	users   bool // names and passwords
 
-	// byName caches hidesHeader for captured headers, which is a tenth of the
-	// cost of a request that captures two.
-	byName bounded.Cache[string, bool]
+	// byName caches headerKind for captured headers, which is a tenth of the cost
+	// of a request that captures two.
+	byName bounded.Cache[string, headerKind]
 }
 
 // New returns the policy of a configuration. Malformed header patterns match
