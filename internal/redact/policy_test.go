@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -509,6 +510,29 @@ func TestPolicyLeftAlone(t *testing.T) {
 		row{in: "pkg:npm/%40angular/animation@12.3.1"}, row{in: "com.example:artifact:1.0@jar"}, row{in: "mailto:bob@example.com"}, row{in: "acct:bob@example.com"},
 		row{in: "@scope/name@1.2.3"}, row{in: "at 12:30:01"}, row{in: "dial tcp 10.0.0.1:443: connect: connection refused"}, row{in: "dial tcp [::1]:8080: i/o timeout"},
 	)
+}
+
+// TestPolicyNotPromised checks what users must know: these are not hidden, and
+// docs/redaction.md says so.
+func TestPolicyNotPromised(t *testing.T) {
+	page, err := os.ReadFile("../../docs/redaction.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "## What is not hidden")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, tt := range []struct{ words, text string }{
+		{"Application-specific secrets", "voucher=summer24"},
+		{"XML bodies", "<Password>summer24</Password>"},
+		{"command lines", "mysql -psummer24 -h db"},
+		{"`user:pw@tcp(host)/db`", "user:summer24@tcp(db:3306)/orders"},
+		{"ordinary word under an ordinary name", "label=summer"},
+	} {
+		checkTexts(t, row{in: tt.text})
+		if !strings.Contains(section, tt.words) {
+			t.Errorf("docs/redaction.md, what is not hidden: got no %q", tt.words)
+		}
+	}
 }
 
 func TestPolicyHeaders(t *testing.T) {
