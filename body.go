@@ -23,13 +23,15 @@ func (d *download) touch() { d.lastActivity.Store(int64(time.Since(processStart)
 
 // lastActive returns the time of the latest activity. It is relative to the
 // span's start, so that it moves with that if the clock is set or the machine is
-// suspended.
+// suspended. If the start has no monotonic time, it is relative to now.
 func (x *exchange) lastActive() time.Time {
-	start := x.startTime()
-	if start.IsZero() {
-		start = processStart
+	now := time.Now()
+	ago := now.Sub(processStart) - time.Duration(x.download.lastActivity.Load())
+	at := now.Add(-ago)
+	if start := x.startTime(); start != start.Round(0) {
+		at = start.Add(at.Sub(start))
 	}
-	return start.Add(time.Duration(x.download.lastActivity.Load()) - start.Sub(processStart))
+	return at
 }
 
 // receivedBytes returns the size of the response body, if it is known: the span

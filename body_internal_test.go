@@ -9,6 +9,8 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // TestLastActivityFollowsTheClock: the clock here is years away from the one
@@ -34,6 +36,35 @@ func TestLastActivityFollowsTheClock(t *testing.T) {
 		}
 	})
 }
+
+// TestLastActivityWithoutStart: the clock was set forward by an hour since the
+// process was started, and the span has no StartTime to compare with.
+func TestLastActivityWithoutStart(t *testing.T) {
+	for name, span := range map[string]trace.Span{
+		"no method StartTime": noop.Span{},
+		"no monotonic time":   startedSpan{at: time.Now().UTC()},
+		"the zero time":       startedSpan{},
+		"another age":         startedSpan{at: time.Unix(-1<<40, 0)},
+	} {
+		x := &exchange{span: span}
+		x.download.touch()
+		before := processStart
+		processStart = before.Round(0).Add(-time.Hour) // read as the clock is now
+		x.download.lastActivity.Add(int64(time.Hour))
+		got := x.lastActive()
+		processStart = before
+		if ago := time.Since(got).Abs(); ago > time.Minute {
+			t.Errorf("%s: last activity %v ago, want less than a minute", name, ago)
+		}
+	}
+}
+
+type startedSpan struct {
+	noop.Span
+	at time.Time
+}
+
+func (s startedSpan) StartTime() time.Time { return s.at }
 
 type stub func(*http.Request) (*http.Response, error)
 

@@ -11,7 +11,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-const baggageHeader = "Baggage"
+const (
+	baggageHeader    = "Baggage"
+	tracestateHeader = "Tracestate"
+)
 
 // headerCarrier is the carrier for propagators. It copies the
 // caller's header when the first value is set. So the caller's header never
@@ -19,7 +22,7 @@ const baggageHeader = "Baggage"
 type headerCarrier struct {
 	original http.Header
 	copied   http.Header
-	values   *[2]string // memory for the values that name the span; nil: allocated with the first
+	values   *[3]string // memory for the values that may name the span; nil: allocated with the first
 	used     int        // of values
 	written  []string   // the keys that were set
 	room     [3]string  // memory for them
@@ -48,6 +51,10 @@ func (h *headerCarrier) Set(key, value string) {
 	if h.sloppy {
 		h.deleteFolded(key)
 	}
+	if v := h.copied[key]; len(v) == 1 && slices.Contains(h.written, key) {
+		v[0] = value // once more
+		return
+	}
 	h.copied[key] = h.one(key, value)
 	if h.written == nil {
 		h.written = h.room[:0]
@@ -55,14 +62,15 @@ func (h *headerCarrier) Set(key, value string) {
 	h.written = append(h.written, key)
 }
 
-// one returns a slice of one value. It is in h.values if it names the span.
+// one returns a slice of one value. It is in h.values if it may name the span:
+// baggage and tracestate are those of the whole trace.
 func (h *headerCarrier) one(key, value string) []string {
 	n := h.used
-	if key == baggageHeader || n == len(h.values) {
+	if key == baggageHeader || key == tracestateHeader || n == len(h.values) {
 		return []string{value}
 	}
 	if h.values == nil {
-		h.values = new([2]string)
+		h.values = new([3]string)
 	}
 	h.used++
 	h.values[n] = value
@@ -130,9 +138,9 @@ func canonicalKey(key string) string {
 	case "traceparent":
 		return "Traceparent"
 	case "tracestate":
-		return "Tracestate"
+		return tracestateHeader
 	case "baggage":
-		return "Baggage"
+		return baggageHeader
 	}
 	return textproto.CanonicalMIMEHeaderKey(key)
 }

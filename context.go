@@ -43,18 +43,22 @@ func (s *contextState) with(layer *contextState) *contextState {
 
 var noState contextState
 
-func stateFrom(ctx context.Context) *contextState {
+// stateFrom returns the state of a context, and what a Transport above is sending
+// with it.
+func stateFrom(ctx context.Context) (state *contextState, above *sending) {
 	switch s := ctx.Value(contextKey{}).(type) {
 	case *contextState:
-		return s
+		return s, s.above
 	case *sending:
-		return &contextState{above: s}
+		return &noState, s
 	}
-	return &noState
+	return &noState, nil
 }
 
 func withState(ctx context.Context, change func(*contextState)) context.Context {
-	s := *stateFrom(ctx)
+	state, above := stateFrom(ctx)
+	s := *state
+	s.above = above
 	change(&s)
 	return context.WithValue(ctx, contextKey{}, &s)
 }

@@ -45,7 +45,7 @@ func (p *passage) start() {
 func (p *passage) observe() {
 	in, req := p.in, p.sent
 	ctx := req.Context()
-	state := stateFrom(ctx)
+	state, above := stateFrom(ctx)
 	if state.untraced || !in.accepts(req) {
 		return
 	}
@@ -54,10 +54,10 @@ func (p *passage) observe() {
 		return
 	}
 	tracer := in.tracer(ctx)
-	share := shareOf(state, req, p.through, tracer)
+	share := shareOf(state, above, req, p.through, tracer)
 	if share.none {
-		p.above = state.above
-		if p.above.unheralded() {
+		p.above = above
+		if above.unheralded() {
 			p.sent = in.propagate(ctx, req, &headerCarrier{})
 		}
 		return

@@ -3,7 +3,6 @@ package otelhttpclient
 import (
 	"net/http"
 	"net/url"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -20,7 +19,7 @@ type sending struct {
 	request  atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
 	tracer   *providedTracer
 	caller   *contextState
-	values   [2]string // of the headers that the propagator wrote and that name the span
+	values   [3]string // of the headers that the propagator wrote and that may name the span
 	ordinal  int32     // of a resend
 	returned atomic.Bool
 
@@ -31,7 +30,22 @@ type sending struct {
 	back   bool  // a Transport below has returned it
 	times  int32 // how often it was sent
 	mu     sync.Mutex
-	passed []any // the Transports below that it passed through
+	passed *passedThrough
+}
+
+// passedThrough lists the Transports that a sending has passed through.
+type passedThrough struct {
+	through any
+	before  *passedThrough
+}
+
+func (p *passedThrough) includes(through any) bool {
+	for ; p != nil; p = p.before {
+		if p.through == through {
+			return true
+		}
+	}
+	return false
 }
 
 // cameBack records that a Transport below has returned, so that what follows is
@@ -51,10 +65,10 @@ type share struct {
 }
 
 // shareOf returns the share of a Transport that gets a request with this state
-// in its context. The request passes through the Transport as through.
-func shareOf(state *contextState, req *http.Request, through any, tracer *providedTracer) share {
+// in its context, and what a Transport above is sending with it. The request
+// passes through the Transport as through.
+func shareOf(state *contextState, above *sending, req *http.Request, through any, tracer *providedTracer) share {
 	s := share{ordinal: unknownOrdinal, state: state}
-	above := state.above
 	if above == nil {
 		return s
 	}
@@ -105,12 +119,12 @@ func (s *sending) relation(req *http.Request, through any) (relation, int) {
 	defer s.mu.Unlock()
 	// It is a resend if it has come back, or if it passes through the same
 	// Transport once more, as concurrent attempts do.
-	known := slices.Contains(s.passed, through)
+	known := s.passed.includes(through)
 	switch {
 	case !is && !(known && sameTarget(sent, req)): // a retry may be built anew
 		return unrelated, 0
 	case !known:
-		s.passed = append(s.passed, through)
+		s.passed = &passedThrough{through, s.passed}
 	}
 	if s.times > 0 && !known && !s.back {
 		return firstSending, 0
@@ -140,8 +154,7 @@ func (s *sending) is(req, sent *http.Request) bool {
 }
 
 // copied reports whether header has all that the propagator wrote into the
-// header sent, and whether it wrote anything. Baggage does not name a span, and is
-// not in s.values.
+// header sent, and whether it wrote anything that names the span.
 func (s *sending) copied(header, sent http.Header) (copied, written bool) {
 	for key, v := range sent {
 		if !s.wrote(v) {
