@@ -2,6 +2,7 @@ package redact
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,10 +44,12 @@ func (f *finder) hide(l layer, start, end int) {
 	}
 }
 
+var digest = regexp.MustCompile(`^@sha256:[0-9a-f]{32}`)
+
 // hideUser hides a user name and a password. The colon between their
 // replacements is encoded like what it replaces.
 func (f *finder) hideUser(l layer, start, end int) {
-	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || strings.HasPrefix(l.s[end:], "@sha256:") {
+	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || digest.MatchString(l.s[end:min(len(l.s), end+longestStart)]) {
 		return // nothing, or an image: docker://redis@sha256:…
 	}
 	colon := ":"

@@ -68,9 +68,9 @@ const (
 
 // names are names of secrets.
 type names struct {
-	exact    map[string]class  // by normal form
-	suffixes ['z' + 1][]string // by last byte
-	ends     [26]uint32        // by last letter, the letters before it
+	exact    map[string]class // by normal form
+	suffixes [256][]string    // by last byte
+	ends     [26]uint32       // by last letter, the letters before it
 }
 
 var (
@@ -91,7 +91,7 @@ func newNames(list []string) *names {
 		n.addEnd(name)
 		last := name[len(name)-1]
 		switch {
-		case isSuffix && last <= 'z':
+		case isSuffix:
 			n.suffixes[last] = append(n.suffixes[last], name)
 		case !isAmbiguous:
 			n.exact[name] = secret
@@ -134,7 +134,7 @@ func (n *names) mayEndLike(name string) bool {
 	if a < 'a' || a > 'z' || b < 'a' || b > 'z' {
 		return true // not as it is compared
 	}
-	return n.ends[b-'a']&(1<<(a-'a')) != 0
+	return n.ends[b-'a']&(1<<(a-'a')) != 0 || strings.IndexByte(name, '%') >= 0
 }
 
 // addEnd adds the last two letters of a name in normal form.
@@ -150,7 +150,7 @@ func (n *names) addEnd(name string) {
 }
 
 func (n *names) hasSuffix(key []byte) bool {
-	if len(key) == 0 || key[len(key)-1] > 'z' {
+	if len(key) == 0 {
 		return false
 	}
 	for _, s := range n.suffixes[key[len(key)-1]] {
@@ -193,6 +193,9 @@ func normal(buf *nameBuffer, name string) []byte {
 		name = decodedFully(name)
 	}
 	name = innermost(name)
+	if !isASCII(name) {
+		name = strings.ToLower(name)
+	}
 	for name != "" && around[name[0]] {
 		name = name[1:]
 	}
@@ -213,6 +216,15 @@ func normal(buf *nameBuffer, name string) []byte {
 		buf[i] = c
 	}
 	return buf[i:]
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // innermost returns the last key in brackets that is a name, or the name before

@@ -2,6 +2,7 @@ package redact
 
 import (
 	"net/url"
+	pathpkg "path"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func (f *finder) wholeURL(s string) {
 	if end > maxURL {
 		end = strings.LastIndexAny(s[:maxURL], "/?#&") + 1
 		f.hide(layer{s: s}, end, len(s))
+		if host, ok := hostStart(s, 0); ok {
+			f.user(layer{s: s}, host, len(s)) // a password may be as long
+		}
 	}
 	f.url(layer{s: s}, 0, end)
 }
@@ -70,36 +74,48 @@ func (f *finder) url(l layer, start, end int) {
 		e = 0
 	}
 	if is.has(encoded | parameters | named) {
-		if l.depth > 0 && is.query == end && path == start && path < end && s[path] != '/' && s[path] != '.' {
-			f.query(l, path, is.fragment, e) // a form
+		if l.depth > 0 && path == start && isForm(s[path:is.query], is.query < end) {
+			f.query(l, path, is.fragment, e)
 		} else {
 			f.path(l, path, is.query)
-		}
-		if is.query < is.fragment {
-			f.query(l, is.query+1, is.fragment, e)
+			if is.query < is.fragment {
+				f.query(l, is.query+1, is.fragment, e)
+			}
 		}
 		if is.fragment < end {
 			f.query(l, is.fragment+1, end, e)
 		}
 	}
-	if is.longest >= shortestValue {
+	if is.mayHoldValue() {
 		f.values(l, path, end)
 	}
 	if is.has(hook) {
 		f.webhooks(l, start, end)
 	}
+	if is.has(encoded|dot) && hasHost {
+		f.disguisedWebhook(l, host, path, is.query)
+	}
+}
+
+// isForm reports whether a nested value is a form instead of a path.
+func isForm(s string, more bool) bool {
+	return s != "" && s[0] != '/' && s[0] != '.' && (!more || strings.IndexByte(s, '=') >= 0)
 }
 
 // A mark is what a URL may have that is to be hidden.
-type mark uint8
+type mark uint16
 
 const (
 	user mark = 1 << iota
 	encoded
 	parameters
-	named     // by a name that may be listed
-	hook      // or a bot
-	separator // between parts, of which none is a credential if none is long
+	named   // by a name that may be listed
+	hook    // or a bot
+	capital // which tokens with slashes have
+	dot     // behind a slash
+	slash
+	equals
+	delimiter
 )
 
 // marks are the marks of bytes. For some it depends on the bytes before: see scan.
@@ -108,19 +124,30 @@ var marks = func() (t [256]mark) {
 	for _, c := range `%+"\` {
 		t[c] = encoded
 	}
-	t[';'], t['~'] = parameters, parameters
-	t['k'], t['K'] = hook, hook
-	for _, c := range "/?&#=" {
-		t[c] = separator
+	for c := range ' ' + 1 {
+		t[c] = encoded // not by net/url, but as it is in a text
 	}
+	t[';'], t['~'] = parameters, parameters
+	for c := 'A'; c <= 'Z'; c++ {
+		t[c] = capital
+	}
+	t['k'], t['K'] = hook, hook|capital
+	t['/'], t['='] = slash, equals
+	t['?'], t['&'], t['#'] = delimiter, delimiter, delimiter
 	return t
 }()
 
 // A shape summarizes a URL.
 type shape struct {
 	path, query, fragment int // where they begin, or the end
-	longest               int // part of them
+	longest, widest       int // part of them, between slashes, equals and delimiters; between delimiters
 	marks                 mark
+}
+
+// mayHoldValue reports whether a part is as long as a credential that is known by
+// its shape. Some have slashes.
+func (s shape) mayHoldValue() bool {
+	return s.longest >= shortestValue || s.widest >= shortestValue && s.has(capital)
 }
 
 func (s shape) has(m mark) bool { return s.marks&m != 0 }
@@ -132,41 +159,55 @@ func (n *names) scan(s string, start int, hasHost bool) shape {
 	if hasHost {
 		is.path = len(s)
 	}
-	part := start
+	part, wide := start, start
 	for i := start; i < len(s); i++ {
-		switch m := marks[s[i]]; m {
+		m := marks[s[i]]
+		switch m {
 		case 0:
-		default:
-			is.marks |= m
-		case hook:
+			continue
+		case hook, hook | capital:
+			is.marks |= m & capital
 			if i > start && s[i-1]|0x20 == 'o' {
 				is.marks |= hook // hooks.slack.com
 			}
-		case separator:
-			c := s[i]
-			switch {
-			case !hasHost && c == '=' && n.mayEndLike(s[part:i]):
-				is.marks |= named
-			case !hasHost:
-			case c == '/' || c == '?' || c == '#':
-				hasHost, is.path, part = false, i, i
-			default:
+			continue
+		case slash, equals, delimiter:
+		default:
+			is.marks |= m
+			continue
+		}
+		if hasHost {
+			if m == equals || s[i] == '&' {
 				continue
 			}
-			if c == '/' && strings.HasPrefix(s[i:], "/bot") {
+			hasHost, is.path, part, wide = false, i, i, i
+		}
+		is.longest = max(is.longest, i-part)
+		switch m {
+		case slash:
+			if i+1 < len(s) && s[i+1] == 'b' {
 				is.marks |= hook // api.telegram.org/bot
+			} else if i+1 < len(s) && s[i+1] == '.' {
+				is.marks |= dot
 			}
-			is.longest = max(is.longest, i-part)
-			part = i + 1
-			if c == '#' && is.fragment == len(s) {
+		case equals:
+			if n.mayEndLike(s[part:i]) {
+				is.marks |= named
+			}
+		case delimiter:
+			is.widest = max(is.widest, i-wide)
+			wide = i + 1
+			if s[i] == '#' && is.fragment == len(s) {
 				is.fragment = i
-			} else if c == '?' && is.query == len(s) {
+			} else if s[i] == '?' && is.query == len(s) {
 				is.query = i
 			}
 		}
+		part = i + 1
 	}
 	if !hasHost {
 		is.longest = max(is.longest, len(s)-part)
+		is.widest = max(is.widest, len(s)-wide)
 	}
 	is.query = min(is.query, is.fragment)
 	return is
@@ -252,8 +293,8 @@ var encodedAt = regexp.MustCompile(`%(?:25)*40`)
 
 // lastAt returns the index of the last @ in s, encoded or not, or -1.
 func lastAt(s string) int {
-	if at := strings.LastIndexByte(s, '@'); at >= 0 || strings.IndexByte(s, '%') < 0 {
-		return at
+	if at := strings.LastIndexByte(s, '@'); at >= 0 || strings.IndexByte(s, '%') < 0 || strings.HasPrefix(s, "[") {
+		return at // %2540 in brackets is a zone
 	}
 	at := -1
 	for _, m := range encodedAt.FindAllStringIndex(s, -1) {
@@ -277,7 +318,23 @@ func (f *finder) nestedUsers(l layer, start, end int) {
 			}
 		}
 	}
+	// A password may hold what ends the host.
+	for start < end {
+		stop := end
+		if i := strings.IndexAny(l.s[start:end], "& \"'<>"); i >= 0 {
+			stop = start + i
+		}
+		if at := strings.LastIndexByte(l.s[start:stop], '@'); at >= 0 {
+			for _, m := range nestedHost.FindAllStringIndex(l.s[start:start+at], -1) {
+				f.user(l, start+m[1], start+at+1)
+			}
+		}
+		start = stop + 1
+	}
 }
+
+// nestedHost is what stands before the host of a nested URL.
+var nestedHost = regexp.MustCompile(`(?i:https?|wss?|ftp):[/\\]+|[a-zA-Z][\w+.-]*:[/\\]{2,}`)
 
 // path hides the parameters in a path, which follow a semicolon, Akamai's tilde,
 // or an ampersand where the question mark was forgotten, and what is encoded in
@@ -338,7 +395,7 @@ func (f *finder) parameter(l layer, start, end int, e encoding) {
 				break
 			}
 		}
-		if f.policy.names.hides(name, s[equals+1:]) {
+		if (first || strings.IndexByte(name, '\\') < 0) && f.policy.names.hides(name, s[equals+1:]) {
 			f.hide(l, equals+1, end)
 			f.nested(l, start, equals, e)
 			return
@@ -347,9 +404,7 @@ func (f *finder) parameter(l layer, start, end int, e encoding) {
 			f.nested(l, start, equals, e)
 			start, first = equals+1, false
 		}
-		for i = equals + 1; i < end && !beginsName(s[i]); i++ {
-		}
-		i++
+		i = equals + 1 // q=token=x
 	}
 	f.nested(l, start, end, e)
 }
@@ -373,7 +428,7 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 		return
 	}
 	if l.depth == maxDepth || strings.IndexByte(part, '%') < 0 && e&escapes == 0 &&
-		(e&plus == 0 || len(part) < shortestValue || strings.IndexByte(part, '+') < 0) {
+		(e&plus == 0 || strings.IndexByte(part, '+') < 0) {
 		if looksLikeText(part) {
 			f.text(layer{s: part, origin: l.origins(start, end), depth: maxDepth, percent: l.percent})
 		}
@@ -389,14 +444,31 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 	}
 	if strings.ContainsAny(inner.s, " \t\r\n\"'{}<>\\") {
 		f.text(inner)
+		f.firstUser(inner)
 	} else {
 		f.url(inner, 0, len(inner.s))
 	}
 }
 
-// looksLikeText reports whether a part of a URL is JSON without encoding.
+// looksLikeText reports whether a part of a URL is a text without encoding, such as
+// JSON.
 func looksLikeText(part string) bool {
-	return strings.IndexByte(part, '"') >= 0 && strings.IndexByte(part, ':') >= 0
+	return strings.ContainsAny(part, " \t\r\n") || strings.IndexByte(part, '"') >= 0 && strings.IndexByte(part, ':') >= 0
+}
+
+// firstUser hides the user name and password of the URL that a text begins with,
+// whatever slashes and line breaks a browser would ignore in it.
+func (f *finder) firstUser(l layer) {
+	start := len(l.s) - len(strings.TrimLeft(l.s, " \t\r\n"))
+	host, ok := hostStart(l.s, start)
+	if !ok {
+		return
+	}
+	end := len(l.s)
+	if i := strings.IndexAny(l.s[host:], " \t\r\n\"'<>"); i >= 0 {
+		end = host + i
+	}
+	f.user(l, host, end)
 }
 
 func (l layer) origins(start, end int) []int32 {
@@ -413,15 +485,14 @@ func (l layer) origins(start, end int) []int32 {
 // webhook is a URL whose path is a credential: Slack's, Discord's and Teams'
 // webhooks and Telegram's bots.
 var webhook = regexp.MustCompile(`(?i)` +
-	`hooks\.slack(?:-gov)?\.com\.?(?::\d+)?/+(?:services|workflows|triggers)/+([^\s?#"'<>\\]+)` +
-	`|discord(?:app)?\.com\.?(?::\d+)?/+api/+(?:v\d+/+)?webhooks/+\d+/+([^\s?#"'<>\\/]+)` +
-	`|webhook\.office\.com\.?(?::\d+)?/+\w+/+([^\s?#"'<>\\]+)` +
-	`|outlook\.office(?:365)?\.com\.?(?::\d+)?/+webhook/+([^\s?#"'<>\\]+)` +
-	`|api\.telegram\.org\.?(?::\d+)?/+(?:file/+)?bot([^\s?#"'<>\\/]+)`)
+	`hooks\.slack(?:-gov)?\.com\.?(?::\d*)?/+(?:services|workflows|triggers)/+([^\s?#"'<>\\]+)` +
+	`|discord(?:app)?\.com\.?(?::\d*)?/+api/+(?:v\d+/+)?webhooks/+\d+/+([^\s?#"'<>\\/]+)` +
+	`|webhook\.office\.com\.?(?::\d*)?/+\w+/+([^\s?#"'<>\\]+)` +
+	`|outlook\.office(?:365)?\.com\.?(?::\d*)?/+webhook/+([^\s?#"'<>\\]+)` +
+	`|api\.telegram\.org\.?(?::\d*)?/+(?:file/+)?(?-i:bot)([^\s?#"'<>\\/]+)`)
 
 func (f *finder) webhooks(l layer, start, end int) {
-	// In hook, Hook or HOOK: hosts may be in capitals, but paths of bots may not.
-	if s := l.s[start:end]; !f.policy.values || !strings.Contains(s, "ook") && !strings.Contains(s, "OOK") && !strings.Contains(s, "/bot") {
+	if !f.policy.values || !containsFold(l.s[start:end], "hook", "/bot") {
 		return
 	}
 	for _, m := range webhook.FindAllStringSubmatchIndex(l.s[start:end], -1) {
@@ -437,5 +508,17 @@ func (f *finder) webhooks(l layer, start, end int) {
 				from += len(segment) + 1
 			}
 		}
+	}
+}
+
+// disguisedWebhook hides the path of a webhook whose fixed parts are encoded, or
+// stand behind dots.
+func (f *finder) disguisedWebhook(l layer, host, path, end int) {
+	s := l.s[:end]
+	if !f.policy.values || path == end || !containsFold(s[host:path], "hooks.slack", "discord", "office", "telegram") || webhook.MatchString(s[host:]) {
+		return
+	}
+	if plain := s[host:path] + pathpkg.Clean(decodedFully(s[path:])); webhook.MatchString(plain) {
+		f.hide(l, path+1, end)
 	}
 }

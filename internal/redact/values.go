@@ -288,6 +288,7 @@ var (
 // segment has to.
 func isRandom(value string) bool {
 	const shortest = 20
+	value = value[:min(len(value), maxBegin)]
 	if i := strings.IndexAny(value, ";?#"); i >= 0 {
 		value = value[:i] // where another parameter begins
 	}

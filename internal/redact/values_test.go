@@ -2,6 +2,7 @@ package redact
 
 import (
 	"math/rand/v2"
+	"net/url"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -41,6 +42,12 @@ func TestEveryValueRuleHides(t *testing.T) {
 				if got := p.Text(in); got != want {
 					t.Errorf("%s: got %s, want %s", rule.name, got, want)
 				}
+			}
+			if strings.ContainsAny(value, "/=") && strings.ToLower(value) == value {
+				continue // not by chance, of so many characters
+			}
+			if got := p.URL(&url.URL{Scheme: "https", Host: "h.example", Path: "/", RawQuery: "q=" + value}); got != "https://h.example/?q=REDACTED" {
+				t.Errorf("%s: got %s of %s in a query, want it hidden", rule.name, got, value)
 			}
 		}
 	}
