@@ -44,12 +44,12 @@ func (f *finder) hide(l layer, start, end int) {
 	}
 }
 
-var digest = regexp.MustCompile(`^@sha256:[0-9a-f]{32}`)
+var digest = regexp.MustCompile(`(?i)^@sha(?:256|512):[0-9a-f]{7,}(?:$|[^\w.-])`)
 
 // hideUser hides a user name and a password. The colon between their
 // replacements is encoded like what it replaces.
 func (f *finder) hideUser(l layer, start, end int) {
-	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || digest.MatchString(l.s[end:min(len(l.s), end+longestStart)]) {
+	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || digest.MatchString(l.s[end:min(len(l.s), end+2*longestStart)]) {
 		return // nothing, or an image: docker://redis@sha256:…
 	}
 	colon := ":"

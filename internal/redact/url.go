@@ -166,7 +166,9 @@ func lastAt(s string) int {
 var nestedUser = regexp.MustCompile(
 	`(?i:https?|wss?|ftp):[/\\]?([^/\\?#&\s"<>]+)@` +
 		`|[a-zA-Z][\w+.-]*:[/\\]{2,}([^/\\?#&\s"<>]+)@` +
-		`|[/\\]{2}([^/\\?#&\s"<>:@]*:[^/\\?#&\s"<>]*)@`)
+		`|[/\\]{2}([^/\\?#&\s"<>:@]*:[^/\\?#&\s"<>]*)@` +
+		// A password with a slash, which is surely no port.
+		`|(?i:https?|wss?|ftp):[/\\]+([^/\\?#&\s"'<>:@{}$*\[\]%]+:(?:\d*[a-zA-Z]|[~!^_-])[^?#&\s"'<>:@]*[/\\][^?#&\s"'<>@]*)@`)
 
 func (f *finder) nestedUsers(l layer, start, end int) {
 	for _, m := range nestedUser.FindAllStringSubmatchIndex(l.s[start:end], -1) {
@@ -176,23 +178,7 @@ func (f *finder) nestedUsers(l layer, start, end int) {
 			}
 		}
 	}
-	// A password may hold what ends the host.
-	for start < end {
-		stop := end
-		if i := strings.IndexAny(l.s[start:end], "& \"'<>"); i >= 0 {
-			stop = start + i
-		}
-		if at := strings.LastIndexByte(l.s[start:stop], '@'); at >= 0 {
-			for _, m := range nestedHost.FindAllStringIndex(l.s[start:start+at], -1) {
-				f.user(l, start+m[1], start+at+1)
-			}
-		}
-		start = stop + 1
-	}
 }
-
-// nestedHost is what stands before the host of a nested URL.
-var nestedHost = regexp.MustCompile(`(?i:https?|wss?|ftp):[/\\]+|[a-zA-Z][\w+.-]*:[/\\]{2,}`)
 
 // path hides the parameters in a path, which follow a semicolon, Akamai's tilde,
 // or an ampersand where the question mark was forgotten, and what is encoded in
@@ -247,13 +233,15 @@ func (f *finder) parameter(l layer, start, end int, e encoding) {
 		}
 		equals += i
 		name := s[i:equals]
+		separated := first
 		for d := len(name) - 1; d >= 0; d-- {
-			if name[d] == '/' || beginsName(name[d]) {
-				name = name[d+1:]
+			if c := name[d]; c == '/' || beginsName(c) || !first && strings.IndexByte(`,|:('" `, c) >= 0 {
+				name, separated = name[d+1:], true
 				break
 			}
 		}
-		if (first || strings.IndexByte(name, '\\') < 0) && f.policy.names.hides(name, s[equals+1:]) {
+		// Of q=a\u0026token=x, what is decoded is searched.
+		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.hides(name, s[equals+1:]) {
 			f.hide(l, equals+1, end)
 			f.nested(l, start, equals, e)
 			return
@@ -319,7 +307,7 @@ func looksLikeText(part string) bool {
 func (f *finder) firstUser(l layer) {
 	start := len(l.s) - len(strings.TrimLeft(l.s, " \t\r\n"))
 	host, ok := hostStart(l.s, start)
-	if !ok {
+	if !ok || strings.IndexByte(l.s[start:host], ':') < 0 {
 		return
 	}
 	end := len(l.s)

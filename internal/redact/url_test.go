@@ -61,7 +61,7 @@ func TestOddWebhooks(t *testing.T) {
 		"https://h/?u=https%3A%2F%2FhoOks.slack.com%2Fservices%2FT0%2FB0%2Fhunter2",
 		"https://hooks.slack.com/%73ervices/T0/B0/hunter2",
 		"https://hooks.slack.com/services%2FT0%2FB0%2Fhunter2",
-		"https://hooks.slack.com/./services/T0/B0/hunter2",
+		"https://hooks.slack.com/./services/T0/B0/hunter2", "https://discord.com/api/webhooks/1/./hunter2", "https://api.telegram.org/botx/../bot1:hunter2/getMe",
 	} {
 		wantHidden(t, New(Config{}), raw, "hunter2")
 	}
@@ -85,6 +85,7 @@ func TestNestedForms(t *testing.T) {
 		"https://h/?state=" + url.QueryEscape("password=hunter2?"), "https://h/?state=" + url.QueryEscape("token=hunter2?x=y"),
 		"https://h/?q=token=hunter2",   // hidden if written token%3Dhunter2
 		"https://h/?q=a+token=hunter2", // hidden if written a%20token=, or of 16 bytes
+		"https://h/?q=x;DOMAIN%5Ctoken=hunter2", `https://h/?q=x;DOMAIN\token=hunter2`, "https://h/?q=a=b,sig=hunter2", "https://h/?q=a=b|sig=hunter2",
 	} {
 		wantHidden(t, New(Config{}), raw, "hunter2")
 	}
@@ -92,8 +93,8 @@ func TestNestedForms(t *testing.T) {
 
 func TestPasswordsOfNestedURLs(t *testing.T) {
 	for _, raw := range []string{
-		"https://h/?next=https://u:hunter2/x@g/", "https://h/p/" + url.PathEscape("https://u:hunter2?x@g/"),
-		"https://h/?next=https:/%09/u:hunter2@g/", "https://h/?next=%20//hunter2@g/",
+		"https://h/?next=https://u:hunter2/x@g/", "https://h/p/" + url.PathEscape("https://u:hunter2/x@g/"),
+		"https://h/?next=https:/%09/u:hunter2@g/",
 	} {
 		wantHidden(t, New(Config{}), raw, "hunter2")
 	}
@@ -114,4 +115,20 @@ func TestOddPasswords(t *testing.T) {
 // The names of an application need not be ASCII.
 func TestNamesInOtherAlphabets(t *testing.T) {
 	wantHidden(t, New(Config{Query: []string{"*menü"}}), "https://h/?my_MENÜ=hunter2", "hunter2")
+}
+
+func TestCleanNestedURLs(t *testing.T) {
+	for _, in := range []string{
+		"https://h/?u=https://host:8080%2Fpath/@user", "https://h/?redirect_uri=http://localhost:3000%23/@me", "https://h/?u=http://%5B::1%5D/@me",
+		"https://x/f/git://github.com:o/r?author=a@b.com", "https://h/?u=s3://arn:aws:s3:us-west-2:123456789012:accesspoint/test/logo@2x.png",
+		"https://h/?u=at://did:plc:abc/app.bsky@x", "https://h/?u=ssh://github.com:org/repo@v1", "https://h/?u=https://host:{port}/a@b", "https://h/?u=https://host:$PORT/@x",
+		"https://h/?u=https://*.e.com:*/@b", "https://h/?u=(https://e.com:8080)/@b", "https://h/?u=https://e.com:8080|a/@b", "https://h/?u=http://2001:db8::beef/@u",
+		"https://web.archive.org/web/2020/https://host:8080/@user", "https://www.google.com/maps/@52.5,13.4,15z",
+		"https://h/?fields=a=1,max_token=5", "https://h/?filter=a=1,sync_token=abc", "https://h/?q=//TODO:fix/me@x+y",
+		"https://h/?i=docker://redis@sha256:0123456789abcdef", "https://h/?i=docker://redis@sha256:" + strings.Repeat("0123ABCD", 8),
+		"https://office.example.com/r/a%20b/./c",
+	} {
+		checkURLs(t, row{in: in})
+	}
+	checkURLs(t, row{"https://office.example.com/r/https%3A%2F%2Fhooks.slack.com%2Fservices%2FT0%2FB0%2FXX", "https://office.example.com/r/https%3A%2F%2Fhooks.slack.com%2Fservices%2FREDACTED%2FREDACTED%2FREDACTED"})
 }

@@ -35,14 +35,26 @@ func (f *finder) webhooks(l layer, start, end int) {
 	}
 }
 
-// disguisedWebhook hides the path of a webhook whose fixed parts are encoded, or
-// stand behind dots.
+// dotSegment is a segment of a path that a server may remove.
+var dotSegment = regexp.MustCompile(`(?i)/(?:\.|%2e)`)
+
+// disguisedWebhook hides the path of a webhook that has encoded parts or dot
+// segments.
 func (f *finder) disguisedWebhook(l layer, host, begin, end int) {
 	s := l.s[:end]
-	if !f.policy.values || begin == end || !containsFold(s[host:begin], "hooks.slack", "discord", "office", "telegram") || webhook.MatchString(s[host:]) {
+	if !f.policy.values || begin == end || !containsFold(s[host:begin], "hooks.slack", "discord", "office", "telegram") {
 		return
 	}
-	if plain := s[host:begin] + path.Clean(decodedFully(s[begin:])); webhook.MatchString(plain) {
+	if isWebhook(s[host:], begin-host) && !dotSegment.MatchString(s[begin:]) {
+		return // found as it is written
+	}
+	if isWebhook(s[host:begin]+path.Clean(decodedFully(s[begin:])), begin-host) {
 		f.hide(l, begin+1, end)
 	}
+}
+
+// isWebhook reports whether a URL whose path begins there is a webhook's.
+func isWebhook(s string, path int) bool {
+	m := webhook.FindStringIndex(s)
+	return m != nil && m[0] < path
 }
