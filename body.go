@@ -28,7 +28,7 @@ func (x *exchange) lastActive() time.Time {
 	now := time.Now()
 	ago := now.Sub(processStart) - time.Duration(x.download.lastActivity.Load())
 	at := now.Add(-ago)
-	if start := x.startTime(); start != start.Round(0) {
+	if start := x.startTime(); start != start.Round(0) { // Round removes the monotonic time
 		at = start.Add(at.Sub(start))
 	}
 	return at

@@ -52,7 +52,7 @@ func (h *headerCarrier) Set(key, value string) {
 		h.deleteFolded(key)
 	}
 	if v := h.copied[key]; len(v) == 1 && slices.Contains(h.written, key) {
-		v[0] = value // once more
+		v[0] = value // keeps its place in h.values
 		return
 	}
 	h.copied[key] = h.one(key, value)

@@ -44,13 +44,17 @@ func (f *finder) hide(l layer, start, end int) {
 	}
 }
 
+// digest is what stands behind the name of an image, such as docker://redis.
 var digest = regexp.MustCompile(`(?i)^@sha(?:256|512):[0-9a-f]{7,}(?:$|[^\w.-])`)
+
+// longestDigest is the length of @sha512: with its digits, and of what ends them.
+const longestDigest = 8 + 128 + 1
 
 // hideUser hides a user name and a password. The colon between their
 // replacements is encoded like what it replaces.
 func (f *finder) hideUser(l layer, start, end int) {
-	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || digest.MatchString(l.s[end:min(len(l.s), end+2*longestStart)]) {
-		return // nothing, or an image: docker://redis@sha256:…
+	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || digest.MatchString(l.s[end:min(len(l.s), end+longestDigest)]) {
+		return // nothing, or an image
 	}
 	colon := ":"
 	if l.percent > 0 {

@@ -2,17 +2,17 @@ package redact
 
 import "regexp"
 
-// A mark is what a URL may have that is to be hidden.
+// A mark is what a URL has, and what may have to be hidden for it.
 type mark uint16
 
 const (
 	user mark = 1 << iota
 	encoded
 	parameters
-	named   // by a name that may be listed
-	hook    // or a bot
-	capital // which tokens with slashes have
-	dot     // behind a slash
+	named // by a name that may be listed
+	hook  // or a bot
+	capital
+	dot // behind a slash
 	slash
 	equals
 	delimiter
@@ -40,12 +40,13 @@ var marks = func() (t [256]mark) {
 // A shape summarizes a URL.
 type shape struct {
 	path, query, fragment int // where they begin, or the end
-	longest, widest       int // part of them, between slashes, equals and delimiters; between delimiters
+	longest               int // part between slashes, equals signs and delimiters
+	widest                int // part between delimiters
 	marks                 mark
 }
 
 // mayHoldValue reports whether a part is as long as a credential that is known by
-// its shape. Some have slashes.
+// its shape. Those with slashes in them have capitals, too.
 func (s shape) mayHoldValue() bool {
 	return s.longest >= shortestValue || s.widest >= shortestValue && s.has(capital)
 }

@@ -53,14 +53,14 @@ var withoutUser = []string{
 	"acct", "cid", "data", "did", "im", "mailto", "mid", "news", "pkg", "pres", "sip", "sips", "sms", "tag", "tel", "urn", "xmpp",
 }
 
-// url hides credentials in the URL s[start:end]. One scan finds what there may be
-// to hide; most URLs have nothing of it.
+// url hides credentials in the URL s[start:end]. The scan saves the work of all
+// searches in most URLs, which have nothing to hide.
 func (f *finder) url(l layer, start, end int) {
 	s := l.s[:end]
 	host, hasHost := hostStart(s, start)
 	is := f.policy.names.scan(s, host, hasHost)
 	if hasHost && is.has(user|encoded) {
-		hooks := is.marks & hook
+		hooks := is.marks & hook // of the host, which the second scan leaves out
 		is = f.policy.names.scan(s, f.user(l, host, end), false)
 		is.marks |= hooks
 	}
@@ -96,9 +96,10 @@ func (f *finder) url(l layer, start, end int) {
 	}
 }
 
-// isForm reports whether a nested value is a form instead of a path.
-func isForm(s string, more bool) bool {
-	return s != "" && s[0] != '/' && s[0] != '.' && (!more || strings.IndexByte(s, '=') >= 0)
+// isForm reports whether the part of a nested value before its question mark, if
+// it has one, begins a form instead of a path.
+func isForm(s string, hasMark bool) bool {
+	return s != "" && s[0] != '/' && s[0] != '.' && (!hasMark || strings.IndexByte(s, '=') >= 0)
 }
 
 // user hides the user name and password before a host, and returns where the path

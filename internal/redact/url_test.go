@@ -124,7 +124,7 @@ func TestCleanNestedURLs(t *testing.T) {
 		"https://h/?u=at://did:plc:abc/app.bsky@x", "https://h/?u=ssh://github.com:org/repo@v1", "https://h/?u=https://host:{port}/a@b", "https://h/?u=https://host:$PORT/@x",
 		"https://h/?u=https://*.e.com:*/@b", "https://h/?u=(https://e.com:8080)/@b", "https://h/?u=https://e.com:8080|a/@b", "https://h/?u=http://2001:db8::beef/@u",
 		"https://web.archive.org/web/2020/https://host:8080/@user", "https://www.google.com/maps/@52.5,13.4,15z",
-		"https://h/?fields=a=1,max_token=5", "https://h/?filter=a=1,sync_token=abc", "https://h/?q=//TODO:fix/me@x+y",
+		"https://h/?fields=a=1,max_token=5", "https://h/?filter=a=1,sync_token=abc", "https://h/?q=//note:read/me@x+y",
 		"https://h/?i=docker://redis@sha256:0123456789abcdef", "https://h/?i=docker://redis@sha256:" + strings.Repeat("0123ABCD", 8),
 		"https://office.example.com/r/a%20b/./c",
 	} {

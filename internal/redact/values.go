@@ -288,7 +288,7 @@ var (
 // segment has to.
 func isRandom(value string) bool {
 	const shortest = 20
-	value = value[:min(len(value), maxBegin)]
+	value = value[:min(len(value), maxBegin)] // a query may have as many names as bytes to look at
 	if i := strings.IndexAny(value, ";?#"); i >= 0 {
 		value = value[:i] // where another parameter begins
 	}
