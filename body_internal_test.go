@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -27,6 +28,9 @@ func TestLastActivityFollowsTheClock(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		b := resp.Body.(*responseBody)
+		if got, want := b.x.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
+			t.Errorf("last activity of a body that was never read: got %v, want %v", got, want)
+		}
 		for range 2 {
 			time.Sleep(time.Hour)
 			_, _ = resp.Body.Read(make([]byte, 1))
@@ -56,6 +60,22 @@ func TestLastActivityWithoutStart(t *testing.T) {
 		if ago := time.Since(got).Abs(); ago > time.Minute {
 			t.Errorf("%s: last activity %v ago, want less than a minute", name, ago)
 		}
+	}
+}
+
+// TestLastActivityMovesWithTheStart: the clock was set forward by an hour after
+// the span had started, so that its start is an hour before now although no time
+// has passed.
+func TestLastActivityMovesWithTheStart(t *testing.T) {
+	start := time.Now()
+	*(*uint64)(unsafe.Pointer(&start)) -= 3600 << 30 // the seconds of the wall clock; see time.Time
+	if ago := time.Now().Round(0).Sub(start.Round(0)).Round(time.Minute); ago != time.Hour || time.Since(start) > time.Minute {
+		t.Skip("time.Time has another layout")
+	}
+	x := &exchange{span: startedSpan{at: start}}
+	x.download.touch()
+	if took := x.lastActive().Round(0).Sub(start.Round(0)); took < 0 || took > time.Minute {
+		t.Errorf("last activity: %v after the start, want less than a minute", took)
 	}
 }
 

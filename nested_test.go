@@ -307,6 +307,19 @@ func TestLayersAddAttributes(t *testing.T) {
 	}
 }
 
+// TestLayersKeepTheSending: what a layer adds to the context does not make
+// another request of it.
+func TestLayersKeepTheSending(t *testing.T) {
+	tel := oteltest.New(t)
+	below := instrumented.Transport(tel, oteltest.Answer(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		ctx := otelhttpclient.ContextWithURLTemplate(req.Context(), "/{id}")
+		return below.RoundTrip(req.WithContext(ctx))
+	}))
+	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/1", nil))
+	tel.OnlySpan()
+}
+
 func TestInnerPropagatorWrites(t *testing.T) {
 	tel := oteltest.New(t)
 	head := ""

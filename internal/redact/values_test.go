@@ -93,3 +93,14 @@ func generate(b *strings.Builder, re *syntax.Regexp, random *rand.Rand) {
 		repeat(0, 1)
 	}
 }
+
+// A query may have thousands of names whose values reach to its end.
+func TestIsRandomLooksAtTheBeginning(t *testing.T) {
+	const token = "Abcdef0123456789abcdefGH"
+	if !isRandom(token) {
+		t.Fatalf("%s: got false, want true", token)
+	}
+	if isRandom(strings.Repeat("a/", maxBegin) + token) {
+		t.Errorf("%d bytes before it: got true, want false", 2*maxBegin)
+	}
+}
