@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/defaultroute"
 )
 
 // InstrumentClient wraps the client's transport in a [Transport]. A nil client
@@ -38,4 +40,54 @@ func UninstrumentClient(c *http.Client) {
 	if t, ok := c.Transport.(*Transport); ok && t.ofClient {
 		c.Transport = t.wrapped
 	}
+}
+
+// InstrumentDefault traces requests through [http.DefaultTransport]: http.Get
+// and the like, and every client with a nil Transport. It works whether or not
+// the default transport was used or cloned before. Options are those of
+// [NewTransport].
+//
+// It sets http.DefaultTransport to a new *http.Transport with the settings and
+// registered protocols of the present one, and keeps that one for uninstrument.
+// Traced requests use the new transport's settings as they are at its first
+// request. Its Clone method returns a transport that is not traced. Both speak
+// HTTP/2 where the original does.
+//
+// uninstrument stops tracing new requests. It also restores the original,
+// unless http.DefaultTransport was replaced in the meantime. Settings and
+// protocols added to the new transport are not copied back. Further calls do
+// nothing.
+//
+// InstrumentDefault and uninstrument may be called from several goroutines.
+// They assign to the variable http.DefaultTransport, which has no lock, so no
+// other goroutine may start a request through it at that moment. Requests in
+// flight are unaffected and keep their spans.
+//
+// InstrumentDefault returns an error, and changes nothing, where
+// http.DefaultTransport is
+//   - nil, or not a *http.Transport: use [NewTransport] with it;
+//   - already instrumented: call uninstrument first;
+//   - a transport with an application's own RoundTripper for http or https, set
+//     with RegisterProtocol: net/http has no API to copy it, so requests would
+//     bypass it. Use [InstrumentClient]. HTTP/2 as set up by net/http or by
+//     golang.org/x/net/http2 is no obstacle.
+//
+// Limits, compared with a default transport that is not instrumented:
+//   - https requests that upgrade to WebSocket are sent but not traced. Use
+//     [NewTransport] for them.
+//   - Requests that net/http rejects at once, such as those with an invalid
+//     header, are not traced.
+//   - Response.Request is the caller's *http.Request only for requests without
+//     a body. For requests with a body it is a shallow copy.
+//   - NewClientConn returns untraced connections, which speak HTTP/1.1 only.
+//     Call it on a clone for HTTP/2.
+//   - The deprecated CancelRequest has no effect.
+//   - RegisterProtocol panics for http and https, as for any scheme that is
+//     taken. So call golang.org/x/net/http2's ConfigureTransport before
+//     InstrumentDefault; after it, it returns an error.
+//   - Under GODEBUG=http2client=0, CloseIdleConnections has no effect.
+func InstrumentDefault(opts ...Option) (uninstrument func(), err error) {
+	return defaultroute.Install(func(inner http.RoundTripper) http.RoundTripper {
+		return NewTransport(inner, opts...)
+	})
 }

@@ -1,4 +1,4 @@
-package otelhttpclient
+package defaultroute
 
 import (
 	"net/http"
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// net/http sets up HTTP/2 on a transport at its first use, in three places: an
+// net/http sets up HTTP/2 on a transport at its first use, in three places: a
 // RoundTripper for https, TLSNextProto, and the protocols offered to servers.
 // Clone copies only the last two. The functions here make the front and its
 // clones speak HTTP/2 whenever the original does.
@@ -28,7 +28,7 @@ func enableHTTP2(front *http.Transport) {
 // httpsRoute is registered for https. net/http takes a struct of one exported
 // field with a method CloseIdleConnections for an HTTP/2 implementation: it
 // sets up none of its own on the front, and calls CloseIdleConnections.
-type httpsRoute struct{ Route *defaultRoute }
+type httpsRoute struct{ Route *route }
 
 func (r httpsRoute) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.Route.RoundTrip(req)
@@ -42,5 +42,5 @@ func replaceable(rt reflect.Type) bool {
 	fresh.Clone() // makes net/http set up HTTP/2
 	return rt == registeredProtocols(fresh)["https"] ||
 		strings.HasSuffix(rt.PkgPath(), "golang.org/x/net/http2") ||
-		rt == reflect.TypeFor[*defaultRoute]() || rt == reflect.TypeFor[httpsRoute]()
+		rt == reflect.TypeFor[*route]() || rt == reflect.TypeFor[httpsRoute]()
 }

@@ -1,4 +1,6 @@
-package otelhttpclient
+// Package defaultroute replaces http.DefaultTransport with a *http.Transport that
+// sends its requests through any RoundTripper.
+package defaultroute
 
 import (
 	"errors"
@@ -10,51 +12,11 @@ import (
 	"sync/atomic"
 )
 
-// InstrumentDefault traces requests through [http.DefaultTransport]: http.Get
-// and the like, and every client with a nil Transport. It works whether or not
-// the default transport was used or cloned before. Options are those of
-// [NewTransport].
-//
-// It sets http.DefaultTransport to a new *http.Transport with the settings and
-// registered protocols of the present one, and keeps that one for uninstrument.
-// Traced requests use the new transport's settings as they are at its first
-// request. Its Clone method returns a transport that is not traced. Both speak
-// HTTP/2 where the original does.
-//
-// uninstrument stops tracing new requests. It also restores the original,
-// unless http.DefaultTransport was replaced in the meantime. Settings and
-// protocols added to the new transport are not copied back. Further calls do
-// nothing.
-//
-// InstrumentDefault and uninstrument may be called from several goroutines.
-// They assign to the variable http.DefaultTransport, which has no lock, so no
-// other goroutine may start a request through it at that moment. Requests in
-// flight are unaffected and keep their spans.
-//
-// InstrumentDefault returns an error, and changes nothing, where
-// http.DefaultTransport is
-//   - nil, or not a *http.Transport: use [NewTransport] with it;
-//   - already instrumented: call uninstrument first;
-//   - a transport with an application's own RoundTripper for http or https, set
-//     with RegisterProtocol: net/http has no API to copy it, so requests would
-//     bypass it. Use [InstrumentClient]. HTTP/2 as set up by net/http or by
-//     golang.org/x/net/http2 is no obstacle.
-//
-// Limits, compared with a default transport that is not instrumented:
-//   - https requests that upgrade to WebSocket are sent but not traced. Use
-//     [NewTransport] for them.
-//   - Requests that net/http rejects at once, such as those with an invalid
-//     header, are not traced.
-//   - Response.Request is the caller's *http.Request only for requests without
-//     a body. For requests with a body it is a shallow copy.
-//   - NewClientConn returns untraced connections, which speak HTTP/1.1 only.
-//     Call it on a clone for HTTP/2.
-//   - The deprecated CancelRequest has no effect.
-//   - RegisterProtocol panics for http and https, as for any scheme that is
-//     taken. So call golang.org/x/net/http2's ConfigureTransport before
-//     InstrumentDefault; after it, it returns an error.
-//   - Under GODEBUG=http2client=0, CloseIdleConnections has no effect.
-func InstrumentDefault(opts ...Option) (uninstrument func(), err error) {
+// Install sets http.DefaultTransport to a *http.Transport that sends http and
+// https requests through the RoundTripper that wrap returns. wrap gets the
+// RoundTripper below it, and is called only where nothing can fail any more.
+// otelhttpclient.InstrumentDefault documents the rest.
+func Install(wrap func(http.RoundTripper) http.RoundTripper) (uninstall func(), err error) {
 	defaults.Lock()
 	defer defaults.Unlock()
 
@@ -64,7 +26,7 @@ func InstrumentDefault(opts ...Option) (uninstrument func(), err error) {
 		return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport is a %T, want a *http.Transport: set it to one first, or use NewTransport with it", http.DefaultTransport)
 	case original == nil:
 		return nil, errors.New("otelhttpclient: http.DefaultTransport is a nil *http.Transport: set it to one that is not nil first, or use NewTransport with another")
-	case defaults.traced[original]:
+	case defaults.wrapped[original]:
 		return nil, errors.New("otelhttpclient: http.DefaultTransport is instrumented already: call the function that InstrumentDefault returned, first")
 	}
 	registered := registeredProtocols(original)
@@ -74,35 +36,36 @@ func InstrumentDefault(opts ...Option) (uninstrument func(), err error) {
 		}
 	}
 
-	route := newDefaultRoute(original, registered)
-	route.traced.Store(NewTransport(&route.inner, opts...))
-	http.DefaultTransport = route.front
-	if defaults.traced == nil {
-		defaults.traced = map[*http.Transport]bool{}
+	r := newRoute(original, registered)
+	wrapped := wrap(&r.inner)
+	r.wrapped.Store(&wrapped)
+	http.DefaultTransport = r.front
+	if defaults.wrapped == nil {
+		defaults.wrapped = map[*http.Transport]bool{}
 	}
-	defaults.traced[route.front] = true
-	return route.uninstrument, nil
+	defaults.wrapped[r.front] = true
+	return r.uninstall, nil
 }
 
-// defaults.traced holds the instrumented default transports. There is more than
+// defaults.wrapped holds the instrumented default transports. There is more than
 // one only where a program replaces an instrumented default and instruments
 // again.
 var defaults struct {
 	sync.Mutex
-	traced map[*http.Transport]bool
+	wrapped map[*http.Transport]bool
 }
 
-// defaultRoute handles the http and https requests of front, which replaces the
-// default transport. It sends them through inner, traced until uninstrument.
-type defaultRoute struct {
+// route handles the http and https requests of front, which replaces the default
+// transport. It sends them through inner, wrapped until uninstall.
+type route struct {
 	original, front *http.Transport
 
-	inner  lateClone // of front
-	traced atomic.Pointer[Transport]
+	inner   lateClone // of front
+	wrapped atomic.Pointer[http.RoundTripper]
 }
 
-func newDefaultRoute(original *http.Transport, registered map[string]reflect.Type) *defaultRoute {
-	r := &defaultRoute{original: original, front: original.Clone()}
+func newRoute(original *http.Transport, registered map[string]reflect.Type) *route {
+	r := &route{original: original, front: original.Clone()}
 	r.inner.of = r.front
 
 	if r.front.TLSNextProto == nil && original.TLSNextProto["h2"] != nil {
@@ -118,28 +81,28 @@ func newDefaultRoute(original *http.Transport, registered map[string]reflect.Typ
 	return r
 }
 
-func (r *defaultRoute) RoundTrip(req *http.Request) (*http.Response, error) {
+func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = withCallersBody(req)
-	if t := r.traced.Load(); t != nil {
-		return t.RoundTrip(req)
+	if rt := r.wrapped.Load(); rt != nil {
+		return (*rt).RoundTrip(req)
 	}
 	return r.inner.RoundTrip(req)
 }
 
 // CloseIdleConnections is called by the front's method of that name. The
 // original may have connections from before it was instrumented.
-func (r *defaultRoute) CloseIdleConnections() {
+func (r *route) CloseIdleConnections() {
 	r.inner.CloseIdleConnections()
 	r.original.CloseIdleConnections()
 }
 
-func (r *defaultRoute) uninstrument() {
+func (r *route) uninstall() {
 	defaults.Lock()
 	defer defaults.Unlock()
-	if r.traced.Swap(nil) == nil {
+	if r.wrapped.Swap(nil) == nil {
 		return
 	}
-	delete(defaults.traced, r.front)
+	delete(defaults.wrapped, r.front)
 	if http.DefaultTransport == r.front {
 		http.DefaultTransport = r.original
 		// Closing the default's idle connections would not reach these now.
