@@ -1,0 +1,5 @@
+package sample
+
+import "strconv"
+
+func nameOf(b B) string { return strconv.Itoa(b.field) }
