@@ -3,12 +3,21 @@ package otelhttpclient_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
+	"slices"
+	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
 )
@@ -54,4 +63,210 @@ func ExampleWithPropagators() {
 	visit(propagation.Baggage{}.Extract(context.Background(), incoming), client, "http://example.com/")
 	// Output:
 	// traceparent "", baggage "tenant=acme"
+}
+
+// A request with this context is sent as without a Transport.
+//
+// Use it for an exporter that sends OTLP over HTTP through an instrumented
+// client, which would otherwise trace its own exports endlessly. The exporter
+// passes on its caller's context, so wrap it in a SpanExporter whose
+// ExportSpans calls
+//
+//	e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
+//
+// Or exclude the endpoint with WithFilter and ExcludeURLs, or give the exporter
+// a client of its own.
+func ExampleContextWithoutTracing() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	ctx := context.Background()
+	visit(otelhttpclient.ContextWithoutTracing(ctx), client, "http://example.com/v1/traces")
+	visit(ctx, client, "http://example.com/items")
+
+	show(exporter, "url.full")
+	// Output:
+	// GET
+	//   url.full = http://example.com/items
+}
+
+// untracedExporter exports with a context whose requests are not traced.
+type untracedExporter struct{ sdktrace.SpanExporter }
+
+func (e untracedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	return e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
+}
+
+// httpExporter sends spans through a client, like the exporter of OTLP over
+// HTTP.
+type httpExporter struct{ client *http.Client }
+
+func (e httpExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	for _, span := range spans {
+		fmt.Println("exported:", span.Name())
+	}
+	visit(ctx, e.client, "http://collector.example.com/v1/traces")
+	return nil
+}
+
+func (httpExporter) Shutdown(context.Context) error { return nil }
+
+// An exporter that sends through the instrumented client must not trace its own
+// exports.
+func ExampleContextWithoutTracing_exporter() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	client := server.Client()
+
+	// untracedExporter has one method of its own:
+	//
+	//	func (e untracedExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	//		return e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
+	//	}
+	exporter := untracedExporter{httpExporter{client}}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	visit(context.Background(), client, "http://example.com/items")
+	// Output:
+	// exported: GET
+}
+
+// Attributes of the context are recorded on spans and metrics.
+func ExampleContextWithAttributes() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	reader := sdkmetric.NewManualReader()
+	meters := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider), otelhttpclient.WithMeterProvider(meters))
+
+	ctx := otelhttpclient.ContextWithAttributes(context.Background(), attribute.String("tenant.plan", "free"))
+	visit(ctx, client, "http://example.com/")
+
+	show(exporter, "tenant.plan")
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		log.Fatal(err)
+	}
+	duration := collected.ScopeMetrics[0].Metrics[0]
+	plan, _ := duration.Data.(metricdata.Histogram[float64]).DataPoints[0].Attributes.Value("tenant.plan")
+	fmt.Println(duration.Name, plan.AsString())
+	// Output:
+	// GET
+	//   tenant.plan = free
+	// http.client.request.duration free
+}
+
+// InstrumentClient instruments a client that another package has created. A
+// second call has no further effect, and UninstrumentClient undoes it.
+func ExampleInstrumentClient() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	otelhttpclient.InstrumentClient(client, otelhttpclient.WithTracerProvider(provider))
+	otelhttpclient.InstrumentClient(client)
+	visit(context.Background(), client, "http://example.com/")
+	fmt.Println("spans:", len(exporter.GetSpans()))
+
+	otelhttpclient.UninstrumentClient(client)
+	visit(context.Background(), client, "http://example.com/")
+	fmt.Println("spans:", len(exporter.GetSpans()))
+	// Output:
+	// spans: 1
+	// spans: 1
+}
+
+// One call at the start of main instruments http.Get and all clients without a
+// Transport of their own.
+func ExampleInstrumentDefault() {
+	uninstrument, err := otelhttpclient.InstrumentDefault()
+	if err != nil {
+		log.Print(err) // names the alternative; nothing has changed
+	} else {
+		defer uninstrument()
+	}
+
+	resp, err := http.Get("https://example.com/")
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+}
+
+// The timings show what a request waited for. The second request reuses the
+// connection of the first.
+func ExampleWithConnectionTimings() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithConnectionTimings())
+
+	visit(context.Background(), client, "http://example.com/")
+	visit(context.Background(), client, "http://example.com/")
+
+	for _, span := range exporter.GetSpans() {
+		fmt.Println(span.Name)
+		var keys []string
+		for _, kv := range span.Attributes {
+			if key, ok := strings.CutPrefix(string(kv.Key), "otelhttpclient."); ok {
+				keys = append(keys, key)
+			}
+		}
+		slices.Sort(keys)
+		for _, key := range keys {
+			fmt.Println(" ", key)
+		}
+	}
+	// Output:
+	// GET
+	//   connect.duration
+	//   connection.reused
+	//   connection.wait_time
+	//   first_byte.duration
+	// GET
+	//   connection.idle_time
+	//   connection.reused
+	//   connection.wait_time
+	//   first_byte.duration
+}
+
+// Any hook of net/http/httptrace can be installed, with the span's context.
+func ExampleWithClientTrace() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithClientTrace(func(ctx context.Context) *httptrace.ClientTrace {
+			span := trace.SpanFromContext(ctx)
+			return &httptrace.ClientTrace{
+				GotConn: func(httptrace.GotConnInfo) { span.AddEvent("connection got") },
+			}
+		}))
+
+	visit(context.Background(), client, "http://example.com/")
+	for _, event := range exporter.GetSpans()[0].Events {
+		fmt.Println(event.Name)
+	}
+	// Output:
+	// connection got
 }

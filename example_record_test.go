@@ -7,12 +7,18 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelhttpclient/otelhttpclient"
 )
@@ -146,4 +152,319 @@ func ExampleWithOptInMetrics() {
 	// http.client.request.duration s
 	// http.client.active_requests {request}
 	// http.client.response.body.size By
+}
+
+// Each client gets the attributes of the service that it calls.
+func ExampleWithAttributes() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))),
+		otelhttpclient.WithAttributes(func(*http.Request) []attribute.KeyValue {
+			return []attribute.KeyValue{semconv.ServicePeerName("inventory")}
+		}))
+
+	visit(context.Background(), client, "http://example.com/items")
+
+	show(exporter, semconv.ServicePeerNameKey)
+	// Output:
+	// GET
+	//   service.peer.name = inventory
+}
+
+// A reverse proxy may forward any Host header that its clients send. If
+// server.address came from it, each of them would create a metric series. The
+// proxy's transport records the name of the upstream service instead.
+func ExampleWithAttributes_reverseProxy() {
+	upstream := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer upstream.Close()
+	reader := sdkmetric.NewManualReader()
+	target, err := url.Parse(upstream.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host
+		},
+		Transport: otelhttpclient.NewTransport(nil,
+			otelhttpclient.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
+			otelhttpclient.WithAttributes(func(*http.Request) []attribute.KeyValue {
+				return []attribute.KeyValue{semconv.ServerAddress("upstream"), semconv.ServerPort(80)}
+			})),
+	})
+	defer proxy.Close()
+
+	for _, host := range []string{"a.example", "b.example", "c.example"} {
+		req, err := http.NewRequest(http.MethodGet, proxy.URL, nil)
+		if err != nil {
+			log.Fatal(err)
+		}
+		req.Host = host
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			log.Fatal(err)
+		}
+		resp.Body.Close()
+	}
+
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		log.Fatal(err)
+	}
+	for _, metric := range collected.ScopeMetrics[0].Metrics {
+		for _, point := range metric.Data.(metricdata.Histogram[float64]).DataPoints {
+			address, _ := point.Attributes.Value(semconv.ServerAddressKey)
+			fmt.Println(metric.Name, address.AsString(), point.Count)
+		}
+	}
+	// Output:
+	// http.client.request.duration upstream 3
+}
+
+// A token refresh joins the caller's trace without a span of its own.
+func ExampleContextWithPropagationOnly() {
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Println("received a traceparent:", r.Header.Get("Traceparent") != "")
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithPropagators(propagation.TraceContext{}))
+
+	ctx, parent := provider.Tracer("example").Start(context.Background(), "handle order")
+	visit(otelhttpclient.ContextWithPropagationOnly(ctx), client, "http://example.com/token")
+	parent.End()
+
+	show(exporter)
+	// Output:
+	// received a traceparent: true
+	// handle order
+}
+
+// These metrics show an exhausted connection pool and a slow resolver.
+func ExampleWithOptInMetrics_connections() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	reader := sdkmetric.NewManualReader()
+	client := &http.Client{Transport: otelhttpclient.NewTransport(&http.Transport{},
+		otelhttpclient.WithMeterProvider(sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader))),
+		otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestTimeInQueue, otelhttpclient.MetricDNSLookupDuration))}
+
+	port := server.Listener.Addr().String()[len("127.0.0.1"):]
+	visit(context.Background(), client, "http://localhost"+port)
+
+	var collected metricdata.ResourceMetrics
+	if err := reader.Collect(context.Background(), &collected); err != nil {
+		log.Fatal(err)
+	}
+	var names []string
+	for _, metric := range collected.ScopeMetrics[0].Metrics {
+		names = append(names, metric.Name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Println(name)
+	}
+	// Output:
+	// dns.lookup.duration
+	// http.client.request.duration
+	// http.client.request.time_in_queue
+}
+
+// Wrappers such as client-go's look for the transport below by this name.
+func ExampleTransport_WrappedRoundTripper() {
+	base := &http.Transport{}
+	rt := otelhttpclient.NewTransport(base)
+	fmt.Println(rt.WrappedRoundTripper() == http.RoundTripper(base))
+	// Output:
+	// true
+}
+
+// Headers are recorded on request only. The values of credentials are redacted.
+func ExampleWithRequestHeaders() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithRequestHeaders("Accept", "Authorization", "X-*"))
+
+	req, err := http.NewRequest(http.MethodGet, "http://example.com/", nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer abc")
+	req.Header.Add("Accept", "application/json")
+	req.Header.Add("Accept", "text/plain")
+	req.Header.Set("X-Request-Id", "7")
+	req.Header.Set("Cache-Control", "no-cache")
+	resp, err := client.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close()
+
+	show(exporter, "http.request.header.accept", "http.request.header.authorization",
+		"http.request.header.x-request-id", "http.request.header.cache-control")
+	// Output:
+	// GET
+	//   http.request.header.accept = [application/json text/plain]
+	//   http.request.header.authorization = [REDACTED]
+	//   http.request.header.x-request-id = [7]
+}
+
+// URLs in headers are redacted like all URLs.
+func ExampleWithResponseHeaders() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "https://example.com/jobs/1?access_token=abc")
+		w.Header().Set("Set-Cookie", "session=abc")
+		w.WriteHeader(http.StatusCreated)
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithResponseHeaders("location", "set-cookie"))
+
+	visit(context.Background(), client, "http://example.com/jobs")
+
+	show(exporter, "http.response.header.location", "http.response.header.set-cookie")
+	// Output:
+	// GET
+	//   http.response.header.location = [https://example.com/jobs/1?access_token=REDACTED]
+	//   http.response.header.set-cookie = [REDACTED]
+}
+
+// Application-specific secrets are added to the default list.
+func ExampleWithSensitiveHeaders() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Voucher", "abc")
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithResponseHeaders("x-*"),
+		otelhttpclient.WithSensitiveHeaders(append(otelhttpclient.DefaultSensitiveHeaders(), "x-voucher")...))
+
+	visit(context.Background(), client, "http://example.com/")
+
+	show(exporter, "http.response.header.x-voucher")
+	// Output:
+	// GET
+	//   http.response.header.x-voucher = [REDACTED]
+}
+
+// The caller supplies the template of a URL in the context.
+func ExampleContextWithURLTemplate() {
+	server := httptest.NewServer(handler(http.StatusOK, "a hammer"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport, otelhttpclient.WithTracerProvider(provider))
+
+	ctx := otelhttpclient.ContextWithURLTemplate(context.Background(), "/items/{sku}")
+	visit(ctx, client, "http://example.com/items/42")
+
+	show(exporter, "url.template", "url.full")
+	// Output:
+	// GET /items/{sku}
+	//   url.template = /items/{sku}
+	//   url.full = http://example.com/items/42
+}
+
+// A client of few services can list all templates. They have the syntax of
+// http.ServeMux. Malformed and ambiguous ones are an error.
+func ExampleServeMuxTemplates() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	templates, err := otelhttpclient.ServeMuxTemplates(
+		"GET inventory.example.com/items/{sku}",
+		"GET inventory.example.com/items/latest",
+		"/files/{path...}")
+	if err != nil {
+		log.Fatal(err)
+	}
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithURLTemplate(templates))
+
+	ctx := context.Background()
+	visit(ctx, client, "http://inventory.example.com/items/42")
+	visit(ctx, client, "http://inventory.example.com/items/latest")
+	visit(ctx, client, "http://example.com/files/a/b.txt")
+	visit(ctx, client, "http://example.com/unknown")
+	show(exporter)
+
+	_, err = otelhttpclient.ServeMuxTemplates("GET /items/{sku")
+	fmt.Println(err != nil)
+	// Output:
+	// GET /items/{sku}
+	// GET /items/latest
+	// GET /files/{path...}
+	// GET
+	// true
+}
+
+// Any function can be a templater.
+func ExampleWithURLTemplate() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithURLTemplate(func(req *http.Request) string {
+			if strings.HasPrefix(req.URL.Path, "/items/") {
+				return "/items/{sku}"
+			}
+			return "" // no template
+		}))
+
+	visit(context.Background(), client, "http://example.com/items/42")
+	visit(context.Background(), client, "http://example.com/")
+	show(exporter)
+	// Output:
+	// GET /items/{sku}
+	// GET
+}
+
+// A function may name spans. Names need a low cardinality: use WithURLTemplate
+// for names that depend on the path.
+func ExampleWithSpanNameFormatter() {
+	server := httptest.NewServer(handler(http.StatusOK, "fine"))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithSpanNameFormatter(func(req *http.Request) string {
+			return req.Method + " " + req.URL.Hostname()
+		}))
+
+	visit(context.Background(), client, "http://shop.example.com/items/42")
+	show(exporter)
+	// Output:
+	// GET shop.example.com
 }
