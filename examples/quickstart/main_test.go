@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"io"
 	"net"
 	"regexp"
 	"strings"
@@ -18,18 +17,14 @@ import (
 )
 
 // play runs the whole quickstart, as main does, and returns its output and exit code.
-func play(t *testing.T, propagator propagation.TextMapPropagator) (output string, code int) {
+func play(t *testing.T, propagator propagation.TextMapPropagator) (output string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	var out bytes.Buffer
 	q := quickstart{screen: screen{out: &out}, propagator: propagator}
-	code = q.run(ctx)
-	return out.String(), code
-}
-
-func w3c() propagation.TextMapPropagator {
-	return propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	err = q.run(ctx)
+	return out.String(), err
 }
 
 // withoutEnvironment clears the OpenTelemetry environment for the test.
@@ -45,31 +40,30 @@ func withoutEnvironment(t *testing.T) {
 
 func TestQuickstart(t *testing.T) {
 	withoutEnvironment(t)
-	output, code := play(t, w3c())
-	if code != 0 {
-		t.Errorf("exit code: got %d, want 0", code)
+	output, err := play(t, w3c())
+	if err != nil {
+		t.Errorf("error: got %v, want none", err)
 	}
-
+	if lines := strings.Count(output, "\n"); lines > 100 {
+		t.Errorf("lines: got %d, want at most 100", lines)
+	}
 	for _, want := range []struct{ reason, pattern string }{
-		{"scene 1: the SERVER span is a child of the CLIENT span", `CLIENT +└─ GET .*\n.*inventory +SERVER +└─ GET /items/\{sku\}`},
-		{"scene 1: trace context received", `traceparent +00-[0-9a-f]{32}-[0-9a-f]{16}-01`},
-		{"scene 1: baggage received", `baggage +customer\.tier=gold`},
-		{"scene 1: the caller's header received", `x-request-id +request-1`},
+		{"scene 1: bar for the connection wait", `CLIENT .*░{3,}█{3,}`},
+		{"scene 1: value of the connection wait", `otelhttpclient\.connection\.wait_time = 0\.(0[1-9]|[1-9])`},
+		{"scene 1: connection reused by the second call", `otelhttpclient\.connection\.reused = true`},
 		{"scene 2: two attempts fail, the third succeeds", `(?s)503 Error.*503 Error.*503 Error.*503 Error.*GET .* 200`},
 		{"scene 2: resends counted", `(?s)http\.request\.resend_count = 1\n.*http\.request\.resend_count = 2\n`},
-		{"scene 3: attribute of the request hook", `(?s)peer\.service = inventory\n.*peer\.service = pricing\n`},
-		{"scene 3: attribute of the response hook", `http\.response\.body\.size = [1-9]`},
-		{"scene 4: secrets redacted", `url\.full +http://REDACTED:REDACTED@127\.0\.0\.1:\d+/prices/mug\?size=L&api_key=REDACTED\n`},
-		{"scene 4: password still sent", `authorization +Basic `},
-		{"scene 5: bar for the connection wait", `CLIENT .*░{3,}█{3,}`},
-		{"scene 5: value of the connection wait", `otelhttpclient\.connection\.wait_time = 0\.(0[1-9]|[1-9])`},
-		{"scene 5: connection reused by the second call", `otelhttpclient\.connection\.reused = true`},
-		{"scene 6: error type", `error\.type = connection_error\n`},
-		{"JSON", `\n    "kind": "CLIENT",\n`},
-		{"JSON: attribute of the hook", `\n      "peer\.service": "inventory",\n`},
-		{"JSON: resource", `\n      "service\.name": "gateway",\n`},
-		{"result", `✓ All 9 SERVER spans are in their client's trace`},
-		{"delivery", `The spans stayed in this process`},
+		{"scene 3: secrets redacted", `url\.full +http://REDACTED:REDACTED@127\.0\.0\.1:\d+/prices/mug\?api_key=REDACTED\n`},
+		{"scene 4: the SERVER span is a child of the CLIENT span", `CLIENT +└─ GET .*\n.*inventory +SERVER +└─ GET /items/\{sku\}`},
+		{"scene 4: trace context received", `traceparent +00-[0-9a-f]{32}-[0-9a-f]{16}-01\n.*the trace`},
+		{"scene 4: baggage received", `baggage +customer\.tier=gold`},
+		{"scene 4: the caller's header received", `x-request-id +request-1`},
+		{"scene 5: attribute of the request hook", `(?s)peer\.service = inventory\n.*peer\.service = pricing\n`},
+		{"scene 5: attribute of the response hook", `http\.response\.body\.size = [1-9]`},
+		{"scene 6: error type", `error\.type +connection_error\n`},
+		{"scene 6: attributes", `http\.request\.method +GET\n`},
+		{"result", `✓ All 9 SERVER spans are children of CLIENT spans`},
+		{"export", `To export the spans: OTEL_EXPORTER_OTLP_ENDPOINT=`},
 	} {
 		if !regexp.MustCompile(want.pattern).MatchString(output) {
 			t.Errorf("%s: output does not match %s", want.reason, want.pattern)
@@ -97,13 +91,13 @@ func TestQuickstart(t *testing.T) {
 func TestBrokenTrace(t *testing.T) {
 	withoutEnvironment(t)
 	// Services that ignore the header start new traces.
-	output, code := play(t, propagation.NewCompositeTextMapPropagator())
-	if code != 1 {
-		t.Errorf("exit code: got %d, want 1", code)
+	output, err := play(t, propagation.NewCompositeTextMapPropagator())
+	if err == nil {
+		t.Fatal("error: got none, want one for each SERVER span")
 	}
-	line := regexp.MustCompile(`✗ (inventory|pricing): SERVER span "GET /`)
-	if got := len(line.FindAllString(output, -1)); got != 9 {
-		t.Errorf("stray SERVER spans: got %d, want 9\n%s", got, output)
+	line := regexp.MustCompile(`(inventory|pricing): SERVER span "GET /`)
+	if got := len(line.FindAllString(err.Error(), -1)); got != 9 {
+		t.Errorf("stray SERVER spans: got %d, want 9\n%v", got, err)
 	}
 	if strings.Contains(output, "✓") {
 		t.Error("output contains ✓, want only failures")
@@ -118,14 +112,14 @@ func TestExport(t *testing.T) {
 	t.Setenv("OTEL_SERVICE_NAME", "storefront")
 	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
 
-	output, code := play(t, w3c())
-	if code != 0 {
-		t.Errorf("exit code: got %d, want 0", code)
+	output, err := play(t, w3c())
+	if err != nil {
+		t.Errorf("error: got %v, want none", err)
 	}
-	if want := "25 spans were sent to " + endpoint; !strings.Contains(output, want) {
+	if want := "✓ The spans were exported"; !strings.Contains(output, want) {
 		t.Errorf("output does not contain %q:\n%s", want, output)
 	}
-	if !strings.Contains(output, "\n  storefront  CLIENT ") {
+	if !strings.Contains(output, "\nstorefr…  CLIENT ") {
 		t.Errorf("gateway is not named by OTEL_SERVICE_NAME:\n%s", output)
 	}
 	receiver.mu.Lock()
@@ -137,48 +131,22 @@ func TestExport(t *testing.T) {
 	}
 }
 
-// An export failure is printed, but the exit code stays 0: the traces are correct without a collector.
+// An export failure is printed, but is no error: the traces are correct without a collector.
 func TestExportFailure(t *testing.T) {
 	addr, release, err := refusingAddr()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer release()
-	refused := "http://" + addr
-
-	for _, test := range []struct{ name, variable, endpoint, want string }{
-		{"connection refused", "OTEL_EXPORTER_OTLP_ENDPOINT", refused, "connection refused"},
-		{"traces endpoint", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", refused, "connection refused"},
-		{"not a URL", "OTEL_EXPORTER_OTLP_ENDPOINT", "://", "not a valid URL"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			withoutEnvironment(t)
-			t.Setenv(test.variable, test.endpoint)
-			output, code := play(t, w3c())
-			if code != 0 {
-				t.Errorf("exit code: got %d, want 0", code)
-			}
-			_, result, _ := strings.Cut(output, "── Result ")
-			result = strings.Join(strings.Fields(result), " ") // undo the wrapping
-			for _, want := range []string{
-				"✓ All 9 SERVER spans", "✗ 25 spans could not be sent to " + test.endpoint + ":", test.want,
-			} {
-				if !strings.Contains(result, want) {
-					t.Errorf("result does not contain %q: %s", want, result)
-				}
-			}
-		})
+	withoutEnvironment(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://"+addr)
+	output, err := play(t, w3c())
+	if err != nil {
+		t.Errorf("error: got %v, want none", err)
 	}
-}
-
-func TestRedactedEndpoint(t *testing.T) {
-	for _, test := range []struct{ in, want string }{
-		{"http://localhost:4317", "http://localhost:4317"},
-		{"https://user:password@collector:4317", "https://REDACTED:REDACTED@collector:4317"},
-		{"https://token@collector:4317", "https://REDACTED:REDACTED@collector:4317"},
-	} {
-		if got := redacted(test.in); got != test.want {
-			t.Errorf("redacted(%q): got %q, want %q", test.in, got, test.want)
+	for _, want := range []string{"✓ All 9 SERVER spans", "✗ OpenTelemetry reports: ", "connection refused"} {
+		if !strings.Contains(output, want) {
+			t.Errorf("output does not contain %q:\n%s", want, output)
 		}
 	}
 }
@@ -189,16 +157,6 @@ func TestNextTimeout(t *testing.T) {
 	_, err := make(collector, 1).next(ctx, 2)
 	if want := "0 spans ended in time, want 2"; err == nil || err.Error() != want {
 		t.Errorf("error: got %v, want %s", err, want)
-	}
-}
-
-func TestFail(t *testing.T) {
-	var out bytes.Buffer
-	if code := (screen{out: &out}).fail(io.ErrUnexpectedEOF); code != 1 {
-		t.Errorf("exit code: got %d, want 1", code)
-	}
-	if want := "  ✗ The quickstart could not run: unexpected EOF\n"; out.String() != want {
-		t.Errorf("output: got %q, want %q", out.String(), want)
 	}
 }
 

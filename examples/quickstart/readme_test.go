@@ -24,21 +24,21 @@ func TestREADMEOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	withoutEnvironment(t)
-	output, code := play(t, w3c())
-	if code != 0 {
-		t.Fatalf("exit code: got %d, want 0:\n%s", code, output)
+	output, err := play(t, w3c())
+	if err != nil {
+		t.Fatalf("error: got %v, want none:\n%s", err, output)
 	}
 	blocks := regexp.MustCompile("(?s)<!-- quickstart: ([0-9]) -->\n```\n(.*?)\n```").FindAllStringSubmatch(string(readme), -1)
 	if len(blocks) != 1 {
 		t.Fatalf("scenes in the README: got %d, want 1", len(blocks))
 	}
 	for _, block := range blocks {
-		_, printed, found := strings.Cut(output, "── "+block[1]+"  ")
+		_, printed, found := strings.Cut(output, "\n"+block[1]+"  ")
 		if !found {
 			t.Errorf("scene %s is in the README, but not in the output", block[1])
 			continue
 		}
-		printed, _, _ = strings.Cut("── "+block[1]+"  "+printed, "\n── ")
+		printed, _, _ = strings.Cut(block[1]+"  "+printed, "\n\n")
 		want, got := strings.Split(strings.TrimSpace(printed), "\n"), strings.Split(block[2], "\n")
 		if len(got) != len(want) {
 			t.Errorf("scene %s: %d lines in the README, %d in the output", block[1], len(got), len(want))

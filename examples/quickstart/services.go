@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,9 +19,7 @@ import (
 // service is an HTTP server that records a SERVER span per request. It does so by hand, in place of
 // server instrumentation, to show how the header is received.
 type service struct {
-	url        string // http://127.0.0.1:port
-	server     *http.Server
-	served     chan struct{} // closed when the server has stopped
+	*httptest.Server
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 
@@ -29,7 +27,7 @@ type service struct {
 	received map[trace.SpanID]http.Header
 }
 
-func startInventory(provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*service, error) {
+func startInventory(provider trace.TracerProvider, propagator propagation.TextMapPropagator) *service {
 	return startService(provider, propagator, map[string]http.HandlerFunc{
 		"GET /items/{sku}": func(w http.ResponseWriter, r *http.Request) {
 			time.Sleep(12 * time.Millisecond) // simulates looking up the item
@@ -42,7 +40,7 @@ func startInventory(provider trace.TracerProvider, propagator propagation.TextMa
 	})
 }
 
-func startPricing(provider trace.TracerProvider, propagator propagation.TextMapPropagator) (*service, error) {
+func startPricing(provider trace.TracerProvider, propagator propagation.TextMapPropagator) *service {
 	var offers atomic.Int64
 	return startService(provider, propagator, map[string]http.HandlerFunc{
 		"GET /prices/{sku}": func(w http.ResponseWriter, r *http.Request) {
@@ -65,39 +63,14 @@ func answer(w http.ResponseWriter, format string, args ...any) {
 	fmt.Fprintf(w, format+"\n", args...)
 }
 
-func startService(provider trace.TracerProvider, propagator propagation.TextMapPropagator, routes map[string]http.HandlerFunc) (*service, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s := &service{
-		url:        "http://" + listener.Addr().String(),
-		served:     make(chan struct{}),
-		tracer:     provider.Tracer(scope),
-		propagator: propagator,
-		received:   make(map[trace.SpanID]http.Header),
-	}
+func startService(provider trace.TracerProvider, propagator propagation.TextMapPropagator, routes map[string]http.HandlerFunc) *service {
+	s := &service{tracer: provider.Tracer(scope), propagator: propagator, received: map[trace.SpanID]http.Header{}}
 	mux := http.NewServeMux()
 	for pattern, handler := range routes {
 		mux.Handle(pattern, s.traced(handler))
 	}
-	s.server = &http.Server{Handler: mux}
-	go func() {
-		defer close(s.served)
-		_ = s.server.Serve(listener) // always returns http.ErrServerClosed after Shutdown
-	}()
-	return s, nil
-}
-
-func (s *service) host() string { return s.url[len("http://"):] }
-
-func (s *service) stop(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if s.server.Shutdown(ctx) != nil {
-		_ = s.server.Close() // a connection is still open after a second
-	}
-	<-s.served
+	s.Server = httptest.NewServer(mux)
+	return s
 }
 
 // refusingAddr returns an address that refuses connections until release is called. It is the local
@@ -108,16 +81,12 @@ func refusingAddr() (addr string, release func(), err error) {
 	if err != nil {
 		return "", nil, err
 	}
+	defer listener.Close()
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
-		listener.Close()
 		return "", nil, err
 	}
-	release = func() {
-		conn.Close()
-		listener.Close()
-	}
-	return conn.LocalAddr().String(), release, nil
+	return conn.LocalAddr().String(), func() { conn.Close() }, nil
 }
 
 // traced records a SERVER span around next. Its parent is the CLIENT span in the request's traceparent
@@ -135,7 +104,9 @@ func (s *service) traced(next http.Handler) http.Handler {
 				attribute.String("url.path", r.URL.Path), // not the query, which may contain secrets
 			))
 		defer span.End()
-		s.remember(span.SpanContext().SpanID(), r.Header)
+		s.mu.Lock()
+		s.received[span.SpanContext().SpanID()] = r.Header.Clone()
+		s.mu.Unlock()
 
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(recorder, r.WithContext(ctx))
@@ -145,12 +116,6 @@ func (s *service) traced(next http.Handler) http.Handler {
 			span.SetStatus(codes.Error, "")
 		}
 	})
-}
-
-func (s *service) remember(id trace.SpanID, header http.Header) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.received[id] = header.Clone()
 }
 
 // receivedBy returns the headers of the request of a SERVER span, or nil.

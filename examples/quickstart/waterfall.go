@@ -15,187 +15,142 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// The columns of a waterfall. Bars use the remaining width.
+// The columns of a waterfall.
 const (
-	columns     = 100
-	margin      = 2
-	serviceMin  = labelWidth
-	serviceMax  = 20
-	kindWidth   = 10
-	nameMin     = 22
-	nameMax     = 34
-	tookWidth   = 10
-	statusWidth = 11 // includes the two spaces before it
+	columns      = 80
+	serviceWidth = 10
+	kindWidth    = 9
+	nameWidth    = 24
+	barWidth     = 17
+	tookWidth    = 9
 )
 
-// row is a line of a waterfall: a span and its position in the tree.
-type row struct {
-	span   sdktrace.ReadOnlySpan
-	branch string // the tree's lines before the span's name
-	below  string // the tree's lines on the rows below
-}
-
-// waterfall is a trace prepared for drawing.
+// waterfall is one trace, prepared for drawing.
 type waterfall struct {
-	rows  []row
-	start time.Time
-	total time.Duration
+	screen   screen
+	notes    []attribute.Key
+	children map[trace.SpanID][]sdktrace.ReadOnlySpan // in the order of their start
+	start    time.Time
+	total    time.Duration
 }
 
-// newWaterfalls groups spans into traces and builds a tree for each. A span with an unknown parent
-// becomes a root, so that it is still shown.
-func newWaterfalls(spans []sdktrace.ReadOnlySpan) []waterfall {
+// waterfalls draws the traces of spans, with the attributes in notes. A span with an unknown parent becomes
+// a root.
+func (s screen) waterfalls(spans []sdktrace.ReadOnlySpan, notes []attribute.Key) {
 	spans = slices.SortedStableFunc(slices.Values(spans), func(a, b sdktrace.ReadOnlySpan) int {
 		return a.StartTime().Compare(b.StartTime())
 	})
-	var order []trace.TraceID
-	traces := make(map[trace.TraceID][]sdktrace.ReadOnlySpan)
-	for _, span := range spans {
-		id := span.SpanContext().TraceID()
-		if traces[id] == nil {
-			order = append(order, id)
+	for len(spans) > 0 {
+		id := spans[0].SpanContext().TraceID()
+		var rest, own []sdktrace.ReadOnlySpan
+		for _, span := range spans {
+			if span.SpanContext().TraceID() == id {
+				own = append(own, span)
+			} else {
+				rest = append(rest, span)
+			}
 		}
-		traces[id] = append(traces[id], span)
+		s.waterfall(own, notes)
+		spans = rest
 	}
-
-	var all []waterfall
-	for _, id := range order {
-		all = append(all, newWaterfall(traces[id]))
-	}
-	return all
 }
 
-// newWaterfall requires spans of one trace, sorted by start time.
-func newWaterfall(spans []sdktrace.ReadOnlySpan) waterfall {
-	known := make(map[trace.SpanID]bool)
+// waterfall draws spans of one trace, sorted by start time.
+func (s screen) waterfall(spans []sdktrace.ReadOnlySpan, notes []attribute.Key) {
+	w := waterfall{screen: s, notes: notes, children: map[trace.SpanID][]sdktrace.ReadOnlySpan{}, start: spans[0].StartTime()}
+	known := map[trace.SpanID]bool{}
 	for _, span := range spans {
 		known[span.SpanContext().SpanID()] = true
 	}
-	var root trace.SpanID // the zero ID is the parent of all roots
-	children := make(map[trace.SpanID][]sdktrace.ReadOnlySpan)
-	end := spans[0].EndTime()
 	for _, span := range spans {
 		parent := span.Parent().SpanID()
 		if !known[parent] {
-			parent = root
+			parent = trace.SpanID{} // of all roots
 		}
-		children[parent] = append(children[parent], span)
-		if span.EndTime().After(end) {
-			end = span.EndTime()
-		}
+		w.children[parent] = append(w.children[parent], span)
+		w.total = max(w.total, span.EndTime().Sub(w.start))
 	}
-
-	w := waterfall{start: spans[0].StartTime()}
-	w.total = end.Sub(w.start)
-	var add func(parent trace.SpanID, indent string)
-	add = func(parent trace.SpanID, indent string) {
-		for i, span := range children[parent] {
-			r := row{span: span}
-			switch {
-			case parent == root:
-			case i < len(children[parent])-1:
-				r.branch, r.below = indent+"├─ ", indent+"│  "
-			default:
-				r.branch, r.below = indent+"└─ ", indent+"   "
-			}
-			id := span.SpanContext().SpanID()
-			w.rows = append(w.rows, r)
-			below := r.below
-			if len(children[id]) > 0 {
-				w.rows[len(w.rows)-1].below += "│  "
-			}
-			add(id, below)
-		}
-	}
-	add(root, "")
-	return w
+	s.line(s.paint(dim, pad("service", serviceWidth)+pad("kind", kindWidth)+pad("span", nameWidth)+
+		"0"+padLeft(duration(w.total), barWidth-1)+padLeft("took", tookWidth)+"  status"))
+	w.rows(trace.SpanID{}, "", "")
 }
 
-// waterfalls draws the traces of spans, with the attributes in notes.
-func (s screen) waterfalls(spans []sdktrace.ReadOnlySpan, notes []attribute.Key) {
-	for i, w := range newWaterfalls(spans) {
-		if i > 0 {
-			s.line("")
+// rows draws the children of a span. indent is what the tree draws before each of them, and below before
+// their own children.
+func (w *waterfall) rows(parent trace.SpanID, indent, below string) {
+	children := w.children[parent]
+	for i, span := range children {
+		branch, next := indent, below
+		if parent.IsValid() {
+			branch, next = below+"├─ ", below+"│  "
+			if i == len(children)-1 {
+				branch, next = below+"└─ ", below+"   "
+			}
 		}
-		s.waterfall(w, notes)
+		w.row(span, branch, next)
+		w.rows(span.SpanContext().SpanID(), branch, next)
 	}
 }
 
-func (s screen) waterfall(w waterfall, notes []attribute.Key) {
-	serviceWidth, nameWidth := serviceMin, nameMin
-	for _, r := range w.rows {
-		serviceWidth = max(serviceWidth, utf8.RuneCountInString(serviceName(r.span))+2)
-		nameWidth = max(nameWidth, utf8.RuneCountInString(r.branch+r.span.Name())+2)
-	}
-	serviceWidth, nameWidth = min(serviceWidth, serviceMax), min(nameWidth, nameMax)
-	barWidth := columns - margin - serviceWidth - kindWidth - nameWidth - tookWidth - statusWidth
-
-	scale := "0" + padLeft(duration(w.total), barWidth-1)
-	s.line(s.bold("trace " + w.rows[0].span.SpanContext().TraceID().String()))
-	s.line(s.dim(pad("service", serviceWidth) + pad("kind", kindWidth) + pad("span", nameWidth) +
-		scale + padLeft("took", tookWidth) + "  status"))
-
-	for _, r := range w.rows {
-		took := r.span.EndTime().Sub(r.span.StartTime())
-		service := serviceName(r.span)
-		s.line(s.service(service, pad(service, serviceWidth)) +
-			pad(strings.ToUpper(r.span.SpanKind().String()), kindWidth) +
-			s.dim(r.branch) + pad(r.span.Name(), nameWidth-utf8.RuneCountInString(r.branch)) +
-			s.service(service, bar(w, r.span, barWidth)) +
-			padLeft(duration(took), tookWidth) + "  " + s.status(r.span))
-		for _, note := range notesOf(r.span, notes) {
-			indent := strings.Repeat(" ", serviceWidth+kindWidth)
-			s.line(s.dim(strings.TrimRight(pad(indent+r.below+note, columns-margin), " ")))
+func (w *waterfall) row(span sdktrace.ReadOnlySpan, branch, below string) {
+	s, color := w.screen, colorOf(serviceName(span))
+	took := span.EndTime().Sub(span.StartTime())
+	s.line(s.paint(color, pad(serviceName(span), serviceWidth-1)) + " " +
+		pad(strings.ToUpper(span.SpanKind().String()), kindWidth) +
+		s.paint(dim, branch) + pad(span.Name(), nameWidth-utf8.RuneCountInString(branch)) +
+		s.paint(color, w.bar(span)) + padLeft(duration(took), tookWidth) + "  " + s.status(span))
+	for _, key := range w.notes {
+		if value, ok := attributeOf(span, key); ok {
+			w.note(fmt.Sprintf("%s = %s", key, text(value)), below)
 		}
 	}
+	if description := span.Status().Description; description != "" {
+		w.note(description, below)
+	}
+}
+
+func (w *waterfall) note(text, below string) {
+	w.screen.line(strings.TrimRight(pad(strings.Repeat(" ", serviceWidth+kindWidth)+below+text, columns), " "))
 }
 
 // bar draws a span at the scale of its trace: █ for the span, ░ for the wait for a connection, and ▏ for a
 // span shorter than one cell.
-func bar(w waterfall, span sdktrace.ReadOnlySpan, width int) string {
+func (w *waterfall) bar(span sdktrace.ReadOnlySpan) string {
 	cells := func(d time.Duration) int {
-		if w.total <= 0 {
-			return 0
-		}
-		return int(math.Round(float64(d) / float64(w.total) * float64(width)))
+		return int(math.Round(float64(d) / float64(max(w.total, 1)) * barWidth))
 	}
 	from, to := cells(span.StartTime().Sub(w.start)), cells(span.EndTime().Sub(w.start))
 	if from >= to {
-		from = min(from, width-1)
-		return pad(strings.Repeat(" ", from)+"▏", width)
+		return pad(strings.Repeat(" ", min(from, barWidth-1))+"▏", barWidth)
 	}
 	waited := 0
 	if seconds, ok := attributeOf(span, "otelhttpclient.connection.wait_time"); ok {
-		wait := time.Duration(seconds.AsFloat64() * float64(time.Second))
-		waited = min(cells(span.StartTime().Add(wait).Sub(w.start))-from, to-from)
+		waited = min(cells(time.Duration(seconds.AsFloat64()*float64(time.Second))), to-from)
 	}
-	return pad(strings.Repeat(" ", from)+strings.Repeat("░", waited)+strings.Repeat("█", to-from-waited), width)
-}
-
-// notesOf returns the span's attributes in notes, and its status description.
-func notesOf(span sdktrace.ReadOnlySpan, notes []attribute.Key) []string {
-	var lines []string
-	for _, key := range notes {
-		if value, ok := attributeOf(span, key); ok {
-			lines = append(lines, fmt.Sprintf("%s = %s", key, text(value)))
-		}
-	}
-	if description := span.Status().Description; description != "" {
-		lines = append(lines, description)
-	}
-	return lines
+	return pad(strings.Repeat(" ", from)+strings.Repeat("░", waited)+strings.Repeat("█", to-from-waited), barWidth)
 }
 
 // status returns the HTTP status code, if there is one, and "Error" if the span's status is Error.
 func (s screen) status(span sdktrace.ReadOnlySpan) string {
-	var parts []string
+	status := ""
 	if code, ok := attributeOf(span, "http.response.status_code"); ok {
-		parts = append(parts, text(code))
+		status = text(code)
 	}
 	if span.Status().Code == codes.Error {
-		return s.red(strings.Join(append(parts, "Error"), " "))
+		return s.paint(red, strings.TrimLeft(status+" Error", " "))
 	}
-	return strings.Join(parts, " ")
+	return status
+}
+
+// colorOf returns the color of a service. All other names are the gateway's: OTEL_SERVICE_NAME is arbitrary.
+func colorOf(service string) string {
+	switch service {
+	case "inventory":
+		return "33"
+	case "pricing":
+		return "35"
+	}
+	return "36"
 }
 
 func serviceName(span sdktrace.ReadOnlySpan) string {
