@@ -62,16 +62,21 @@
 //   - OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: methods, as for
 //     [WithKnownMethods], which takes precedence.
 //   - OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST and
-//     OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE: patterns, in
+//     OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_RESPONSE: headers, in
 //     addition to those of [WithRequestHeaders] and [WithResponseHeaders].
-//   - OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS: patterns of
-//     sensitive headers, in addition to the default ones or to those of
-//     [WithSensitiveHeaders].
+//   - OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS: sensitive headers,
+//     in addition to the default ones or to those of [WithSensitiveHeaders].
 //   - OTEL_GO_EXCLUDED_URLS: regular expressions of URLs that are not traced, as
 //     for [ParseExcludedURLs], in addition to those of [WithFilter].
 //   - OTEL_SEMCONV_STABILITY_OPT_IN: with http/dup, spans and metrics also have
 //     the names from before the stable conventions, such as http.url and
 //     http.client.duration.
+//
+// In the lists of headers, an entry is a name or a regular expression, which
+// matches whole names regardless of case, as in OpenTelemetry for Python: x-.*
+// matches what x-* matches in [WithRequestHeaders]. An entry such as x-*, whose star
+// repeats one character, is reported. An entry of SANITIZE_FIELDS that is reported
+// hides the values of all captured headers.
 //
 // # Metrics
 //

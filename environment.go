@@ -1,12 +1,10 @@
 package otelhttpclient
 
 import (
+	"errors"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
-
-	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 // The environment variables. Each is a comma-separated list. They are read when
@@ -33,36 +31,92 @@ func listFromEnvironment(variable string) (list []string) {
 
 // applyDefaultsFromEnvironment sets what options override.
 func (c *config) applyDefaultsFromEnvironment() {
-	c.oldNames = slices.Contains(listFromEnvironment(stabilityVariable), "http/dup")
-	if methods := listFromEnvironment(knownMethodsVariable); len(methods) > 0 {
-		c.methods = newMethods(methods)
+	for _, value := range listFromEnvironment(stabilityVariable) {
+		switch {
+		case value == "http/dup":
+			c.oldNames = true
+		case value != "http" && strings.Contains(strings.ToLower(value), "http"):
+			badOption(stabilityVariable, "%q is neither http nor http/dup", value) // other values are of other categories
+		}
+	}
+	if m := newMethods(knownMethodsVariable, listFromEnvironment(knownMethodsVariable)); len(m) > 0 {
+		c.methods = m
 	}
 }
 
 // addFromEnvironment adds to what options set.
 func (c *config) addFromEnvironment() {
-	if list := listFromEnvironment(requestHeadersVariable); len(list) > 0 {
-		c.requestHeaders = c.requestHeaders.add("http.request.header.", requestHeadersVariable, list)
+	if list, _ := headerExpressions(requestHeadersVariable); len(list) > 0 {
+		c.requestHeaders = c.requestHeaders.addExpressions("http.request.header.", list)
 	}
-	if list := listFromEnvironment(responseHeadersVariable); len(list) > 0 {
-		c.responseHeaders = c.responseHeaders.add("http.response.header.", responseHeadersVariable, list)
+	if list, _ := headerExpressions(responseHeadersVariable); len(list) > 0 {
+		c.responseHeaders = c.responseHeaders.addExpressions("http.response.header.", list)
 	}
-	if list := validPatterns(sanitizeFieldsVariable, listFromEnvironment(sanitizeFieldsVariable)); len(list) > 0 {
-		if len(c.sensitive.Headers) == 0 {
-			c.sensitive.Headers = redact.DefaultHeaders()
-		}
-		c.sensitive.Headers = append(slices.Clip(c.sensitive.Headers), list...)
+	list, certain := headerExpressions(sanitizeFieldsVariable)
+	if !certain {
+		list = append(list, everyHeader) // which of them are to be hidden is unknown
 	}
+	c.sensitive.HeaderExpressions = list
+
 	var excluded []*regexp.Regexp
-	for _, expression := range listFromEnvironment(excludedURLsVariable) {
-		e, err := regexp.Compile(expression)
-		if err != nil {
-			badOption(excludedURLsVariable, "%q: %w", expression, err)
-			continue
+	for _, entry := range listFromEnvironment(excludedURLsVariable) {
+		if e, err := listedExpression(entry); err != nil {
+			badOption(excludedURLsVariable, "%q: %w", entry, err)
+		} else {
+			excluded = append(excluded, e)
 		}
-		excluded = append(excluded, e)
 	}
 	if len(excluded) > 0 {
 		c.filters = append(c.filters, ExcludeURLs(excluded...))
 	}
+}
+
+var (
+	everyHeader = regexp.MustCompile("")
+
+	// A star that repeats one character is rarely meant in the name of a header.
+	starOfGlob = regexp.MustCompile(`(?:^|[^\\])[\w-]\*`)
+
+	// What the list's comma cuts: a{1,2}.
+	openRepetition = regexp.MustCompile(`[^\\]\{\d+$`)
+)
+
+// headerExpressions returns a list of headers, whose entries are names or regular
+// expressions that match whole names in any case: the variables are those of
+// OpenTelemetry for Python. It reports what it cannot use, and what looks like a
+// pattern of another language. certain means that there is no such entry.
+func headerExpressions(variable string) (list []*regexp.Regexp, certain bool) {
+	certain = true
+	for _, entry := range listFromEnvironment(variable) {
+		e, err := headerExpression(entry)
+		if err == nil {
+			list = append(list, e)
+			if starOfGlob.MatchString(entry) {
+				err = errors.New("the star repeats one character of this regular expression; for any characters, write .*")
+			}
+		}
+		if err != nil {
+			badOption(variable, "%q: %w", entry, err)
+			certain = false
+		}
+	}
+	return list, certain
+}
+
+func headerExpression(entry string) (*regexp.Regexp, error) {
+	if strings.ContainsAny(entry, " \t\"/;@") {
+		return nil, errors.New("no header has such a name")
+	}
+	if _, err := listedExpression(entry); err != nil {
+		return nil, err
+	}
+	return regexp.Compile("(?i)^(?:" + entry + "|" + regexp.QuoteMeta(entry) + ")$")
+}
+
+// listedExpression compiles an entry of a comma-separated list.
+func listedExpression(entry string) (*regexp.Regexp, error) {
+	if openRepetition.MatchString(entry) {
+		return nil, errors.New("a comma ends an expression, also between braces")
+	}
+	return regexp.Compile(entry)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,9 +78,10 @@ func validPatterns(option string, patterns []string) []string {
 // headerCapture determines which headers are recorded. A nil *headerCapture
 // records none.
 type headerCapture struct {
-	prefix   string
-	patterns []string
-	keys     bounded.Cache[string, attribute.Key] // by the name as it is written; "" if it is not recorded
+	prefix      string
+	patterns    []string
+	expressions []*regexp.Regexp
+	keys        bounded.Cache[string, attribute.Key] // by the name as it is written; "" if it is not recorded
 }
 
 func (h *headerCapture) add(prefix, option string, patterns []string) *headerCapture {
@@ -90,6 +92,14 @@ func (h *headerCapture) add(prefix, option string, patterns []string) *headerCap
 	return h
 }
 
+func (h *headerCapture) addExpressions(prefix string, list []*regexp.Regexp) *headerCapture {
+	if h == nil {
+		h = &headerCapture{prefix: prefix}
+	}
+	h.expressions = append(h.expressions, list...)
+	return h
+}
+
 // key returns the attribute key of a header, or "" if it is not recorded.
 func (h *headerCapture) key(name string) attribute.Key {
 	key, known := h.keys.Get(name)
@@ -97,14 +107,18 @@ func (h *headerCapture) key(name string) attribute.Key {
 		return key
 	}
 	lower := strings.ToLower(name)
-	if slices.ContainsFunc(h.patterns, func(pattern string) bool {
-		ok, _ := path.Match(pattern, lower)
-		return ok
-	}) {
+	if h.match(lower) {
 		key = attribute.Key(h.prefix + lower)
 	}
 	h.keys.Put(strings.Clone(name), key)
 	return key
+}
+
+func (h *headerCapture) match(lower string) bool {
+	return slices.ContainsFunc(h.patterns, func(pattern string) bool {
+		ok, _ := path.Match(pattern, lower)
+		return ok
+	}) || slices.ContainsFunc(h.expressions, func(e *regexp.Regexp) bool { return e.MatchString(lower) })
 }
 
 // A server chooses how many headers it sends.

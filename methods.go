@@ -3,20 +3,21 @@ package otelhttpclient
 import (
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // WithKnownMethods replaces the list of methods that are recorded by name. Other
 // methods are recorded as _OTHER, with their name in
 // http.request.method_original. Names are case-sensitive. An empty list changes
-// nothing. The default list is that of the conventions: CONNECT, DELETE, GET,
+// nothing. What cannot be a method is reported to [otel.Handle] and ignored. The default list is that of the conventions: CONNECT, DELETE, GET,
 // HEAD, OPTIONS, PATCH, POST, PUT, QUERY, TRACE.
 //
 // The environment variable OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, a
 // comma-separated list, also replaces the default list. The option wins.
 func WithKnownMethods(methods ...string) Option {
 	return optionFunc(func(c *config) {
-		if len(methods) > 0 {
-			c.methods = newMethods(methods)
+		if m := newMethods("WithKnownMethods", methods); len(m) > 0 {
+			c.methods = m
 		}
 	})
 }
@@ -32,9 +33,18 @@ var conventionMethods = []string{
 	http.MethodOptions, http.MethodConnect, http.MethodTrace, "QUERY",
 }
 
-func newMethods(list []string) methods {
+// newMethods reports entries that cannot be methods, and those that are hardly
+// meant: get without GET.
+func newMethods(option string, list []string) methods {
 	m := methods{}
 	for _, name := range list {
+		if usual := strings.ToUpper(name); usual != name && slices.Contains(conventionMethods, usual) && !slices.Contains(list, usual) {
+			badOption(option, "%q is not %s: methods are case-sensitive", name, usual)
+		}
+		if name == "" || strings.ContainsAny(name, " \t\";,/:") {
+			badOption(option, "%q is not a method", name)
+			continue
+		}
 		m[name] = struct{}{}
 	}
 	return m

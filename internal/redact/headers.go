@@ -34,6 +34,7 @@ type headerPattern struct {
 	before, after bool // a star stands there, and only there
 	pattern       bool // for path.Match
 	exempt        bool
+	expression    *regexp.Regexp // instead of all else
 }
 
 var defaultHeaderPatterns = sync.OnceValue(func() []headerPattern { return newHeaderPatterns(defaultHeaders) })
@@ -59,6 +60,8 @@ func newHeaderPatterns(list []string) []headerPattern {
 
 func (h headerPattern) match(name string) bool {
 	switch {
+	case h.expression != nil:
+		return h.expression.MatchString(name)
 	case h.pattern:
 		ok, _ := path.Match(h.text, name)
 		return ok
@@ -78,7 +81,7 @@ func (p *Policy) hidesHeader(name string) bool {
 	var buf nameBuffer
 	plain := string(normal(&buf, name))
 	for _, h := range slices.Backward(p.headers) {
-		if h.match(lower) || h.match(plain) {
+		if h.match(lower) || h.expression == nil && h.match(plain) {
 			return !h.exempt
 		}
 	}

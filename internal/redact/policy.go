@@ -7,6 +7,8 @@ package redact
 
 import (
 	"net/url"
+	"regexp"
+	"slices"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 )
@@ -35,6 +37,10 @@ type Config struct {
 	// Headers lists the patterns of the headers whose values are hidden, in the
 	// language of [DefaultHeaders]. Empty: DefaultHeaders().
 	Headers []string
+
+	// HeaderExpressions match the names, in lower case, of further headers whose
+	// values are hidden, whatever Headers excepts.
+	HeaderExpressions []*regexp.Regexp
 
 	// Off switches all redaction off but that of user names and passwords.
 	Off bool
@@ -68,6 +74,9 @@ func New(c Config) *Policy {
 	}
 	if len(c.Headers) > 0 {
 		p.headers = newHeaderPatterns(c.Headers)
+	}
+	for _, e := range c.HeaderExpressions {
+		p.headers = append(slices.Clip(p.headers), headerPattern{expression: e})
 	}
 	if c.Off {
 		p.names, p.headers = &names{}, nil

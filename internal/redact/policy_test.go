@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -600,6 +601,12 @@ func TestPolicyListsReplaceTheDefaults(t *testing.T) {
 	p := New(Config{Query: []string{"voucher"}, Headers: []string{"x-voucher"}})
 	if got, want := p.Text("voucher=a X-Voucher: b c"), "voucher=REDACTED X-Voucher: REDACTED"; got != want {
 		t.Errorf("names of both lists in texts: got %s, want %s", got, want)
+	}
+	p = New(Config{Headers: []string{"!x-*"}, HeaderExpressions: []*regexp.Regexp{regexp.MustCompile("^(x-.*voucher|xplan)$")}})
+	for name, want := range map[string]string{"X-My-Voucher": Replacement, "X-Voucher-My": "abc", "X-Plan": "abc"} {
+		if got := p.Header(name, []string{"abc"}, nil)[0]; got != want {
+			t.Errorf("%s with an expression: got %s, want %s", name, got, want)
+		}
 	}
 	list := DefaultQuery()
 	list[0] = "changed"
