@@ -30,7 +30,7 @@ type generation struct {
 
 // place is the place of a body in its generation.
 type place struct {
-	in         *generation
+	in         uint8 // the index of its generation
 	held       bool
 	prev, next *responseBody
 	cleanup    runtime.Cleanup // after it has left
@@ -38,8 +38,8 @@ type place struct {
 
 func (n *nurseries) add(b *responseBody) {
 	collectorWatch()
-	g := &n[rand.N(len(n))].generation
-	b.place.in = g
+	b.place.in = uint8(rand.N(len(n)))
+	g := &n[b.place.in].generation
 	g.mu.Lock()
 	b.place.held = true
 	b.place.next = g.bodies
@@ -54,7 +54,7 @@ func (n *nurseries) add(b *responseBody) {
 // stay reachable until it runs, and with it the body if the request or its
 // context refers to the response.
 func (n *nurseries) remove(b *responseBody) {
-	g := b.place.in
+	g := &n[b.place.in].generation
 	g.mu.Lock()
 	if b.place.held {
 		if b.place.prev != nil {
@@ -81,8 +81,8 @@ func (n *nurseries) graduate() {
 		for b := g.bodies; b != nil; {
 			next := b.place.next
 			b.place.release()
-			if !b.x.ended.Load() {
-				b.place.cleanup = runtime.AddCleanup(b, abandon, b.x)
+			if !b.owner.over() {
+				b.place.cleanup = runtime.AddCleanup(b, abandon, b.owner)
 			}
 			b = next
 		}
@@ -91,13 +91,13 @@ func (n *nurseries) graduate() {
 	}
 }
 
-// abandon ends the exchange of a body that has become unreachable, on a new
+// abandon reports the end of a body that has become unreachable, on a new
 // goroutine: an exporter may block, and the runtime's goroutine must not.
-func abandon(x *exchange) {
-	if x.ended.Load() {
+func abandon(owner bodyOwner) {
+	if owner.over() {
 		return
 	}
-	go x.finish(ending{abandoned: true, at: x.lastActive()})
+	go owner.finish(ending{abandoned: true, at: owner.lastActive()})
 }
 
 // collectorWatch makes each later garbage collection empty the nursery.

@@ -8,7 +8,7 @@ import (
 
 // BenchmarkNursery measures the watch over a body that is not forgotten.
 func BenchmarkNursery(b *testing.B) {
-	body := &responseBody{x: &exchange{}, base: io.NopCloser(strings.NewReader(""))}
+	body := &responseBody{owner: &exchange{}, base: io.NopCloser(strings.NewReader(""))}
 	b.ReportAllocs()
 	for b.Loop() {
 		nursery.add(body)

@@ -18,21 +18,40 @@ type download struct {
 // time of time.Now.
 var processStart = time.Now()
 
-// touch records an activity, in case the body is never closed.
-func (d *download) touch() { d.lastActivity.Store(int64(time.Since(processStart))) }
+// progress records an activity, in case the body is never closed, and the bytes
+// that were received with it.
+func (d *download) progress(n int64) {
+	if n > 0 {
+		d.received.Add(n)
+	}
+	d.lastActivity.Store(int64(time.Since(processStart)))
+}
 
-// lastActive returns the time of the latest activity. It is relative to the
-// span's start, so that it moves with that if the clock is set or the machine is
-// suspended. If the start has no monotonic time, it is relative to now.
-func (x *exchange) lastActive() time.Time {
+// lastActive returns the time of the latest activity. It is relative to start,
+// so that it moves with that if the clock is set or the machine is suspended. If
+// start has no monotonic time, it is relative to now.
+func (d *download) lastActive(start time.Time) time.Time {
 	now := time.Now()
-	ago := now.Sub(processStart) - time.Duration(x.download.lastActivity.Load())
+	ago := now.Sub(processStart) - time.Duration(d.lastActivity.Load())
 	at := now.Add(-ago)
-	if start := x.startTime(); start != start.Round(0) { // Round removes the monotonic time
+	if start != start.Round(0) { // Round removes the monotonic time
 		at = start.Add(at.Sub(start))
 	}
 	return at
 }
+
+// bodyOwner is told what happens to a response body. Its methods may be called
+// concurrently.
+type bodyOwner interface {
+	over() bool       // nothing that follows counts
+	progress(n int64) // bytes were received, or there was another activity
+	finish(ending)
+	lastActive() time.Time
+}
+
+func (x *exchange) over() bool            { return x.ended.Load() }
+func (x *exchange) progress(n int64)      { x.download.progress(n) }
+func (x *exchange) lastActive() time.Time { return x.download.lastActive(x.startTime()) }
 
 // receivedBytes returns the size of the response body, if it is known: the span
 // lasts until the body's end, and net/http did not decompress it.
@@ -59,10 +78,10 @@ func isHTTP2s(body io.ReadCloser) bool {
 	return path == "net/http" || strings.HasPrefix(path, "net/http/") || path == "golang.org/x/net/http2"
 }
 
-// wrapBody returns the response with a body that ends the exchange.
-func (x *exchange) wrapBody(resp *http.Response) *http.Response {
-	b := &responseBody{x: x, base: resp.Body}
-	x.download.touch()
+// wrapBody returns the response with a body that reports to owner.
+func wrapBody(resp *http.Response, owner bodyOwner) *http.Response {
+	b := &responseBody{owner: owner, base: resp.Body}
+	owner.progress(0)
 	original := resp
 	if resp.ProtoMajor == 2 {
 		// An HTTP/2 stream of net/http refers to its response while it is
@@ -80,7 +99,7 @@ func (x *exchange) wrapBody(resp *http.Response) *http.Response {
 // and the nursery for a short time, so that the collector can find it if the
 // caller forgets it.
 type responseBody struct {
-	x       *exchange
+	owner   bodyOwner
 	base    io.ReadCloser
 	trailer func() // copies the trailers at the end; nil: not needed
 
@@ -89,21 +108,14 @@ type responseBody struct {
 
 func (b *responseBody) Read(p []byte) (n int, err error) {
 	unlessReturns(func() { n, err = b.base.Read(p) }, b.endByPanic)
-	b.received(int64(n))
-	b.afterRead(err)
+	b.afterRead(int64(n), err)
 	return n, err
 }
 
-func (b *responseBody) received(n int64) {
-	if n > 0 {
-		b.x.download.received.Add(n)
-	}
-}
-
-func (b *responseBody) afterRead(err error) {
+func (b *responseBody) afterRead(n int64, err error) {
+	b.owner.progress(n)
 	switch err {
 	case nil:
-		b.x.download.touch()
 		return
 	case io.EOF:
 		err = nil
@@ -116,7 +128,7 @@ func (b *responseBody) afterRead(err error) {
 	b.end(ending{err: err})
 }
 
-// Close ends the exchange first: closing a connection's body may block.
+// Close reports the end first: closing a connection's body may block.
 func (b *responseBody) Close() error {
 	b.end(ending{})
 	return b.base.Close()
@@ -125,11 +137,11 @@ func (b *responseBody) Close() error {
 func (b *responseBody) endByPanic() { b.end(ending{err: errPanic}) }
 
 func (b *responseBody) end(e ending) {
-	if b.x.ended.Load() {
+	if b.owner.over() {
 		return // Close follows EOF
 	}
 	nursery.remove(b)
-	b.x.finish(e)
+	b.owner.finish(e)
 }
 
 // withInterfaces returns the body with the optional interfaces of the wrapped
@@ -191,14 +203,14 @@ type bodyWriter responseBody
 // Write writes to a connection that has switched protocols.
 func (b *bodyWriter) Write(p []byte) (int, error) {
 	n, err := b.base.(io.Writer).Write(p)
-	b.x.download.touch()
+	b.owner.progress(0)
 	return n, err
 }
 
 type bodyCloseWriter responseBody
 
 func (b *bodyCloseWriter) CloseWrite() error {
-	b.x.download.touch()
+	b.owner.progress(0)
 	return b.base.(closeWriter).CloseWrite()
 }
 
@@ -208,15 +220,14 @@ func (b *bodyWriterTo) WriteTo(w io.Writer) (n int64, err error) {
 	body := (*responseBody)(b)
 	out := &watchedWriter{Writer: w}
 	unlessReturns(func() { n, err = b.base.(io.WriterTo).WriteTo(out) }, body.endByPanic)
-	body.received(n)
 	switch {
 	case err == nil:
-		body.afterRead(io.EOF)
+		body.afterRead(n, io.EOF)
 	case out.failed:
 		// The destination failed. The body can still be read.
-		b.x.download.touch()
+		body.owner.progress(n)
 	default:
-		body.afterRead(err)
+		body.afterRead(n, err)
 	}
 	return n, err
 }

@@ -28,13 +28,13 @@ func TestLastActivityFollowsTheClock(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		b := resp.Body.(*responseBody)
-		if got, want := b.x.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
+		if got, want := b.owner.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
 			t.Errorf("last activity of a body that was never read: got %v, want %v", got, want)
 		}
 		for range 2 {
 			time.Sleep(time.Hour)
 			_, _ = resp.Body.Read(make([]byte, 1))
-			if got, want := b.x.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
+			if got, want := b.owner.lastActive(), time.Now(); got.UnixNano() != want.UnixNano() {
 				t.Errorf("last activity: got %v, want %v", got, want)
 			}
 		}
@@ -51,7 +51,7 @@ func TestLastActivityWithoutStart(t *testing.T) {
 		"another age":         startedSpan{at: time.Unix(-1<<40, 0)},
 	} {
 		x := &exchange{span: span}
-		x.download.touch()
+		x.progress(0)
 		before := processStart
 		processStart = before.Round(0).Add(-time.Hour) // read as the clock is now
 		x.download.lastActivity.Add(int64(time.Hour))
@@ -73,7 +73,7 @@ func TestLastActivityMovesWithTheStart(t *testing.T) {
 		t.Skip("time.Time has another layout")
 	}
 	x := &exchange{span: startedSpan{at: start}}
-	x.download.touch()
+	x.progress(0)
 	if took := x.lastActive().Round(0).Sub(start.Round(0)); took < 0 || took > time.Minute {
 		t.Errorf("last activity: %v after the start, want less than a minute", took)
 	}

@@ -235,7 +235,7 @@ func (x *exchange) answered(sent *http.Request, resp *http.Response, err error) 
 		x.finish(ending{})
 		return resp
 	}
-	return x.wrapBody(resp)
+	return wrapBody(resp, x)
 }
 
 // observed reports whether anything is recorded. If not, the exchange is there
