@@ -20,9 +20,11 @@ import (
 //   - network.peer.address, on the metrics of connections; spans always have it
 //
 // http.request.body.size is the Content-Length. A body of unknown length is
-// wrapped, and what base reads of it is counted. The attribute is absent if the
-// size is unknown: if writing the request failed halfway, or if the server did
-// not ask for the body of a request with Expect: 100-continue.
+// wrapped, and what base reads of it is counted; so is one of more than 64 KiB
+// over https. The attribute is absent if the size is unknown: if writing the
+// request failed halfway, if the response came before base reported the request
+// as written and does not show that the server took the body, or if the server
+// did not ask for the body of a request with Expect: 100-continue.
 // http.response.body.size is absent if net/http decompressed the body, as the
 // size on the wire is unknown then.
 //

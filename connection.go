@@ -81,7 +81,8 @@ func (c *connection) getConn(hostPort string) {
 
 // gotConn runs when a connection is obtained.
 func (c *connection) gotConn(info httptrace.GotConnInfo) {
-	if info.Conn == nil {
+	if info.Conn == nil { // base does not tell which
+		c.got(info, nil)
 		return
 	}
 	// The connection may be of an application's type.
@@ -186,8 +187,6 @@ func (c *connection) written(asksFirst, responded bool) sentState {
 		return sentNothing
 	case asksFirst && !c.continued:
 		return sentUnknown // net/http reports it as written without its body, too
-	case c.sent == sentUnknown && responded:
-		return sentWhole // HTTP/2 may report it later
 	}
 	return c.sent
 }

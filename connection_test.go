@@ -153,3 +153,17 @@ func TestPeerWithTokenRequestInDial(t *testing.T) {
 	oteltest.MustSend(t, instrumented.Transport(tel, base), oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.peer.port", server.Port())
 }
+
+// A base may report that it has obtained a connection, but not which. It may have
+// sent something there.
+func TestSizeWithoutKnownConnection(t *testing.T) {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		reports := httptrace.ContextClientTrace(req.Context())
+		reports.GetConn("inventory.example:80")
+		reports.GotConn(httptrace.GotConnInfo{})
+		return nil, errors.New("lost")
+	}), otelhttpclient.WithOptInAttributes("http.request.body.size"))
+	_, _ = oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "POST", "http://inventory.example/", strings.NewReader("12345678")))
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.request.body.size", nil)
+}

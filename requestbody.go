@@ -3,14 +3,25 @@ package otelhttpclient
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 )
 
-// The size of a request body is its Content-Length, unless net/http reports that
-// writing the request failed. Only a body of unknown length is wrapped and
-// counted: net/http treats bodies by their type, and writes a small one together
-// with the headers, or a file without copying it.
+// The size of a request body is its Content-Length, if net/http reports that it
+// has written the request. On HTTP/2 that report may come after the response has
+// ended, for one in ten uploads on loopback. A response alone proves nothing: a
+// server may reject an upload that it has not read. So without the report, one of
+// these must hold:
+//
+//   - The body fits into what a server takes unasked, and the response is no error.
+//   - base has read the whole body, and the response has a 2xx status, on which
+//     net/http continues to write. At most one buffer is not written yet.
+//
+// Counting what base reads takes a wrapper, but net/http treats bodies by their
+// type: it writes a small one together with the headers, and sends a file without
+// copying it unless it is encrypted. So a body is wrapped only if its length is
+// unknown, or if it is large and goes through TLS.
 
 // sentState is what is known about the writing of a request.
 type sentState uint8
@@ -26,10 +37,14 @@ func (c *config) wantsRequestSize() bool {
 	return c.optInAttributes&optInRequestSize != 0 || c.optInMetrics&optInRequestSizeMetric != 0
 }
 
-// countRequestBody makes base read a counted body if its length is unknown. A
+// smallBody is the initial flow-control window of HTTP/2 (RFC 9113, section
+// 6.9.2). The kernel takes as much, too.
+const smallBody = 1<<16 - 1
+
+// countRequestBody makes base read a counted body where the count is needed. A
 // body that base obtains to send it again is counted anew.
 func (x *exchange) countRequestBody(sent *http.Request) {
-	if !hasBody(sent) || sent.ContentLength > 0 {
+	if !hasBody(sent) || !needsCount(sent.ContentLength, sent.URL) {
 		return
 	}
 	sent.Body = x.counted(sent.Body)
@@ -42,6 +57,10 @@ func (x *exchange) countRequestBody(sent *http.Request) {
 			return x.counted(body), nil
 		}
 	}
+}
+
+func needsCount(length int64, u *url.URL) bool {
+	return length <= 0 || length > smallBody && u != nil && u.Scheme == "https"
 }
 
 func (x *exchange) counted(body io.ReadCloser) *requestBody {
@@ -68,12 +87,13 @@ func (b *requestBody) Read(p []byte) (int, error) {
 // known. It is unknown if writing the request failed halfway, for example
 // because the server answered early.
 func (x *exchange) sentBytes() (n int64, known bool) {
-	if b := x.upload.Load(); b != nil {
-		return b.sent.Load(), true
-	}
+	counted := x.upload.Load()
 	sent := x.context.sending.request.Load()
-	if sent == nil || !hasBody(sent) {
+	if counted == nil && (sent == nil || !hasBody(sent)) {
 		return 0, true
+	}
+	if counted != nil && sent.ContentLength <= 0 {
+		return counted.sent.Load(), true
 	}
 	asksFirst := strings.EqualFold(sent.Header.Get("Expect"), "100-continue")
 	switch x.connection.written(asksFirst, x.outcome.status != 0) {
@@ -81,6 +101,20 @@ func (x *exchange) sentBytes() (n int64, known bool) {
 		return 0, true
 	case sentWhole:
 		return sent.ContentLength, true
+	case sentUnknown:
+		return sent.ContentLength, !asksFirst && acceptedWhole(sent.ContentLength, counted, x.outcome.status)
 	}
 	return 0, false
+}
+
+// acceptedWhole reports whether a response proves that a body of n bytes was
+// written. The body is nil if it is not counted.
+func acceptedWhole(n int64, counted *requestBody, status int) bool {
+	switch {
+	case n <= smallBody:
+		return status != 0 && status < http.StatusBadRequest
+	case counted == nil:
+		return false
+	}
+	return status/100 == 2 && counted.sent.Load() >= n
 }

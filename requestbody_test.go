@@ -1,6 +1,7 @@
 package otelhttpclient_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -105,4 +106,70 @@ func TestSizeOfUnsentBody(t *testing.T) {
 			t.Errorf("http.request.body.size = %d, want none", a.Value.AsInt64())
 		}
 	}
+}
+
+// knownLength is a body with a Content-Length, of a type that net/http does not
+// know.
+type knownLength struct{ io.Reader }
+
+func uploadOf(t *testing.T, url, body string, content []byte) *http.Request {
+	t.Helper()
+	req := oteltest.NewRequest(t, t.Context(), "POST", url, bytes.NewReader(content))
+	if body == "other" {
+		req.Body, req.GetBody = io.NopCloser(knownLength{bytes.NewReader(content)}), nil
+	}
+	return req
+}
+
+// An answer is no proof that the request was written: a server may send it
+// before it reads the body.
+func TestSizeOfRejectedUpload(t *testing.T) {
+	const uploads = 60
+	content := make([]byte, 32<<20) // more than the kernel takes
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		for _, status := range []int{http.StatusOK, http.StatusFound, http.StatusUnauthorized, http.StatusRequestEntityTooLarge, http.StatusServiceUnavailable} {
+			server := oteltest.NewServer(t, version, oteltest.Handler(status, "no"))
+			for _, body := range []string{"in memory", "other"} {
+				tel := oteltest.New(t)
+				rt := instrumented.Transport(tel, server.Base, otelhttpclient.WithOptInAttributes("http.request.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize))
+				for range uploads {
+					_, _ = oteltest.Send(rt, uploadOf(t, server.URL, body, content))
+				}
+				wrong := 0
+				for _, span := range tel.Spans() {
+					if _, ok := oteltest.Attributes(span.Attributes)["http.request.body.size"]; ok {
+						wrong++
+					}
+				}
+				if m, ok := tel.Metric("http.client.request.body.size"); ok || wrong > 0 {
+					t.Errorf("%d, body %s: %d of %d spans have a size, metric %v, want none: the body was not sent", status, body, wrong, uploads, m.Data)
+				}
+			}
+		}
+	})
+}
+
+// On HTTP/2, net/http may report that it has written the request after the
+// response has ended.
+func TestSizeOfAcceptedUpload(t *testing.T) {
+	const uploads = 100
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		server := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		for _, size := range []int{10, 5000, 200_000, 2 << 20} {
+			content := make([]byte, size)
+			for _, body := range []string{"in memory", "other"} {
+				tel := oteltest.New(t)
+				rt := instrumented.Transport(tel, server.Base, otelhttpclient.WithOptInAttributes("http.request.body.size"), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize))
+				for range uploads {
+					oteltest.MustSend(t, rt, uploadOf(t, server.URL, body, content))
+				}
+				for _, span := range tel.Spans() {
+					oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", size)
+				}
+				if p := tel.Bytes("http.client.request.body.size"); p.Count != uploads || p.Sum != int64(uploads*size) {
+					t.Errorf("%d bytes, body %s: got %d sizes of %d bytes, want %d of %d", size, body, p.Count, p.Sum, uploads, uploads*size)
+				}
+			}
+		}
+	})
 }
