@@ -104,6 +104,11 @@ func (h *headerCarrier) removeStale(ctx context.Context, fields []string) {
 	if len(h.original) == 0 || !h.wroteMoreThanBaggage() && !trace.SpanContextFromContext(ctx).IsValid() {
 		return
 	}
+	h.remove(fields)
+}
+
+// remove deletes the fields that were not written, in any spelling of their case.
+func (h *headerCarrier) remove(fields []string) {
 	for _, field := range fields {
 		if slices.Contains(h.written, field) || !h.has(field) {
 			continue

@@ -57,7 +57,11 @@ func (p *passage) observe() {
 	share := shareOf(state, above, req, p.through, tracer)
 	if share.none {
 		p.above = above
-		if above.unheralded() {
+		excluded := !in.targets.include(req)
+		if excluded {
+			above.withhold()
+		}
+		if excluded || above.unheralded() {
 			p.sent = in.propagate(ctx, req, &headerCarrier{})
 		}
 		return

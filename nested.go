@@ -25,12 +25,12 @@ type sending struct {
 
 	recording bool
 	measuring bool
-	withheld  bool // the propagation targets exclude the host
 
-	back   bool  // a Transport below has returned it
-	times  int32 // how often it was sent
-	mu     sync.Mutex
-	passed *passedThrough
+	withheld bool  // the propagation targets exclude the host, here or below
+	back     bool  // a Transport below has returned it
+	times    int32 // how often it was sent
+	mu       sync.Mutex
+	passed   *passedThrough
 }
 
 // passedThrough lists the Transports that a sending has passed through.
@@ -114,9 +114,9 @@ func (s *sending) relation(req *http.Request, through any) (relation, int) {
 	if sent == nil || s.returned.Load() {
 		return unrelated, 0
 	}
-	is := s.is(req, sent)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	is := s.is(req, sent)
 	// It is a resend if it has come back, or if it passes through the same
 	// Transport once more, as concurrent attempts do.
 	known := s.passed.includes(through)
@@ -147,7 +147,7 @@ func (s *sending) is(req, sent *http.Request) bool {
 	if req.Response != sent.Response {
 		return false
 	}
-	if copied, written := s.copied(req.Header, sent.Header); written {
+	if copied, written := s.copied(req.Header, sent.Header); written && !s.withheld {
 		return copied
 	}
 	return sameTarget(sent, req) && sameBody(sent, req)
@@ -172,11 +172,25 @@ func (s *sending) copied(header, sent http.Header) (copied, written bool) {
 // although its host may have them.
 func (s *sending) unheralded() bool {
 	sent := s.request.Load()
-	if s.withheld || sent == nil {
+	if sent == nil || s.isWithheld() {
 		return false
 	}
 	_, written := s.copied(nil, sent.Header)
 	return !written
+}
+
+func (s *sending) isWithheld() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.withheld
+}
+
+// withhold records that a Transport below excludes the host: those below it get a
+// request without the headers that name this span.
+func (s *sending) withhold() {
+	s.mu.Lock()
+	s.withheld = true
+	s.mu.Unlock()
 }
 
 // wrote reports whether the propagator wrote these values of a header.

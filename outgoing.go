@@ -24,12 +24,13 @@ func (o *outgoing) init(ctx context.Context, tracer *providedTracer, caller *con
 }
 
 // complete injects the propagator's headers into sent, the request that base
-// gets.
+// gets, or removes them if the host is no target.
 func (o *outgoing) complete(in *instrumentation, sent *http.Request, carrier *headerCarrier) {
 	*carrier = headerCarrier{original: sent.Header, values: &o.sending.values}
 	if in.targets.include(sent) {
 		in.inject(sent.Context(), carrier)
 	} else {
+		in.withhold(carrier)
 		o.sending.withheld = true
 	}
 	if carrier.copied != nil {

@@ -18,7 +18,8 @@ import (
 // A header of the same name is replaced. A header among the propagator's fields
 // that it does not write this time is removed: a tracestate belongs to its
 // traceparent. Baggage and all other headers are kept. If there is no span
-// context to propagate, the fields are kept, too.
+// context to propagate, the fields are kept, too. [WithPropagationTargets] excepts
+// hosts.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) {
 		if p != nil {
@@ -28,11 +29,14 @@ func WithPropagators(p propagation.TextMapPropagator) Option {
 }
 
 // propagate returns the request with the headers that the propagator writes, or
-// the request itself if it writes none.
+// without its fields if the host is no target. It returns the request itself if
+// there is nothing to change.
 func (in *instrumentation) propagate(ctx context.Context, req *http.Request, carrier *headerCarrier) *http.Request {
 	*carrier = headerCarrier{original: req.Header}
 	if in.targets.include(req) {
 		in.inject(ctx, carrier)
+	} else {
+		in.withhold(carrier)
 	}
 	if carrier.copied == nil {
 		return req
@@ -50,11 +54,26 @@ func (in *instrumentation) inject(ctx context.Context, carrier *headerCarrier) {
 	}
 }
 
-func (in *instrumentation) write(ctx context.Context, carrier *headerCarrier) {
-	p := in.propagator
-	if p == nil {
-		p = otel.GetTextMapPropagator()
+// withhold removes all fields of the propagator from the carrier.
+func (in *instrumentation) withhold(carrier *headerCarrier) {
+	in.guard.call("propagator", func() {
+		known := in.propagators.of(in.currentPropagator(), in.guard)
+		carrier.remove(known.fields)
+		if known.baggage {
+			carrier.remove([]string{baggageHeader})
+		}
+	})
+}
+
+func (in *instrumentation) currentPropagator() propagation.TextMapPropagator {
+	if in.propagator != nil {
+		return in.propagator
 	}
+	return otel.GetTextMapPropagator()
+}
+
+func (in *instrumentation) write(ctx context.Context, carrier *headerCarrier) {
+	p := in.currentPropagator()
 	known := in.propagators.of(p, in.guard)
 	if known.keepsNothing {
 		p.Inject(ctx, carrier)
@@ -74,6 +93,7 @@ type propagatorSource struct {
 type knownPropagator struct {
 	propagator   propagation.TextMapPropagator
 	fields       []string // in canonical form, without baggage
+	baggage      bool     // is among its fields
 	keepsNothing bool     // it does not use the carrier after Inject has returned
 	delegates    bool     // it is the API's default, whose fields change with the delegate
 }
@@ -105,7 +125,9 @@ func newKnownPropagator(p propagation.TextMapPropagator, guard guard) *knownProp
 		}
 	}
 	for _, f := range fieldsOf(p, guard) {
-		if f = textproto.CanonicalMIMEHeaderKey(f); f != baggageHeader {
+		if f = textproto.CanonicalMIMEHeaderKey(f); f == baggageHeader {
+			k.baggage = true
+		} else {
 			k.fields = append(k.fields, f)
 		}
 	}

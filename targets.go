@@ -11,6 +11,12 @@ import (
 // itself. Requests to other hosts, including redirects, get a span but no
 // headers from the propagator. Without hosts, nothing is propagated.
 //
+// From requests to other hosts, all fields of the propagator are removed, baggage
+// included: a reverse proxy would forward those of its incoming request. Only
+// the copy that is sent is changed. Requests that are not traced
+// ([ContextWithoutTracing], [WithFilter]) are sent as they are. Transports below do
+// not add the fields again.
+//
 // By default, context is propagated to every host. Use this option if requests
 // leave your own systems: trace identifiers and baggage disclose internals.
 //

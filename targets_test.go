@@ -1,14 +1,23 @@
 package otelhttpclient_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
@@ -167,19 +176,147 @@ func TestPropagationTargetsIgnoreHostHeader(t *testing.T) {
 	}
 }
 
-// Headers of the caller are sent to any host.
-func TestPropagationTargetsKeepCallersHeader(t *testing.T) {
-	service := &hostLog{}
-	server := oteltest.NewServer(t, "1.1", service.ServeHTTP)
-	tel := oteltest.New(t)
-	rt := instrumented.Transport(tel, server.Client().Transport, otelhttpclient.WithPropagationTargets("trusted.test"))
-	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://example.com/", nil)
-	req.Header.Set("Baggage", "mine=1")
-	resp := oteltest.Open(t, rt, req)
-	resp.Body.Close()
-	if len(service.traced) != 0 || len(service.baggage) != 1 {
-		t.Errorf("hosts with a traceparent: got %q, with baggage: got %q, want none and the one of the caller's header", service.traced, service.baggage)
+// A host that the targets exclude gets none of the propagator's fields, whoever
+// set them, and everything else.
+func TestExcludedHostsGetNoFields(t *testing.T) {
+	unsampled := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
+	hook := otelhttpclient.WithRequestHook(func(_ trace.Span, req *http.Request) {
+		for name := range req.Header {
+			if strings.EqualFold(name, "traceparent") {
+				req.Header[name] = []string{"of a hook"}
+			}
+		}
+	})
+	ways := []struct {
+		name string
+		ctx  func(context.Context) context.Context
+		opts []otelhttpclient.Option
+	}{
+		{name: "sampled"},
+		{name: "sampled, hook", opts: []otelhttpclient.Option{hook}},
+		{name: "unsampled", opts: []otelhttpclient.Option{otelhttpclient.WithTracerProvider(unsampled)}},
+		{name: "unsampled, no metrics", opts: []otelhttpclient.Option{otelhttpclient.WithTracerProvider(unsampled), otelhttpclient.WithMeterProvider(noop.NewMeterProvider())}},
+		{name: "no SDK", opts: []otelhttpclient.Option{otelhttpclient.WithTracerProvider(tracenoop.NewTracerProvider()), otelhttpclient.WithMeterProvider(noop.NewMeterProvider())}},
+		{name: "propagation only", ctx: otelhttpclient.ContextWithPropagationOnly},
 	}
+	all := propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, b3{})
+	rows := []struct {
+		propagator propagation.TextMapPropagator
+		in, want   http.Header
+		reason     string
+	}{
+		{all, http.Header{"X-Own": {"kept"}}, http.Header{"X-Own": {"kept"}}, "nothing is injected"},
+		{all, http.Header{"Traceparent": {"a"}, "Tracestate": {"b"}, "Baggage": {"c"}, "X-B3-Traceid": {"d"}, "X-Own": {"kept"}}, http.Header{"X-Own": {"kept"}}, "a reverse proxy forwards them"},
+		{all, http.Header{"traceparent": {"a"}, "TRACEPARENT": {"a"}, "TraceState": {"b", "b"}, "baggage": {"c"}, "x-b3-TraceId": {"d"}, "x-own": {"kept"}}, http.Header{"x-own": {"kept"}}, "case does not matter"},
+		{propagation.TraceContext{}, http.Header{"Traceparent": {"a"}, "Baggage": {"c"}, "X-B3-Traceid": {"d"}}, http.Header{"Baggage": {"c"}, "X-B3-Traceid": {"d"}}, "they are no fields of this propagator"},
+		{propagation.Baggage{}, http.Header{"Tracestate": {"a"}, "baggage": {"c"}}, http.Header{"Tracestate": {"a"}}, "baggage is the field of this propagator"},
+		{all, nil, nil, "a request without a header"},
+	}
+	for _, way := range ways {
+		for _, row := range rows {
+			tel := oteltest.New(t)
+			var sent http.Header
+			opts := append([]otelhttpclient.Option{otelhttpclient.WithPropagationTargets("ours.example"), otelhttpclient.WithPropagators(row.propagator)}, way.opts...)
+			rt := instrumented.Transport(tel, keepingHeader(&sent), opts...)
+			ctx := withTracestateAndBaggage(t, t.Context())
+			if way.ctx != nil {
+				ctx = way.ctx(ctx)
+			}
+			req := oteltest.NewRequest(t, ctx, http.MethodGet, "http://theirs.example/", nil)
+			req.Header = row.in.Clone()
+			resp, _ := oteltest.MustSend(t, rt, req)
+			if !reflect.DeepEqual(sent, row.want) {
+				t.Errorf("%s, %T: sent %v for %v, want %v: %s", way.name, row.propagator, sent, row.in, row.want, row.reason)
+			}
+			if !reflect.DeepEqual(req.Header, row.in) {
+				t.Errorf("%s: the caller's header became %v, want %v", way.name, req.Header, row.in)
+			}
+			if resp.Request != req {
+				t.Errorf("%s: Response.Request is a copy, want the caller's", way.name)
+			}
+		}
+	}
+}
+
+// Requests that are not traced are sent as they are, to any host.
+func TestUntracedRequestsKeepFields(t *testing.T) {
+	in := http.Header{"Traceparent": {"a"}, "baggage": {"c"}}
+	for name, opt := range map[string]otelhttpclient.Option{
+		"context": nil,
+		"filter":  otelhttpclient.WithFilter(func(*http.Request) bool { return false }),
+	} {
+		var sent *http.Request
+		rt := instrumented.Transport(oteltest.New(t), oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			sent = req
+			return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
+		}), opt, otelhttpclient.WithPropagationTargets())
+		ctx := t.Context()
+		if opt == nil {
+			ctx = otelhttpclient.ContextWithoutTracing(ctx)
+		}
+		req := oteltest.NewRequest(t, ctx, http.MethodGet, "http://theirs.example/", nil)
+		req.Header = in.Clone()
+		oteltest.MustSend(t, rt, req)
+		if sent != req || !reflect.DeepEqual(sent.Header, in) {
+			t.Errorf("%s: base got a request with %v (the caller's: %v), want the caller's with %v", name, sent.Header, sent == req, in)
+		}
+	}
+}
+
+// If one of nested Transports excludes a host, its base gets no fields, and the
+// Transports below add none. There is one span.
+func TestExcludedHostsOfNestedTransports(t *testing.T) {
+	targets := otelhttpclient.WithPropagationTargets("ours.example")
+	for name, opts := range map[string][3]otelhttpclient.Option{
+		"outermost": {targets, nil, nil},
+		"middle":    {nil, targets, nil},
+		"innermost": {nil, nil, targets},
+		"all":       {targets, targets, targets},
+	} {
+		tel := oteltest.New(t)
+		var sent http.Header
+		rt := http.RoundTripper(keepingHeader(&sent))
+		for _, opt := range []otelhttpclient.Option{opts[2], opts[1], opts[0]} {
+			rt = instrumented.Transport(tel, rt, opt)
+		}
+		req := oteltest.NewRequest(t, withTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://theirs.example/", nil)
+		req.Header = http.Header{"Traceparent": {"a"}, "baggage": {"b"}, "X-Own": {"kept"}}
+		oteltest.MustSend(t, rt, req)
+		if want := (http.Header{"X-Own": {"kept"}}); !reflect.DeepEqual(sent, want) {
+			t.Errorf("%s excludes: sent %v, want %v", name, sent, want)
+		}
+		if n := len(tel.Spans()); n != 1 {
+			t.Errorf("%s excludes: got %d spans, want 1", name, n)
+		}
+	}
+}
+
+// A gateway must not forward the trace of its caller to an upstream that is no
+// target.
+func TestReverseProxyToExcludedHost(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		got := make(chan http.Header, 1)
+		upstream := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
+		target, err := url.Parse(upstream.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		proxy.Transport = instrumented.Transport(oteltest.New(t), upstream.Base, otelhttpclient.WithPropagationTargets("*.ours.example"))
+		gateway := oteltest.NewServer(t, "1.1", proxy.ServeHTTP)
+		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, gateway.URL, nil)
+		req.Header = http.Header{"traceparent": {"00-01000000000000000000000000000000-0200000000000000-01"}, "tracestate": {"vendor=1"}, "baggage": {"tenant=acme"}, "X-Own": {"kept"}}
+		oteltest.MustSend(t, gateway.Base, req)
+		header := <-got
+		for _, name := range []string{"Traceparent", "Tracestate", "Baggage"} {
+			if values := header[name]; values != nil {
+				t.Errorf("%s = %q went to an upstream that is no target, want none", name, values)
+			}
+		}
+		if header.Get("X-Own") != "kept" {
+			t.Errorf("headers: got %v, want X-Own kept", header)
+		}
+	})
 }
 
 // An invalid host is reported to otel.Handle and matches nothing.
