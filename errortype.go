@@ -33,10 +33,11 @@ func (c *config) isError(resp *http.Response) (isError bool) {
 }
 
 // errorType returns the value of error.type for an error of base, or of reading
-// a response body. An error with a method ErrorType chooses its own.
+// a response body. An error with a method ErrorType chooses its own. So does the
+// cause of an expired deadline, which net/http returns on HTTP/1.1 only.
 func (c *config) errorType(ctx context.Context, scheme string, err error) string {
 	var named interface{ ErrorType() string }
-	if errors.As(err, &named) {
+	if errors.As(err, &named) || errortype.Expired(ctx, err) && errors.As(context.Cause(ctx), &named) {
 		name := ""
 		if c.guard.call("ErrorType method", func() { name = named.ErrorType() }) && name != "" {
 			return name

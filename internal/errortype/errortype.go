@@ -37,22 +37,64 @@ const (
 )
 
 // CancelledByCaller reports whether err comes from a request that the caller
-// canceled on purpose. A deadline that expired is no such cancellation.
+// canceled on purpose: whose context has ended for another reason than its
+// deadline, whatever the cause, or that Request.Cancel has ended. The cause may
+// be the time-out of another request, which is not this one's.
 func CancelledByCaller(ctx context.Context, err error) bool {
-	if deadlinePassed(ctx) || isTimeout(context.Cause(ctx)) {
+	return !deadlinePassed(ctx) && tellsEnd(ctx, err)
+}
+
+// Expired reports whether err comes from a request whose own deadline expired.
+func Expired(ctx context.Context, err error) bool {
+	return deadlinePassed(ctx) && tellsEnd(ctx, err)
+}
+
+// tellsEnd reports whether err says that the request's context has ended, or that
+// the request was canceled through Request.Cancel.
+func tellsEnd(ctx context.Context, err error) bool {
+	if isRequestCanceled(err) {
+		return true
+	}
+	return ctx.Err() != nil &&
+		(errors.Is(err, context.Canceled) || wraps(err, ctx.Err()) || wraps(err, context.Cause(ctx)))
+}
+
+// wraps is errors.Is for a target of the application. errors.Is never finds a
+// target whose type cannot be compared, and panics if only its value cannot.
+// There, the same type and the same text count.
+func wraps(err, target error) bool {
+	if target == nil {
 		return false
 	}
-	if isRequestCanceled(err) {
-		return true // through Request.Cancel, as no deadline has expired
+	if reflect.ValueOf(target).Comparable() {
+		return errors.Is(err, target)
 	}
-	return ctx.Err() == context.Canceled && (errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx)))
+	t, text := reflect.TypeOf(target), target.Error()
+	return contains(err, func(e error) bool { return reflect.TypeOf(e) == t && e.Error() == text })
+}
+
+// contains reports whether f is true of err, or of an error that it wraps.
+func contains(err error, f func(error) bool) bool {
+	if err == nil {
+		return false
+	}
+	if f(err) {
+		return true
+	}
+	switch w := err.(type) {
+	case interface{ Unwrap() error }:
+		return contains(w.Unwrap(), f)
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(w.Unwrap(), func(e error) bool { return contains(e, f) })
+	}
+	return false
 }
 
 // deadlinePassed reports whether the context's deadline has passed, even if the
 // context's own timer has not fired yet: http.Client.Timeout also cancels the
 // request by another way, which may be first.
 func deadlinePassed(ctx context.Context) bool {
-	if ctx.Err() == context.DeadlineExceeded {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return true
 	}
 	deadline, ok := ctx.Deadline()
@@ -76,8 +118,7 @@ func isRequestCanceled(err error) bool {
 // URL.
 func Of(ctx context.Context, scheme string, err error) string {
 	switch {
-	case isTimeout(err), deadlinePassed(ctx) && (errors.Is(err, context.Cause(ctx)) || isRequestCanceled(err)),
-		ctx.Err() == context.Canceled && isTimeout(context.Cause(ctx)) && errors.Is(err, context.Canceled):
+	case isTimeout(err), Expired(ctx, err):
 		return Timeout
 	case is[*net.DNSError](err):
 		return NameResolution

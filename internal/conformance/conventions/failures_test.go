@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -192,11 +191,6 @@ func failures() []failure {
 			})
 			withContext("context deadline with a cause", "the cause is what net/http returns", func(ctx context.Context) (context.Context, context.CancelFunc) {
 				return context.WithTimeoutCause(ctx, soon, errors.New("too slow for us"))
-			})
-			withContext("cancelled with a deadline's error as cause", "the cause decides", func(ctx context.Context) (context.Context, context.CancelFunc) {
-				ctx, cancel := context.WithCancelCause(ctx)
-				timer := time.AfterFunc(soon, func() { cancel(fmt.Errorf("budget: %w", context.DeadlineExceeded)) })
-				return ctx, func() { timer.Stop(); cancel(nil) }
 			})
 		}
 	}
