@@ -13,6 +13,10 @@
 //
 //	go run . -profile /tmp -contender otelhttpclient -row '^sampled$'
 //
+// With -code, it counts the instructions and the lines of machine code of a request instead, see code.go:
+//
+//	go run . -code [-row '^sampled$']
+//
 // This is a separate module, so that the other libraries never become dependencies of the library.
 package main
 
@@ -29,6 +33,7 @@ import (
 
 func main() {
 	serveIfServer()
+	sendIfCounted()
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "benchmarks:", err)
 		os.Exit(1)
@@ -37,12 +42,14 @@ func main() {
 
 func run() error {
 	var (
-		rounds    = flag.Int("rounds", 9, "number of rounds; the goals are for medians of at least nine")
+		rounds    = flag.Int("rounds", 9, "number of rounds; the goals are for medians of at least nine, with -code of three")
 		benchtime = flag.Duration("benchtime", 500*time.Millisecond, "duration of one contender's run in one round")
 		quick     = flag.Bool("quick", false, "20 ms per cell: checks that everything runs; times are inaccurate")
 		cpu       = flag.Bool("cpu", false, "measure the CPU time of the rows without a network, too: for a busy machine")
 		match     = flag.String("row", "", "run only rows whose names match this regular expression")
 		profile   = flag.String("profile", "", "write CPU and allocation profiles to this directory instead of a table")
+		code      = flag.Bool("code", false, "count instructions and lines of code with Valgrind instead of measuring times")
+		requests  = flag.Int("requests", 500, "with -code: how many requests the shorter of two runs sends")
 		contender = flag.String("contender", nameOurs, "with -profile: the contender to profile")
 	)
 	flag.Parse()
@@ -58,6 +65,9 @@ func run() error {
 	pattern, err := regexp.Compile(*match)
 	if err != nil {
 		return fmt.Errorf("-row: %w", err)
+	}
+	if *code {
+		return countCode(os.Stdout, pattern, *requests, *rounds)
 	}
 	var selected []row
 	for _, r := range rows {
