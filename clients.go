@@ -49,9 +49,9 @@ func UninstrumentClient(c *http.Client) {
 //
 // It sets http.DefaultTransport to a new *http.Transport with the settings and
 // registered protocols of the present one, and keeps that one for uninstrument.
-// Traced requests use the new transport's settings as they are at its first
-// request. Its Clone method returns a transport that is not traced. Both speak
-// HTTP/2 where the original does.
+// Traced requests follow the new transport's settings, also if they change later.
+// Its Clone method returns a transport that is not traced. Both speak HTTP/2
+// where the original does.
 //
 // uninstrument stops tracing new requests. It also restores the original,
 // unless http.DefaultTransport was replaced in the meantime. Settings and
@@ -82,6 +82,8 @@ func UninstrumentClient(c *http.Client) {
 //   - NewClientConn returns untraced connections, which speak HTTP/1.1 only.
 //     Call it on a clone for HTTP/2.
 //   - The deprecated CancelRequest has no effect.
+//   - A clone's TLSClientConfig has no NextProtos (h2, http/1.1) until the clone
+//     is used. With them, a clone in which HTTP/2 is switched off fails.
 //   - RegisterProtocol panics for http and https, as for any scheme that is
 //     taken. So call golang.org/x/net/http2's ConfigureTransport before
 //     InstrumentDefault; after it, it returns an error.

@@ -102,3 +102,25 @@ func TestUninstrumentDefaultConcurrently(t *testing.T) {
 		t.Error("http.DefaultTransport after uninstrument: got another, want the last original")
 	}
 }
+
+// A saved pointer to the default transport may have its first request in flight,
+// at which net/http registers its HTTP/2. The race detector checks it.
+func TestInstrumentDefaultDuringFirstRequest(t *testing.T) {
+	secure := secureServer(t)
+	for range 20 {
+		original := freshDefault(t)
+		original.TLSClientConfig = rootsOf(secure)
+		start := make(chan struct{})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			close(start)
+			oteltest.Fetch(t, t.Context(), &http.Client{Transport: original}, secure.URL)
+		})
+		<-start
+		uninstrument := instrumentDefault(t, oteltest.New(t))
+		wantAnswer(t, "instrumented", nil, secure.URL, http2Traced)
+		wg.Wait()
+		uninstrument()
+		original.CloseIdleConnections()
+	}
+}

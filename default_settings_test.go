@@ -3,11 +3,14 @@ package otelhttpclient_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -245,3 +248,108 @@ func TestInstrumentDefaultWebSocket(t *testing.T) {
 	}
 	wantSpans(t, "a documented limit", tel, 0)
 }
+
+// Settings that change after the first request apply to the next one, as they do
+// to a transport that is not instrumented.
+func TestInstrumentDefaultFollowsSettings(t *testing.T) {
+	plain, secure := plainServer(t), secureServer(t)
+	failed := errors.New("dial failed")
+	for _, row := range []struct {
+		name   string
+		change func(*http.Transport)
+		url    string
+		want   string // in the error; empty: none
+	}{
+		{"no change", func(*http.Transport) {}, secure.URL, ""},
+		{"DialContext", func(d *http.Transport) {
+			d.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, failed }
+		}, plain.URL, failed.Error()},
+		{"Proxy", func(d *http.Transport) {
+			d.Proxy = func(*http.Request) (*url.URL, error) { return nil, failed }
+		}, plain.URL, failed.Error()},
+		{"another TLS configuration", func(d *http.Transport) { d.TLSClientConfig = &tls.Config{} }, secure.URL, "unknown authority"},
+		{"no TLS configuration", func(d *http.Transport) { d.TLSClientConfig = nil }, secure.URL, "unknown authority"},
+		{"the TLS configuration's fields", func(d *http.Transport) { d.TLSClientConfig.RootCAs = x509.NewCertPool() }, secure.URL, "unknown authority"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			bareAndInstrumented(t, func(t *testing.T) {
+				transport := present(t)
+				transport.TLSClientConfig = rootsOf(secure)
+				oteltest.Fetch(t, t.Context(), http.DefaultClient, row.url)
+				transport.CloseIdleConnections()
+				row.change(transport)
+				resp, err := http.Get(row.url)
+				if err == nil {
+					oteltest.Discard(resp)
+				}
+				if got := fmt.Sprint(err); row.want == "" && err != nil || !strings.Contains(got, row.want) {
+					t.Errorf("Get after the change: got error %q, want %q in it", got, row.want)
+				}
+			})
+		})
+	}
+}
+
+// Some programs set the same configuration before each request. Connections
+// are reused all the same, and speak HTTP/2.
+func TestInstrumentDefaultKeepsConnections(t *testing.T) {
+	secure := secureServer(t)
+	bareAndInstrumented(t, func(t *testing.T) {
+		var dials atomic.Int64
+		present(t).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		roots := rootsOf(secure).RootCAs
+		for i := range 5 {
+			present(t).TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: uint16(i)}
+			resp := oteltest.Open(t, http.DefaultTransport, oteltest.NewRequest(t, t.Context(), http.MethodGet, secure.URL, nil))
+			oteltest.Discard(resp)
+			if resp.ProtoMajor != 2 {
+				t.Errorf("request %d: got %s, want HTTP/2.0", i, resp.Proto)
+			}
+		}
+		if got := dials.Load(); got != 1 {
+			t.Errorf("connections: got %d, want 1", got)
+		}
+	})
+}
+
+// Since Go 1.27, golang.org/x/net/http2 registers its settings as a protocol.
+func TestInstrumentDefaultKeepsSettingsOfHTTP2(t *testing.T) {
+	secure := secureServer(t)
+	asked := map[bool]bool{}
+	for _, instrument := range []bool{false, true} {
+		original, settings := freshDefault(t), new(settingsOfHTTP2)
+		original.TLSClientConfig = rootsOf(secure)
+		original.RegisterProtocol("http/2", settings)
+		if instrument {
+			instrumentDefault(t, oteltest.New(t))
+		}
+		wantAnswer(t, "default", nil, secure.URL, fmt.Sprintf("HTTP/2.0, traced: %v", instrument))
+		asked[instrument] = settings.asked.Load()
+	}
+	if asked[true] != asked[false] {
+		t.Errorf("settings of HTTP/2 used: got %v instrumented, want %v as bare", asked[true], asked[false])
+	}
+}
+
+// settingsOfHTTP2 implements what net/http wants for the protocol http/2.
+type settingsOfHTTP2 struct {
+	http.RoundTripper // unused
+	asked             atomic.Bool
+}
+
+func (s *settingsOfHTTP2) HTTP2Config() http.HTTP2Config {
+	s.asked.Store(true)
+	return http.HTTP2Config{}
+}
+func (s *settingsOfHTTP2) DisableCompression() bool                 { return false }
+func (s *settingsOfHTTP2) MaxHeaderListSize() int64                 { return 1 << 20 }
+func (s *settingsOfHTTP2) IdleConnTimeout() time.Duration           { return 0 }
+func (s *settingsOfHTTP2) ConnFromContext(context.Context) net.Conn { return nil }
+func (s *settingsOfHTTP2) DialFromContext(context.Context, string, string) (net.Conn, error) {
+	return nil, errors.ErrUnsupported
+}
+func (s *settingsOfHTTP2) ExternalRoundTrip() bool    { return false }
+func (s *settingsOfHTTP2) Registered(*http.Transport) {}

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/defaultroute/http2"
 )
 
 // net/http sets up HTTP/2 on a transport at its first use, in three places: a
@@ -34,13 +36,22 @@ func (r httpsRoute) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.Route.RoundTrip(req)
 }
 
-// replaceable reports whether a RoundTripper of this type, registered for http or
-// https, can be dropped: it is an HTTP/2 implementation, whose settings Clone
-// copies, or the route of a default transport that is no longer instrumented.
-func replaceable(rt reflect.Type) bool {
+// becomeKnown replaces the httpsRoute by a type that http.Client knows. It has to
+// be called after net/http has looked at the httpsRoute: at the first request.
+func (r *route) becomeKnown() {
+	replaceProtocol(r.front, "https", &http2.Transport{RoundTripper: r})
+}
+
+// replaceable reports whether a RoundTripper registered for http or https can be
+// dropped: it is an HTTP/2 implementation, whose settings Clone copies, or the
+// route of a default transport that is no longer instrumented.
+func replaceable(rt http.RoundTripper) bool {
+	switch rt.(type) {
+	case *http2.Transport, httpsRoute:
+		return true
+	}
 	fresh := &http.Transport{ForceAttemptHTTP2: true}
 	fresh.Clone() // makes net/http set up HTTP/2
-	return rt == registeredProtocols(fresh)["https"] ||
-		strings.HasSuffix(rt.PkgPath(), "golang.org/x/net/http2") ||
-		rt == reflect.TypeFor[*route]() || rt == reflect.TypeFor[httpsRoute]()
+	t := reflect.TypeOf(rt)
+	return t == reflect.TypeOf(registeredProtocols(fresh)["https"]) || strings.HasSuffix(t.PkgPath(), "golang.org/x/net/http2")
 }

@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/defaultroute/http2"
 )
 
 // Install sets http.DefaultTransport to a *http.Transport that sends http and
@@ -32,7 +34,7 @@ func Install(wrap func(http.RoundTripper) http.RoundTripper) (uninstall func(), 
 	registered := registeredProtocols(original)
 	for _, scheme := range []string{"http", "https"} {
 		if rt := registered[scheme]; rt != nil && !replaceable(rt) {
-			return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport has a %v registered for %s, which an instrumented one would not use: instrument clients with InstrumentClient instead", rt, scheme)
+			return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport has a %T registered for %s, which an instrumented one would not use: instrument clients with InstrumentClient instead", rt, scheme)
 		}
 	}
 
@@ -60,28 +62,34 @@ var defaults struct {
 type route struct {
 	original, front *http.Transport
 
-	inner   lateClone // of front
+	known   sync.Once
+	inner   follower // of front
 	wrapped atomic.Pointer[http.RoundTripper]
 }
 
-func newRoute(original *http.Transport, registered map[string]reflect.Type) *route {
+func newRoute(original *http.Transport, registered map[string]http.RoundTripper) *route {
 	r := &route{original: original, front: original.Clone()}
 	r.inner.of = r.front
 
 	if r.front.TLSNextProto == nil && original.TLSNextProto["h2"] != nil {
 		enableHTTP2(r.front)
 	}
-	for scheme := range registered {
-		if scheme != "http" && scheme != "https" {
+	for scheme, rt := range registered {
+		switch scheme {
+		case "http", "https":
+		case "http/2", "http/3": // since Go 1.27: settings and dialers of these protocols
+			r.inner.protocols = append(r.inner.protocols, protocol{scheme, rt})
+		default:
 			r.front.RegisterProtocol(scheme, original)
 		}
 	}
-	r.front.RegisterProtocol("http", r)
+	r.front.RegisterProtocol("http", &http2.Transport{RoundTripper: r})
 	r.front.RegisterProtocol("https", httpsRoute{r})
 	return r
 }
 
 func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.known.Do(r.becomeKnown)
 	req = withCallersBody(req)
 	if rt := r.wrapped.Load(); rt != nil {
 		return (*rt).RoundTrip(req)
@@ -110,25 +118,6 @@ func (r *route) uninstall() {
 	}
 }
 
-// lateClone sends requests through a clone of a transport. It makes the clone
-// at the first request, so that settings changed until then count.
-type lateClone struct {
-	of    *http.Transport
-	once  sync.Once
-	clone atomic.Pointer[http.Transport]
-}
-
-func (c *lateClone) RoundTrip(req *http.Request) (*http.Response, error) {
-	c.once.Do(func() { c.clone.Store(c.of.Clone()) })
-	return c.clone.Load().RoundTrip(req)
-}
-
-func (c *lateClone) CloseIdleConnections() {
-	if t := c.clone.Load(); t != nil {
-		t.CloseIdleConnections()
-	}
-}
-
 // withCallersBody returns a request with the body of the caller's request.
 // net/http passes a copy of the request to registered protocols, with the body in
 // a readTrackingBody. The inner transport would wrap it again, and for sendfile it
@@ -153,27 +142,4 @@ func withCallersBody(req *http.Request) *http.Request {
 	c := *req
 	c.Body = body
 	return &c
-}
-
-// registeredProtocols returns the schemes registered on a transport with
-// RegisterProtocol, and the types of their RoundTrippers. net/http has no API
-// for it. Where its unexported field is not as expected, the result is empty.
-func registeredProtocols(t *http.Transport) map[string]reflect.Type {
-	v := reflect.ValueOf(t).Elem().FieldByName("altProto")
-	if v.Kind() != reflect.Struct {
-		return nil
-	}
-	if v = v.FieldByName("v"); v.Kind() != reflect.Interface {
-		return nil
-	}
-	if v = v.Elem(); v.Kind() != reflect.Map || v.Type().Key().Kind() != reflect.String || v.Type().Elem().Kind() != reflect.Interface {
-		return nil
-	}
-	types := map[string]reflect.Type{}
-	for entry := v.MapRange(); entry.Next(); {
-		if rt := entry.Value().Elem(); rt.IsValid() {
-			types[entry.Key().String()] = rt.Type()
-		}
-	}
-	return types
 }
