@@ -1,5 +1,6 @@
 module github.com/otelhttpclient/otelhttpclient
 
+// The older of the two supported releases. .ci/run tests both.
 go 1.26.0
 
 require (
