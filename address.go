@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // hostOf returns the host, with its port, that a request is addressed to on the
@@ -120,16 +121,16 @@ func splitAddress(a net.Addr) (address string, port int) {
 		}
 		address = a.IP.String()
 		if a.Zone != "" {
-			address += "%" + a.Zone
+			address += "%" + foreign.Text(a.Zone)
 		}
 		return address, a.Port
 	case *net.UnixAddr:
 		if a == nil {
 			return "", 0
 		}
-		return a.Name, 0
+		return foreign.Text(a.Name), 0
 	}
-	s := a.String()
+	s := foreign.Text(a.String())
 	if host, digits, err := net.SplitHostPort(s); err == nil {
 		port, _ = strconv.Atoi(digits)
 		return host, port
@@ -147,7 +148,7 @@ func transportOf(a net.Addr) string {
 	case "unix", "unixgram", "unixpacket":
 		return "unix"
 	default:
-		return network
+		return foreign.Text(network)
 	}
 }
 

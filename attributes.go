@@ -3,9 +3,12 @@ package otelhttpclient
 import (
 	"net/http"
 	"net/url"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // WithOptInAttributes adds attributes that the conventions call Opt-In:
@@ -116,18 +119,35 @@ const unknownOrdinal = -1
 // unknownOrdinal.
 func (in *instrumentation) describe(d *description, req *http.Request, state *contextState, ordinal int) {
 	d.method, d.originalMethod = in.methods.normalize(req.Method)
-	if req.URL != nil {
-		d.scheme = req.URL.Scheme
-	}
+	d.scheme = schemeOf(req)
 	var host string
 	d.url, host = in.recordedURL(req)
 	d.host, d.port = splitHost(host, d.scheme)
+	d.host = foreign.CloneFrom(d.url, d.host)
 	d.template = in.template(req, state)
 	d.resendCount = ordinal
 	if ordinal == unknownOrdinal {
 		d.resendCount = state.resendCount(req)
 	}
 	d.own = in.ownAttributes(req, state)
+}
+
+// schemeOf returns the scheme of a request. It leaves out one that the server chose
+// by a redirect, if net/http does not have it: there is no end of them.
+func schemeOf(req *http.Request) string {
+	if req.URL == nil {
+		return ""
+	}
+	switch scheme := req.URL.Scheme; {
+	case scheme == "https":
+		return "https" // not a piece of the URL
+	case scheme == "http":
+		return "http"
+	case req.Response != nil:
+		return ""
+	default:
+		return foreign.Text(strings.Clone(scheme))
+	}
 }
 
 // ownAttributes returns the application's attributes for a request.
@@ -139,6 +159,7 @@ func (in *instrumentation) ownAttributes(req *http.Request, state *contextState)
 	for _, attributes := range in.attributeFuncs {
 		in.guard.call("WithAttributes function", func() { own = append(own, attributes(req)...) })
 	}
+	foreign.Attributes(own)
 	return append(own, state.attributes...)
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // contextKey is the key of all that this package keeps in a context, so that one
@@ -83,6 +85,7 @@ func ContextWithPropagationOnly(ctx context.Context) context.Context {
 // redirect to another path does not get the template. An empty template removes
 // an outer one.
 func ContextWithURLTemplate(ctx context.Context, template string) context.Context {
+	template = foreign.Text(template)
 	return withState(ctx, func(s *contextState) { s.template = template })
 }
 
@@ -92,7 +95,9 @@ func ContextWithURLTemplate(ctx context.Context, template string) context.Contex
 // cardinality, as for any metric.
 func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) context.Context {
 	return withState(ctx, func(s *contextState) {
+		n := len(s.attributes)
 		s.attributes = append(slices.Clip(s.attributes), attrs...)
+		foreign.Attributes(s.attributes[n:])
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // watchLookups returns hooks that measure DNS lookups. A lookup may outlast its
@@ -36,7 +37,7 @@ func (x *exchange) watchLookups() *httptrace.ClientTrace {
 			}
 			duration := time.Since(start)
 			x.in.guard.call("measurement of a DNS lookup", func() {
-				a := []attribute.KeyValue{semconv.DNSQuestionName(x.recordedName(name))}
+				a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Text(strings.Clone(x.recordedName(name))))}
 				if info.Err != nil {
 					a = append(a, errorTypeKey.String(lookupErrorType(info.Err)))
 				}

@@ -47,7 +47,7 @@ func (c *config) applyDefaultsFromEnvironment() {
 // addFromEnvironment adds to what options set.
 func (c *config) addFromEnvironment() {
 	if list, _ := headerExpressions(requestHeadersVariable); len(list) > 0 {
-		c.requestHeaders = c.requestHeaders.addExpressions("http.request.header.", list)
+		c.requestHeaders = c.requestHeaders.addExpressions(requestHeaderPrefix, list)
 	}
 	if list, _ := headerExpressions(responseHeadersVariable); len(list) > 0 {
 		c.responseHeaders = c.responseHeaders.addExpressions("http.response.header.", list)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // An ErrorCheck reports whether a response is an error. It must not read or
@@ -15,7 +17,7 @@ type ErrorCheck = func(*http.Response) bool
 
 // WithErrorCheck sets the function that decides which responses are errors.
 // Spans of errors have the status Error; spans and metrics have the status code
-// as error.type. By default, the status codes 4xx and 5xx are errors, and those
+// as error.type, or _OTHER for a code that is not one of HTTP's. By default, the status codes 4xx and 5xx are errors, and those
 // below 100 or above 599. The default also applies if the function panics.
 func WithErrorCheck(isError ErrorCheck) Option {
 	return optionFunc(func(c *config) {
@@ -40,7 +42,7 @@ func (c *config) errorType(ctx context.Context, scheme string, err error) string
 	if errors.As(err, &named) || errortype.Expired(ctx, err) && errors.As(context.Cause(ctx), &named) {
 		name := ""
 		if c.guard.call("ErrorType method", func() { name = named.ErrorType() }) && name != "" {
-			return name
+			return foreign.Text(strings.Clone(name))
 		}
 	}
 	return errortype.Of(ctx, scheme, err)
@@ -48,16 +50,12 @@ func (c *config) errorType(ctx context.Context, scheme string, err error) string
 
 // errorTypeOfStatus returns the value of error.type for an error response.
 func errorTypeOfStatus(code int) string {
-	if code == 0 {
+	if !isStatusCode(code) {
 		return errortype.Other
-	}
-	return statusText(code)
-}
-
-// statusText returns a status code as text, or "" if there is none.
-func statusText(code int) string {
-	if code == 0 {
-		return ""
 	}
 	return strconv.Itoa(code)
 }
+
+// isStatusCode reports whether HTTP has the code. net/http's HTTP/2 client takes
+// any integer from a server, and there would be metrics for each.
+func isStatusCode(code int) bool { return 100 <= code && code <= 599 }

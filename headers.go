@@ -1,6 +1,7 @@
 package otelhttpclient
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"path"
@@ -11,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -22,7 +24,9 @@ import (
 // [otel.Handle] and ignored.
 //
 // The headers are those that are sent, including those of hooks and of the
-// propagator, but not those that net/http adds. Credentials are redacted (see
+// propagator, but not those that net/http adds. Host, Content-Length,
+// Transfer-Encoding, Trailer and a second User-Agent in the header map are not
+// sent. Two spellings of one name are one header. Credentials are redacted (see
 // [WithSensitiveHeaders]). URLs in values pass through the URL filters.
 //
 // At most 128 headers of a message are recorded, none with a name of more than
@@ -30,7 +34,7 @@ import (
 // of a message are not recorded.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.requestHeaders = c.requestHeaders.add("http.request.header.", "WithRequestHeaders", patterns)
+		c.requestHeaders = c.requestHeaders.add(requestHeaderPrefix, "WithRequestHeaders", patterns)
 	})
 }
 
@@ -79,14 +83,22 @@ func validPatterns(option string, patterns []string) []string {
 // records none.
 type headerCapture struct {
 	prefix      string
+	request     bool // not a response
 	patterns    []string
 	expressions []*regexp.Regexp
-	keys        bounded.Cache[string, attribute.Key] // by the name as it is written; "" if it is not recorded
+	keys        bounded.Cache[string, capturedName] // by the name as it is written
+}
+
+// capturedName is what is known about a header's name.
+type capturedName struct {
+	key       attribute.Key // "" if it is not recorded
+	userAgent bool          // of a request
+	odd       bool          // not in canonical form: the map may have it twice
 }
 
 func (h *headerCapture) add(prefix, option string, patterns []string) *headerCapture {
 	if h == nil {
-		h = &headerCapture{prefix: prefix}
+		h = newHeaderCapture(prefix)
 	}
 	h.patterns = append(h.patterns, validPatterns(option, patterns)...)
 	return h
@@ -94,24 +106,32 @@ func (h *headerCapture) add(prefix, option string, patterns []string) *headerCap
 
 func (h *headerCapture) addExpressions(prefix string, list []*regexp.Regexp) *headerCapture {
 	if h == nil {
-		h = &headerCapture{prefix: prefix}
+		h = newHeaderCapture(prefix)
 	}
 	h.expressions = append(h.expressions, list...)
 	return h
 }
 
-// key returns the attribute key of a header, or "" if it is not recorded.
-func (h *headerCapture) key(name string) attribute.Key {
-	key, known := h.keys.Get(name)
+func newHeaderCapture(prefix string) *headerCapture {
+	return &headerCapture{prefix: prefix, request: prefix == requestHeaderPrefix}
+}
+
+const requestHeaderPrefix = "http.request.header."
+
+// name returns what is known about a name.
+func (h *headerCapture) name(name string) capturedName {
+	n, known := h.keys.Get(name)
 	if known {
-		return key
+		return n
 	}
 	lower := strings.ToLower(name)
-	if h.match(lower) {
-		key = attribute.Key(h.prefix + lower)
+	if !(h.request && slices.Contains(neverSent, name)) && h.match(lower) {
+		n.key = attribute.Key(h.prefix + foreign.Text(lower))
 	}
-	h.keys.Put(strings.Clone(name), key)
-	return key
+	n.userAgent = h.request && name == "User-Agent"
+	n.odd = !isCanonical(name)
+	h.keys.Put(strings.Clone(name), n)
+	return n
 }
 
 func (h *headerCapture) match(lower string) bool {
@@ -120,6 +140,10 @@ func (h *headerCapture) match(lower string) bool {
 		return ok
 	}) || slices.ContainsFunc(h.expressions, func(e *regexp.Regexp) bool { return e.MatchString(lower) })
 }
+
+// neverSent are the names in a request's header that net/http leaves out. It
+// compares them as they are written.
+var neverSent = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
 
 // A server chooses how many headers it sends.
 const (
@@ -134,20 +158,59 @@ func (h *headerCapture) attributes(a []attribute.KeyValue, header http.Header, r
 	if h == nil {
 		return a
 	}
-	recorded, left := 0, mostHeaderBytes
+	return h.append(a, header, false, redaction, request)
+}
+
+// append appends the attributes of headers in which no name has two spellings if
+// they are merged.
+func (h *headerCapture) append(a []attribute.KeyValue, header http.Header, merged bool, redaction *redact.Policy, request *url.URL) []attribute.KeyValue {
+	start, recorded, left := len(a), 0, mostHeaderBytes
 	for name, values := range header {
 		if len(name) > longestHeaderName || recorded == mostHeaders {
 			continue
 		}
-		if key := h.key(name); key != "" {
-			size := redact.Searched(values)
-			if size > left {
-				continue
-			}
-			left -= size
-			recorded++
-			a = append(a, key.StringSlice(redaction.Header(name, values, request)))
+		n := h.name(name)
+		if n.key == "" {
+			continue
 		}
+		if n.odd && !merged {
+			return h.append(a[:start], h.merged(header), true, redaction, request)
+		}
+		values = n.written(values)
+		size := redact.Searched(values)
+		if len(values) == 0 || size > left {
+			continue
+		}
+		left -= size
+		recorded++
+		a = append(a, n.key.StringSlice(redaction.Header(name, values, request)))
 	}
 	return a
+}
+
+// written returns the values that are sent.
+func (n capturedName) written(values []string) []string {
+	if n.userAgent && len(values) > 0 {
+		if values[0] == "" {
+			return nil
+		}
+		return values[:1]
+	}
+	return values
+}
+
+// merged returns the headers that are recorded, with the values of all spellings of
+// a name.
+func (h *headerCapture) merged(header http.Header) http.Header {
+	m := http.Header{}
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		if len(name) > longestHeaderName {
+			continue
+		}
+		if n := h.name(name); n.key != "" {
+			lower := strings.ToLower(name)
+			m[lower] = append(m[lower], n.written(header[name])...)
+		}
+	}
+	return m
 }

@@ -189,3 +189,58 @@ func TestMalformedHeaderPatterns(t *testing.T) {
 	request, _ := ordinary.capture(t, "1.1", otelhttpclient.WithRequestHeaders("[a-", "x-request-id"))
 	wantHeaders(t, "request", request, map[string][]string{"x-request-id": {"7"}})
 }
+
+// What is recorded of a request is what a server gets.
+func TestHeadersThatAreNotSent(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		received := make(chan http.Header, 1)
+		server := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { received <- r.Header })
+		tel := oteltest.New(t)
+		req := oteltest.NewRequest(t, t.Context(), http.MethodPost, server.URL, strings.NewReader("body"))
+		req.Header = http.Header{
+			"Host": {"other.example"}, "Content-Length": {"17"}, "Transfer-Encoding": {"chunked"}, "Trailer": {"X-T"},
+			"User-Agent": {"first", "second"}, "X-None": nil, "X-Some": {"a"},
+			"X-Twice": {"A", "B"}, "x-twice": {"c"}, "X-tWice": {"d"},
+		}
+		oteltest.MustSend(t, instrumented.Transport(tel, server.Base, otelhttpclient.WithRequestHeaders("*")), req)
+
+		got := map[string][]string{}
+		for _, kv := range tel.OnlySpan().Attributes {
+			if name, ok := strings.CutPrefix(string(kv.Key), "http.request.header."); ok && name != "traceparent" {
+				got[name] = kv.Value.AsStringSlice()
+			}
+		}
+		wantHeaders(t, "request", got, map[string][]string{
+			"user-agent": {"first"}, "x-some": {"a"}, "x-twice": {"A", "B", "d", "c"},
+		})
+		onWire := <-received
+		for name, values := range got {
+			sent := slices.Clone(onWire.Values(name))
+			slices.Sort(sent)
+			slices.Sort(values)
+			if !slices.Equal(sent, values) {
+				t.Errorf("%s: got %q recorded, want those that the server got: %q", name, values, sent)
+			}
+		}
+	})
+}
+
+func TestAbsentUserAgentHeader(t *testing.T) {
+	request, _ := headerExchange{request: http.Header{"User-Agent": {"", "second"}}}.capture(t, "1.1", otelhttpclient.WithRequestHeaders("*"))
+	delete(request, "traceparent")
+	wantHeaders(t, "request", request, map[string][]string{})
+}
+
+// A response has no such rules: what a server sends is what it has sent.
+func TestResponseHeadersOfTheSameNames(t *testing.T) {
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp := oteltest.Reply(req, 200, http.NoBody)
+		resp.Header = http.Header{"Content-Length": {"17"}, "User-Agent": {"a", "b"}, "x-a": {"1"}, "X-A": {"2"}}
+		return resp, nil
+	}), otelhttpclient.WithResponseHeaders("content-length", "user-agent", "x-*"))
+	oteltest.Get(t, t.Context(), rt, "https://example.com/")
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.header.content-length", []string{"17"})
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.header.user-agent", []string{"a", "b"})
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.header.x-a", []string{"2", "1"})
+}

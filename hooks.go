@@ -11,9 +11,10 @@ import (
 // headers that the hook sets are sent.
 //
 // Hooks run for every span, including spans that are not recording. Guard
-// costly work with span.IsRecording(). Hooks run on the goroutine that calls
-// RoundTrip, and concurrently for concurrent requests. A panic is reported to
-// [otel.Handle]; the request continues.
+// costly work with span.IsRecording(). Attributes that hooks set must be valid
+// UTF-8: an OTLP exporter drops the whole batch otherwise. Hooks run on the
+// goroutine that calls RoundTrip, and concurrently for concurrent requests. A
+// panic is reported to [otel.Handle]; the request continues.
 type RequestHook func(span trace.Span, req *http.Request)
 
 // A ResponseHook runs when the response headers have been received, or with a

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/semconv/v1.43.0/dnsconv"
@@ -80,7 +81,9 @@ type instruments struct {
 	// abandoned is created with the first abandoned body.
 	abandoned func() metric.Int64Counter
 
-	cache bounded.Cache[measurement, measurementOptions]
+	cache  bounded.Cache[measurement, measurementOptions]
+	sets   bounded.Cache[attribute.Distinct, measurementOptions] // with attributes of the application
+	labels bounded.Cache[connectionLabels, connectionLabels]     // by themselves: copies
 }
 
 func newInstruments(c *config, provider metric.MeterProvider) *instruments {

@@ -2,11 +2,14 @@ package otelhttpclient
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // begin counts the request as active.
@@ -27,7 +30,7 @@ func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measur
 	m.duration.Record(ctx, s.duration.Seconds(), m.options(key, f.own).record...)
 	if m.oldDuration != nil {
 		m.oldDuration.Record(ctx, float64(s.duration)/float64(time.Millisecond),
-			metric.WithAttributeSet(attribute.NewSet(oldMeasurementAttributes(f, o)...)))
+			m.setOptions(oldMeasurementAttributes(f, o)).record...)
 	}
 	key.template = f.template // Opt-In on the duration, and required on the sizes
 	if m.requestSize != nil && s.requestSize.known {
@@ -72,7 +75,10 @@ type measurement struct {
 // key returns the key of the duration.
 func (m *instruments) key(f *facts, o *outcome) measurement {
 	key := m.activeKey(f)
-	key.status, key.errorType, key.protocol = o.status, o.errorType, o.protocol
+	key.errorType, key.protocol = o.errorType, o.protocol
+	if isStatusCode(o.status) {
+		key.status = o.status
+	}
 	if m.config.optInAttributes&optInTemplate == 0 {
 		key.template = ""
 	}
@@ -122,15 +128,39 @@ func newMeasurementOptions(a []attribute.KeyValue) measurementOptions {
 }
 
 // options returns the options of a measurement with the application's own
-// attributes. Without these they are cached.
+// attributes.
 func (m *instruments) options(key measurement, own []attribute.KeyValue) measurementOptions {
 	if len(own) > 0 {
-		return newMeasurementOptions(key.attributes(own))
+		return m.setOptions(key.attributes(own))
 	}
 	options, ok := m.cache.Get(key)
 	if !ok {
+		key = key.clone()
 		options = newMeasurementOptions(key.attributes(nil))
 		m.cache.Put(key, options)
+	}
+	return options
+}
+
+// clone returns a key that keeps no piece of a request. The cache and the SDK keep
+// it for good.
+func (k measurement) clone() measurement {
+	k.host, k.scheme, k.template = strings.Clone(k.host), strings.Clone(k.scheme), strings.Clone(k.template)
+	k.errorType, k.protocol.name = strings.Clone(k.errorType), strings.Clone(k.protocol.name)
+	return k
+}
+
+// setOptions returns the options of attributes that have no key of their own. They
+// are cached by their set: the SDK keeps its strings for good, so they must be
+// copied once.
+func (m *instruments) setOptions(a []attribute.KeyValue) measurementOptions {
+	set := attribute.NewSet(a...)
+	options, ok := m.sets.Get(set.Equivalent())
+	if !ok {
+		a = set.ToSlice()
+		foreign.Clone(a)
+		options = newMeasurementOptions(a)
+		m.sets.Put(set.Equivalent(), options)
 	}
 	return options
 }

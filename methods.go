@@ -4,6 +4,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // WithKnownMethods replaces the list of methods that are recorded by name. Other
@@ -24,8 +27,8 @@ func WithKnownMethods(methods ...string) Option {
 
 const otherMethod = "_OTHER"
 
-// methods are the known methods; nil: those of the conventions.
-type methods map[string]struct{}
+// methods are the known methods, by themselves; nil: those of the conventions.
+type methods map[string]string
 
 // conventionMethods start with the most frequent.
 var conventionMethods = []string{
@@ -41,26 +44,29 @@ func newMethods(option string, list []string) methods {
 		if usual := strings.ToUpper(name); usual != name && slices.Contains(conventionMethods, usual) && !slices.Contains(list, usual) {
 			badOption(option, "%q is not %s: methods are case-sensitive", name, usual)
 		}
-		if name == "" || strings.ContainsAny(name, " \t\";,/:") {
+		if name == "" || strings.ContainsFunc(name, isNoMethodRune) {
 			badOption(option, "%q is not a method", name)
 			continue
 		}
-		m[name] = struct{}{}
+		m[name] = name
 	}
 	return m
 }
 
-// normalize returns a known method, or _OTHER and the original.
+func isNoMethodRune(c rune) bool { return c >= utf8.RuneSelf || strings.ContainsRune(" \t\";,/:", c) }
+
+// normalize returns a known method, or _OTHER and the original. Neither is a piece
+// of what the request's method may be a piece of.
 func (m methods) normalize(method string) (known, original string) {
 	if method == "" {
 		method = http.MethodGet
 	}
 	if m == nil {
-		if slices.Contains(conventionMethods, method) {
-			return method, ""
+		if i := slices.Index(conventionMethods, method); i >= 0 {
+			return conventionMethods[i], ""
 		}
-	} else if _, ok := m[method]; ok {
-		return method, ""
+	} else if known, ok := m[method]; ok {
+		return known, ""
 	}
-	return otherMethod, method
+	return otherMethod, foreign.Text(strings.Clone(method))
 }

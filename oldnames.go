@@ -65,7 +65,7 @@ func oldMeasurementAttributes(f *facts, o *outcome) []attribute.KeyValue {
 	if f.port != 0 {
 		a = append(a, attribute.Int("net.peer.port", f.port))
 	}
-	if o.status != 0 {
+	if isStatusCode(o.status) {
 		a = append(a, attribute.Int("http.status_code", o.status))
 	}
 	if flavor := o.protocol.oldFlavor(); flavor != "" {

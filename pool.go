@@ -63,6 +63,13 @@ func (m *instruments) connectionUser(f *facts) *connectionUser {
 	if m.config.optInAttributes&optInScheme != 0 {
 		u.labels.scheme = f.scheme
 	}
+	// A connection keeps its labels for longer than the request.
+	labels, ok := m.labels.Get(u.labels)
+	if !ok {
+		labels = u.labels.clone()
+		m.labels.Put(labels, labels)
+	}
+	u.labels = labels
 	if !same(m.provider, m.provider) {
 		u.owner = m.config // a provider that cannot be compared cannot be found again
 	}

@@ -3,6 +3,7 @@ package otelhttpclient
 import (
 	"context"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -60,6 +61,12 @@ func (l connectionLabels) attributes() []attribute.KeyValue {
 	return a
 }
 
+// clone returns labels that keep no piece of a request.
+func (l connectionLabels) clone() connectionLabels {
+	l.host, l.scheme, l.peer = strings.Clone(l.host), strings.Clone(l.scheme), strings.Clone(l.peer)
+	return l
+}
+
 // connectionState is what a connection is counted as.
 type connectionState struct {
 	connectionLabels
@@ -73,6 +80,7 @@ var connectionOptions bounded.Cache[connectionState, []metric.AddOption]
 func (s connectionState) options() []metric.AddOption {
 	options, ok := connectionOptions.Get(s)
 	if !ok {
+		s.connectionLabels = s.clone()
 		a := append(s.attributes(), semconv.HTTPConnectionStateKey.String(s.state))
 		options = []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(a...))}
 		connectionOptions.Put(s, options)

@@ -11,10 +11,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // WithSpanOptions adds options to those that each span is started with, after
-// the library's own. The kind is always CLIENT. Nil options are ignored.
+// the library's own. The kind is always CLIENT. The options go to the tracer as
+// they are: attributes in them should be valid UTF-8. Nil options are ignored.
 // Repeated options accumulate.
 func WithSpanOptions(opts ...trace.SpanStartOption) Option {
 	return optionFunc(func(c *config) {
@@ -86,7 +88,7 @@ func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch, req *http.
 
 func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string) {
 	if in.spanName != nil && in.guard.call("span name formatter", func() { name = in.spanName(req) }) && name != "" {
-		return name
+		return foreign.Text(name)
 	}
 	method := f.method
 	if method == otherMethod {
@@ -139,14 +141,15 @@ func (x *exchange) describeError(err error) {
 	if errortype.CancelledByCaller(x.context.Context, err) {
 		return
 	}
-	if x.outcome.errorType == "" {
+	ofStatus := x.outcome.errorType != ""
+	if !ofStatus {
 		x.outcome.errorType = x.in.errorType(x.context.Context, x.facts.scheme, err)
 	}
 	if !x.recording {
 		return
 	}
 	x.set(errorTypeKey.String(x.outcome.errorType))
-	if x.outcome.errorType != statusText(x.outcome.status) {
+	if !ofStatus {
 		x.span.SetStatus(codes.Error, x.in.redaction.Error(err, x.connection.target))
 	}
 }

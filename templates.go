@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // A URLTemplater returns the url.template of a request: the path of its URL with
@@ -34,7 +36,7 @@ func (c *config) template(req *http.Request, state *contextState) (template stri
 	if c.templater != nil && !c.guard.call("URL templater", func() { template = c.templater(req) }) {
 		return ""
 	}
-	return template
+	return foreign.Text(template)
 }
 
 // redirectedElsewhere reports whether the request is a redirect to another path.

@@ -32,7 +32,7 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	}
 	f.text(layer{s: s})
 	f.hideEnd(s, whole)
-	return f.apply(s, maxText)
+	return f.applyText(s, maxText)
 }
 
 // knownURLs returns the URLs that an error's text is known to hold.
@@ -71,7 +71,7 @@ func (f *finder) known(s string, urls []string, p *Policy) {
 		if !changed {
 			inner := finder{policy: p, budget: nestedBudget}
 			inner.wholeURL(raw)
-			text = inner.apply(raw, 0)
+			text = inner.applyURL(raw)
 		}
 		f.replace(s, raw, text)
 		if quoted := inQuotes(raw); quoted != raw {

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // A finder collects the places of a text that have to be hidden.
 type finder struct {
 	policy *Policy
 	edits  []edit
-	budget int // bytes that may still be decoded; see decode
+	budget int  // bytes that may still be decoded; see decode
+	marks  mark // of the URLs that were searched
 }
 
 // An edit replaces a part of the original text.
@@ -61,6 +64,21 @@ func (f *finder) hideUser(l layer, start, end int) {
 		colon = "%" + strings.Repeat("25", l.percent-1) + "3A"
 	}
 	f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: Replacement + colon + Replacement})
+}
+
+// applyURL returns the URL s with the edits, in valid UTF-8. The scan of the URL
+// saves the search for bytes that are not ASCII.
+func (f *finder) applyURL(s string) string {
+	s = f.apply(s, 0)
+	if f.marks&high != 0 {
+		s = foreign.URL(s)
+	}
+	return s
+}
+
+// applyText returns the text s with the edits, in valid UTF-8, cut to limit bytes.
+func (f *finder) applyText(s string, limit int) string {
+	return cut(foreign.Text(f.apply(s, limit)), limit)
 }
 
 // apply returns s with the edits. More than limit bytes are cut at a rune's
@@ -135,15 +153,17 @@ func (f *finder) merged() []edit {
 	return merged
 }
 
-// cut returns at most limit bytes of s and no part of a rune at the end.
+// cut returns at most limit bytes of s and no part of a rune at the end, if s is
+// UTF-8.
 func cut(s string, limit int) string {
 	if limit <= 0 || len(s) <= limit {
 		return s
 	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
+	end := limit
+	for end > 0 && end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	return strings.Clone(s[:limit]) // does not keep the rest
+	return strings.Clone(s[:end]) // does not keep the rest
 }
 
 // hideEnd hides the last word of s if whole was cut there: half a secret is not

@@ -7,6 +7,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // The fuzzers put a secret where credentials are found, surround it with
@@ -209,7 +212,7 @@ func FuzzURL(f *testing.F) {
 			{Scheme: "https", Host: "example.com", Path: "/" + before, RawPath: "/" + after, ForceQuery: asFields},
 		} {
 			if written := u.String(); harmless(before+" "+after) && harmless(written) {
-				if got := p.URL(u); got != written {
+				if got := p.URL(u); got != foreign.URL(written) {
 					t.Errorf("a URL without secrets: got %q, want it as written: %q", got, written)
 				}
 			}
@@ -248,8 +251,11 @@ func FuzzText(f *testing.F) {
 		if len(got) > maxText {
 			t.Errorf("%q: got %d bytes, want at most %d", text, len(got), maxText)
 		}
+		if !utf8.ValidString(got) {
+			t.Errorf("%q: got %q, want UTF-8", text, got)
+		}
 		if text := before + " " + after; len(text) < maxText && harmless(text) {
-			if got := p.Text(text); got != text {
+			if got := p.Text(text); got != cut(foreign.Text(text), maxText) {
 				t.Errorf("a text without secrets: got %q, want %q", got, text)
 			}
 		}
@@ -299,9 +305,12 @@ func FuzzError(f *testing.F) {
 		if len(got) > maxText {
 			t.Errorf("%q: got %d bytes, want at most %d", failure, len(got), maxText)
 		}
+		if !utf8.ValidString(got) {
+			t.Errorf("%q: got %q, want UTF-8", failure, got)
+		}
 		text := before + " " + after
 		if len(text) < maxText && harmless(text) {
-			if got := New(Config{}).Error(errors.New(text), nil); got != text {
+			if got := New(Config{}).Error(errors.New(text), nil); got != cut(foreign.Text(text), maxText) {
 				t.Errorf("an error without secrets: got %q, want %q", got, text)
 			}
 		}
@@ -351,12 +360,15 @@ func FuzzHeader(f *testing.F) {
 		if leaks(got[1]) {
 			t.Errorf("%s: %q: got the secret in %q, want none of it", name, value, got[1])
 		}
+		if !utf8.ValidString(got[1]) {
+			t.Errorf("%s: %q: got %q, want UTF-8", name, value, got[1])
+		}
 		if values[1] != value {
 			t.Errorf("the header itself: got %q afterwards, want %q", values[1], value)
 		}
 		if plain := "https://example.com/" + before + "?" + after; harmless(before+" "+after) && harmless(plain) && len(plain) < maxHeader {
-			if got := New(Config{}).Header("Location", []string{plain}, request)[0]; got != plain {
-				t.Errorf("Location without secrets: got %q, want %q", got, plain)
+			if got := New(Config{}).Header("Location", []string{plain}, request)[0]; got != foreign.URL(plain) {
+				t.Errorf("Location without secrets: got %q, want %q", got, foreign.URL(plain))
 			}
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // DefaultHeaders returns the patterns of the headers whose values are hidden. A
@@ -133,7 +135,7 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	for i, v := range values {
 		switch {
 		case kind == hiddenHeader && isNone(v), v == "":
-			recorded[i] = cut(v, maxHeader)
+			recorded[i] = cut(foreign.Text(v), maxHeader)
 		case kind == hiddenHeader:
 			recorded[i] = Replacement
 		case kind == urlHeader:
@@ -213,9 +215,10 @@ func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.U
 		}
 		f.url(l, start, end)
 	}
-	if pattern != nil {
-		f.text(l)
-		f.hideEnd(s, whole)
+	if pattern == nil {
+		return cut(f.applyURL(s), maxHeader)
 	}
-	return f.apply(s, maxHeader)
+	f.text(l)
+	f.hideEnd(s, whole)
+	return f.applyText(s, maxHeader)
 }

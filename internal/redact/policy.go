@@ -94,7 +94,7 @@ func (p *Policy) text(whole string, maxInput, maxOutput int) string {
 	f := finder{policy: p, budget: nestedBudget}
 	f.text(layer{s: s})
 	f.hideEnd(s, whole)
-	return f.apply(s, maxOutput)
+	return f.applyText(s, maxOutput)
 }
 
 // Query returns a function that redacts the values of the parameters with these

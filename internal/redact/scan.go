@@ -16,6 +16,7 @@ const (
 	slash
 	equals
 	delimiter
+	high // a byte that is not ASCII, and perhaps not UTF-8
 )
 
 // marks are the marks of bytes. For some it depends on the bytes before: see scan.
@@ -34,6 +35,9 @@ var marks = func() (t [256]mark) {
 	t['k'], t['K'] = hook, hook|capital
 	t['/'], t['='] = slash, equals
 	t['?'], t['&'], t['#'] = delimiter, delimiter, delimiter
+	for c := 0x80; c < len(t); c++ {
+		t[c] = high
+	}
 	return t
 }()
 

@@ -32,7 +32,7 @@ func (p *Policy) URL(u *url.URL) string {
 		}
 	}
 	f.wholeURL(s)
-	return f.apply(s, 0)
+	return f.applyURL(s)
 }
 
 // wholeURL hides credentials in a URL of any length.
@@ -60,10 +60,11 @@ func (f *finder) url(l layer, start, end int) {
 	host, hasHost := hostStart(s, start)
 	is := f.policy.names.scan(s, host, hasHost)
 	if hasHost && is.has(user|encoded) {
-		hooks := is.marks & hook // of the host, which the second scan leaves out
+		before := is.marks & (hook | high) // of the host, which the second scan leaves out
 		is = f.policy.names.scan(s, f.user(l, host, end), false)
-		is.marks |= hooks
+		is.marks |= before
 	}
+	f.marks |= is.marks
 	path := is.path
 	if is.has(user) {
 		f.nestedUsers(l, path, end)

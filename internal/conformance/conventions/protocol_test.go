@@ -37,7 +37,16 @@ func TestProtocolNameAndVersion(t *testing.T) {
 		{"HTTP/2.0", 2, 0, nil, "2"},
 		{"HTTP/3.0", 3, 0, nil, "3"},
 		{"SPDY/3.1", 3, 1, "spdy", "3.1"},
-		{"", 0, 0, nil, nil}, // unknown
+		{"SPDY/3", 3, 0, "spdy", "3"},
+		{"", 0, 0, nil, nil},     // unknown
+		{"file", 0, 0, nil, nil}, // a name needs a version
+		{"HTTP/0.9", 0, 9, nil, nil},
+		{"HTTP/1.7", 1, 7, nil, nil}, // an HTTP/1 server may write any
+		{"HTTP/9.9", 9, 9, nil, nil},
+		{"HTTP/2.5", 2, 5, nil, nil},
+		{"ftp/17.4", 17, 4, nil, nil},
+		{"no name/1.1", 1, 1, nil, nil},
+		{"a-name-of-more-than-16-bytes/1.1", 1, 1, nil, nil},
 	} {
 		t.Run(test.proto, func(t *testing.T) {
 			tel := oteltest.New(t)

@@ -25,7 +25,7 @@ func TestStatus(t *testing.T) {
 	}{
 		{101, codes.Unset, nil}, {200, codes.Unset, nil}, {204, codes.Unset, nil}, {304, codes.Unset, nil}, {399, codes.Unset, nil},
 		{400, codes.Error, "400"}, {404, codes.Error, "404"}, {499, codes.Error, "499"}, {500, codes.Error, "500"}, {503, codes.Error, "503"},
-		{600, codes.Error, "600"}, {42, codes.Error, "42"}, {-1, codes.Error, "-1"}, {0, codes.Error, "_OTHER"},
+		{599, codes.Error, "599"}, {600, codes.Error, "_OTHER"}, {42, codes.Error, "_OTHER"}, {-1, codes.Error, "_OTHER"}, {0, codes.Error, "_OTHER"},
 	} {
 		tel := oteltest.New(t)
 		oteltest.MustSend(t, instrumented.Transport(tel, oteltest.Answer(test.status)), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
