@@ -86,7 +86,8 @@ func UninstrumentClient(c *http.Client) {
 //     is used. With them, a clone in which HTTP/2 is switched off fails.
 //   - RegisterProtocol panics for http and https, as for any scheme that is
 //     taken. So call golang.org/x/net/http2's ConfigureTransport before
-//     InstrumentDefault; after it, it returns an error.
+//     InstrumentDefault; after it, it returns an error with Go 1.26, and has no
+//     effect after the first request with Go 1.27.
 //   - Under GODEBUG=http2client=0, CloseIdleConnections has no effect.
 func InstrumentDefault(opts ...Option) (uninstrument func(), err error) {
 	return defaultroute.Install(func(inner http.RoundTripper) http.RoundTripper {

@@ -315,22 +315,30 @@ func TestInstrumentDefaultKeepsConnections(t *testing.T) {
 	})
 }
 
-// Since Go 1.27, golang.org/x/net/http2 registers its settings as a protocol.
+// Since Go 1.27, golang.org/x/net/http2 registers its settings as a protocol,
+// before or after the default is instrumented.
 func TestInstrumentDefaultKeepsSettingsOfHTTP2(t *testing.T) {
 	secure := secureServer(t)
-	asked := map[bool]bool{}
-	for _, instrument := range []bool{false, true} {
-		original, settings := freshDefault(t), new(settingsOfHTTP2)
-		original.TLSClientConfig = rootsOf(secure)
-		original.RegisterProtocol("http/2", settings)
-		if instrument {
-			instrumentDefault(t, oteltest.New(t))
+	for _, late := range []bool{false, true} {
+		asked := map[bool]bool{}
+		for _, instrument := range []bool{false, true} {
+			original, settings := freshDefault(t), new(settingsOfHTTP2)
+			original.TLSClientConfig = rootsOf(secure)
+			if !late {
+				original.RegisterProtocol("http/2", settings)
+			}
+			if instrument {
+				instrumentDefault(t, oteltest.New(t))
+			}
+			if late {
+				present(t).RegisterProtocol("http/2", settings)
+			}
+			wantAnswer(t, "default", nil, secure.URL, fmt.Sprintf("HTTP/2.0, traced: %v", instrument))
+			asked[instrument] = settings.asked.Load()
 		}
-		wantAnswer(t, "default", nil, secure.URL, fmt.Sprintf("HTTP/2.0, traced: %v", instrument))
-		asked[instrument] = settings.asked.Load()
-	}
-	if asked[true] != asked[false] {
-		t.Errorf("settings of HTTP/2 used: got %v instrumented, want %v as bare", asked[true], asked[false])
+		if asked[true] != asked[false] {
+			t.Errorf("settings of HTTP/2, registered late: %v, used: got %v instrumented, want %v as bare", late, asked[true], asked[false])
+		}
 	}
 }
 

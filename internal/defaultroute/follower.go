@@ -11,17 +11,16 @@ import (
 // request, because net/http sets up HTTP/2 by the settings of that moment.
 type follower struct {
 	of        *http.Transport
-	protocols []protocol // of the clone
+	protocols map[string]http.RoundTripper // of the clone: see isVersion
 
 	mu       sync.Mutex // guards changes of the clone's settings
 	clone    *http.Transport
 	followed atomic.Pointer[settings] // those of the clone; nil: there is no clone yet
 }
 
-type protocol struct {
-	scheme string
-	http.RoundTripper
-}
+// isVersion reports whether what is registered for a scheme is, since Go 1.27, the
+// settings or the dialer of a version of HTTP, which Clone does not copy.
+func isVersion(scheme string) bool { return scheme == "http/2" || scheme == "http/3" }
 
 func (f *follower) RoundTrip(req *http.Request) (*http.Response, error) {
 	if s := f.followed.Load(); s == nil || !s.equal(f.of) {
@@ -44,8 +43,13 @@ func (f *follower) follow() {
 	switch s := f.followed.Load(); {
 	case s == nil:
 		f.clone = f.of.Clone()
-		for _, p := range f.protocols {
-			f.clone.RegisterProtocol(p.scheme, p.RoundTripper)
+		for scheme, rt := range registeredProtocols(f.of) { // later than the clone's
+			if isVersion(scheme) {
+				f.protocols[scheme] = rt
+			}
+		}
+		for scheme, rt := range f.protocols {
+			f.clone.RegisterProtocol(scheme, rt)
 		}
 	case s.equal(f.of): // another request's goroutine was faster
 		return

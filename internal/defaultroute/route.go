@@ -69,16 +69,16 @@ type route struct {
 
 func newRoute(original *http.Transport, registered map[string]http.RoundTripper) *route {
 	r := &route{original: original, front: original.Clone()}
-	r.inner.of = r.front
+	r.inner.of, r.inner.protocols = r.front, map[string]http.RoundTripper{}
 
 	if r.front.TLSNextProto == nil && original.TLSNextProto["h2"] != nil {
 		enableHTTP2(r.front)
 	}
 	for scheme, rt := range registered {
-		switch scheme {
-		case "http", "https":
-		case "http/2", "http/3": // since Go 1.27: settings and dialers of these protocols
-			r.inner.protocols = append(r.inner.protocols, protocol{scheme, rt})
+		switch {
+		case scheme == "http" || scheme == "https":
+		case isVersion(scheme):
+			r.inner.protocols[scheme] = rt
 		default:
 			r.front.RegisterProtocol(scheme, original)
 		}
