@@ -232,11 +232,17 @@ func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyVal
 
 // outcome is what is known about a request when base has returned.
 type outcome struct {
-	status       int // 0 without a response
-	protocol     protocol
-	errorType    string // "" without an error
-	bodyless     bool   // the response has no body
-	decompressed bool   // net/http decompressed the body
+	status    int // 0 without a response
+	protocol  protocol
+	errorType string // "" without an error
+}
+
+// describeResponse describes a response for the metrics.
+func (in *instrumentation) describeResponse(o *outcome, resp *http.Response) {
+	*o = outcome{status: resp.StatusCode, protocol: protocolOf(resp)}
+	if in.isError(resp) { // the application's check may exit the goroutine
+		o.errorType = errorTypeOfStatus(resp.StatusCode)
+	}
 }
 
 // responseAttributes appends the attributes of a response. request is the URL

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // download is the progress of a response body.
@@ -56,10 +58,10 @@ func (x *exchange) lastActive() time.Time { return x.download.lastActive(x.start
 // receivedBytes returns the size of the response body, if it is known: the span
 // lasts until the body's end, and net/http did not decompress it.
 func (x *exchange) receivedBytes() (n int64, known bool) {
-	if x.outcome.status == 0 || x.outcome.decompressed {
+	if x.outcome.status == 0 || x.decompressed {
 		return 0, false
 	}
-	return x.download.received.Load(), x.outcome.bodyless || x.in.spanEnd == EndOnBody
+	return x.download.received.Load(), x.bodyless || x.in.spanEnd == EndOnBody
 }
 
 // hasNoBody reports whether a response is known to have no body, so that its
@@ -94,6 +96,19 @@ func wrapBody(resp *http.Response, owner bodyOwner) *http.Response {
 	nursery.add(b)
 	return resp
 }
+
+// measuredBody reports whether a body belongs to an exchange that is measured with
+// this provider.
+func measuredBody(body io.ReadCloser, provider metric.MeterProvider) bool {
+	b, ok := body.(interface{ of() bodyOwner })
+	if !ok {
+		return false
+	}
+	x, ok := b.of().(*exchange)
+	return ok && x.meter != nil && same(x.meter.provider, provider)
+}
+
+func (b *responseBody) of() bodyOwner { return b.owner }
 
 // responseBody is the body that the caller gets. Only the caller refers to it,
 // and the nursery for a short time, so that the collector can find it if the

@@ -148,6 +148,17 @@ func (c *connection) done() {
 	tracked.release()
 }
 
+// copyTo copies what is known at present.
+func (c *connection) copyTo(to *connection) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	to.asked, to.obtained, to.sent, to.continued, to.agent, to.peer = c.asked, c.obtained, c.sent, c.continued, c.agent, c.peer
+	if c.timings != nil {
+		t := *c.timings
+		to.timings = &t
+	}
+}
+
 func (c *connection) wroteRequest(info httptrace.WroteRequestInfo) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -25,6 +25,7 @@ type passage struct {
 	through any           // how Transports above tell those below apart
 
 	exchange *exchange // nil: the request is not observed any further
+	first    *attempt  // instead, if a Transport above observes the request
 	own      *sending  // as Transports below see it, if they do
 	above    *sending  // of a Transport above, whose request passes here
 	inBase   bool
@@ -55,6 +56,7 @@ func (p *passage) observe() {
 	}
 	tracer := in.tracer(ctx)
 	share := shareOf(state, above, req, p.through, tracer)
+	meter := in.instruments(ctx)
 	if share.none {
 		p.above = above
 		excluded := !in.targets.include(req)
@@ -64,11 +66,8 @@ func (p *passage) observe() {
 		if excluded || above.unheralded() {
 			p.sent = in.propagate(ctx, req, &headerCarrier{})
 		}
+		p.watch(above, tracer, meter, share)
 		return
-	}
-	meter := in.instruments(ctx)
-	if share.measured {
-		meter = nil
 	}
 	hooked := in.hooked()
 	s := tracer.scratch()
@@ -107,8 +106,9 @@ func (p *passage) observe() {
 	x := &exchange{in: in, meter: meter, span: span, recording: recording, facts: d.facts, started: started}
 	p.exchange, p.own = x, &x.context.sending
 	x.context.init(spanCtx, tracer, share.state, d.resendCount)
-	x.context.sending.recording, x.context.sending.measuring = recording, meter != nil
-	if meter != nil {
+	x.context.sending.exchange = x
+	x.context.sending.activeAbove = share.measure(above, meter)
+	if meter != nil && !x.context.sending.activeAbove {
 		meter.begin(&x.context, &x.facts)
 	}
 	x.watchConnection()
@@ -134,8 +134,11 @@ func (p *passage) finish(resp *http.Response, err error) (*http.Response, error)
 	if p.own != nil {
 		p.own.returned.Store(true)
 	}
-	if p.exchange != nil {
+	switch {
+	case p.exchange != nil:
 		resp = p.exchange.answered(p.sent, resp, err)
+	case p.first != nil:
+		resp = p.first.answered(p.sent, resp, err)
 	}
 	p.returned = true
 	return restoreRequest(resp, p.sent, p.caller), err
@@ -144,12 +147,16 @@ func (p *passage) finish(resp *http.Response, err error) (*http.Response, error)
 // endUnlessReturned ends the exchange of a request that panics or whose
 // goroutine exits, in base or in a callback. The panic continues.
 func (p *passage) endUnlessReturned() {
-	if p.returned || p.exchange == nil {
+	if p.returned || p.exchange == nil && p.first == nil {
 		return
 	}
 	var e ending
 	if p.inBase {
 		e.err = errPanic
+	}
+	if p.exchange == nil {
+		p.first.finish(e)
+		return
 	}
 	p.exchange.finish(e)
 }
@@ -161,12 +168,16 @@ var (
 
 // exchange is a request that is observed, until its telemetry ends.
 type exchange struct {
-	in        *instrumentation
-	meter     *instruments // nil: it is not measured
-	span      trace.Span
-	recording bool
-	ended     atomic.Bool
-	started   time.Time // zero if only the span needs it
+	in      *instrumentation
+	meter   *instruments // nil: it is not measured
+	span    trace.Span
+	started time.Time // zero if only the span needs it
+	ended   atomic.Bool
+
+	recording    bool
+	bodyless     bool // the response has no body
+	decompressed bool // net/http decompressed the body
+	bodyBelow    bool // a Transport below counts the body if it is abandoned
 
 	context    outgoing // what base gets
 	facts      facts    // known before it is sent
@@ -233,12 +244,13 @@ func (x *exchange) answered(sent *http.Request, resp *http.Response, err error) 
 		x.in.guard.call("description of the response", func() { x.describeResponse(resp) })
 		x.in.runResponseHooks(x.span, sent, resp, nil)
 	}
-	x.outcome.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
-	x.outcome.decompressed = resp.Uncompressed
-	if !x.observed() || x.outcome.bodyless || x.in.spanEnd == EndOnHeaders {
+	x.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
+	x.decompressed = resp.Uncompressed
+	if !x.observed() || x.bodyless || x.in.spanEnd == EndOnHeaders {
 		x.finish(ending{})
 		return resp
 	}
+	x.bodyBelow = x.meter != nil && measuredBody(resp.Body, x.meter.provider)
 	return wrapBody(resp, x)
 }
 
@@ -281,9 +293,12 @@ func (x *exchange) measure(e ending) {
 	if x.meter == nil {
 		return
 	}
-	m := measures{duration: x.duration(e.at), abandoned: e.abandoned}
+	m := measures{duration: x.duration(e.at), active: !x.context.sending.activeAbove, abandoned: e.abandoned && !x.bodyBelow}
 	m.requestSize.bytes, m.requestSize.known = x.sentBytes()
 	m.responseSize.bytes, m.responseSize.known = x.receivedBytes()
 	m.timeInQueue, m.waited = x.connection.timeInQueue()
+	if m.below = x.context.sending.measuredBelow(x.meter.provider); m.below == nil {
+		m.below = &noInstruments
+	}
 	x.meter.record(&x.context, &x.facts, &x.outcome, m)
 }

@@ -10,7 +10,8 @@ import (
 // is a private copy of the caller's request. Its context carries the span, and
 // headers that the hook sets are sent.
 //
-// Hooks run for every span, including spans that are not recording. Guard
+// Hooks run for every span, including spans that are not recording, except that
+// of a first attempt between nested Transports (see [NewTransport]). Guard
 // costly work with span.IsRecording(). Attributes that hooks set must be valid
 // UTF-8: an OTLP exporter drops the whole batch otherwise. Hooks run on the
 // goroutine that calls RoundTrip, and concurrently for concurrent requests. A

@@ -86,6 +86,9 @@ type instruments struct {
 	labels bounded.Cache[connectionLabels, connectionLabels]     // by themselves: copies
 }
 
+// noInstruments record nothing.
+var noInstruments instruments
+
 func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 	meter := newMeter(provider)
 	m := &instruments{provider: provider, config: c}

@@ -19,31 +19,33 @@ func (m *instruments) begin(ctx context.Context, f *facts) {
 	}
 }
 
-// record records everything that is measured of a request. ctx carries the span,
-// for exemplars.
+// record records everything that is measured of a request and that s.below does
+// not record. ctx carries the span, for exemplars.
 func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measures) {
-	if m.active != nil {
+	if m.active != nil && s.active {
 		// Deferred: each +1 has its -1, even if another instrument panics.
 		defer m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
 	}
 	key := m.key(f, o)
-	m.duration.Record(ctx, s.duration.Seconds(), m.options(key, f.own).record...)
-	if m.oldDuration != nil {
+	if s.below.duration == nil {
+		m.duration.Record(ctx, s.duration.Seconds(), m.options(key, f.own).record...)
+	}
+	if m.oldDuration != nil && s.below.oldDuration == nil {
 		m.oldDuration.Record(ctx, float64(s.duration)/float64(time.Millisecond),
 			m.setOptions(oldMeasurementAttributes(f, o)).record...)
 	}
 	key.template = f.template // Opt-In on the duration, and required on the sizes
-	if m.requestSize != nil && s.requestSize.known {
+	if m.requestSize != nil && s.below.requestSize == nil && s.requestSize.known {
 		m.requestSize.Record(ctx, s.requestSize.bytes, m.options(key, f.own).record...)
 	}
-	if m.responseSize != nil && s.responseSize.known {
+	if m.responseSize != nil && s.below.responseSize == nil && s.responseSize.known {
 		m.responseSize.Record(ctx, s.responseSize.bytes, m.options(key, f.own).record...)
 	}
-	if m.timeInQueue != nil && s.waited {
+	if m.timeInQueue != nil && s.below.timeInQueue == nil && s.waited {
 		key := measurement{method: f.method, host: f.host, port: f.port, scheme: f.scheme, protocol: protocol{version: o.protocol.version}}
 		m.timeInQueue.Record(ctx, s.timeInQueue.Seconds(), m.options(key, f.own).record...)
 	}
-	if s.abandoned && m.abandoned != nil {
+	if s.abandoned && m.abandoned != nil && s.below.abandoned == nil {
 		m.abandoned().Add(ctx, 1, m.options(measurement{host: f.host, port: f.port}, nil).add...)
 	}
 }
@@ -53,8 +55,10 @@ type measures struct {
 	duration                  time.Duration
 	requestSize, responseSize size
 	timeInQueue               time.Duration
-	waited                    bool // for a connection
-	abandoned                 bool // the body is
+	waited                    bool         // for a connection
+	abandoned                 bool         // the body is
+	active                    bool         // the request is counted as active
+	below                     *instruments // by which a Transport below measures each attempt
 }
 
 // size is the size of a body.

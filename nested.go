@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"sync"
 	"sync/atomic"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // Transports may be nested: a client's own, a library's, the default one. The
@@ -19,33 +21,69 @@ type sending struct {
 	request  atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
 	tracer   *providedTracer
 	caller   *contextState
+	exchange *exchange // nil: nothing is recorded
 	values   [3]string // of the headers that the propagator wrote and that may name the span
 	ordinal  int32     // of a resend
 	returned atomic.Bool
 
-	recording bool
-	measuring bool
+	activeAbove bool // a Transport above counts it as active
 
 	withheld bool  // the propagation targets exclude the host, here or below
 	back     bool  // a Transport below has returned it
 	times    int32 // how often it was sent
 	mu       sync.Mutex
-	passed   *passedThrough
+	passed   atomic.Pointer[passedThrough] // changed under mu
 }
 
-// passedThrough lists the Transports that a sending has passed through.
+// passedThrough lists the Transports that a sending has passed through, from the
+// lowest up. The lock of the sending guards it.
 type passedThrough struct {
 	through any
+	meter   *instruments // that measures the sending there; nil: none does
+	first   *attempt     // of the first sending, if it may get telemetry of its own
 	before  *passedThrough
 }
 
-func (p *passedThrough) includes(through any) bool {
+// find returns the entry of a Transport, or nil.
+func (p *passedThrough) find(through any) *passedThrough {
+	for p != nil && p.through != through {
+		p = p.before
+	}
+	return p
+}
+
+// measured returns instruments of this provider that measure the sending, or
+// nil.
+func (p *passedThrough) measured(provider metric.MeterProvider) *instruments {
 	for ; p != nil; p = p.before {
-		if p.through == through {
-			return true
+		if p.meter != nil && same(p.meter.provider, provider) {
+			return p.meter
 		}
 	}
-	return false
+	return nil
+}
+
+// recording reports whether the span of the sending is recorded.
+func (s *sending) recording() bool { return s.exchange != nil && s.exchange.recording }
+
+// meter returns the instruments that measure the sending in its Transport, if
+// they are this provider's, or nil.
+func (s *sending) meter(provider metric.MeterProvider) *instruments {
+	if s.exchange == nil || s.exchange.meter == nil || !same(s.exchange.meter.provider, provider) {
+		return nil
+	}
+	return s.exchange.meter
+}
+
+// measuredBelow returns the instruments of this provider by which a Transport
+// below measures each attempt of the sending, or nil.
+func (s *sending) measuredBelow(provider metric.MeterProvider) *instruments {
+	if s.passed.Load() == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passed.Load().measured(provider)
 }
 
 // cameBack records that a Transport below has returned, so that what follows is
@@ -58,10 +96,10 @@ func (s *sending) cameBack() {
 
 // share is the share that a Transport has in the telemetry of a request.
 type share struct {
-	none     bool          // the Transport above does everything
-	measured bool          // the Transport above measures the request
-	ordinal  int           // of a resend, or 0, or unknownOrdinal
-	state    *contextState // from the request's context
+	none    bool           // the Transport above does everything, unless the request is sent again
+	ordinal int            // of a resend, or 0, or unknownOrdinal
+	state   *contextState  // from the request's context
+	passed  *passedThrough // nil: no Transport above sends the request
 }
 
 // shareOf returns the share of a Transport that gets a request with this state
@@ -72,22 +110,33 @@ func shareOf(state *contextState, above *sending, req *http.Request, through any
 	if above == nil {
 		return s
 	}
-	switch relation, ordinal := above.relation(req, through); relation {
-	case firstSending:
-		if above.recording || same(above.tracer.provider, tracer.provider) {
-			s.none = true
-			return s
-		}
-		// The span above is not recorded, and this one may be.
-		s.measured = above.measuring
-		s.ordinal, s.state = int(above.ordinal), above.caller.with(state)
-	case sentAgain:
-		s.ordinal, s.state = ordinal, above.caller.with(state)
-		if s.state.attempts != nil {
-			s.ordinal = unknownOrdinal // ContextWithRetries counts it
-		}
+	relation, ordinal, passed := above.relation(req, through)
+	if relation == unrelated {
+		return s
+	}
+	s.ordinal, s.state, s.passed = ordinal, above.caller.with(state), passed
+	switch {
+	case relation == firstSending:
+		// If not, the span above is not recorded, and this one may be.
+		s.none = above.recording() || same(above.tracer.provider, tracer.provider)
+	case s.state.attempts != nil:
+		s.ordinal = unknownOrdinal // ContextWithRetries counts it
 	}
 	return s
+}
+
+// measure records that the Transport measures the sending with these
+// instruments. It reports whether a Transport above counts it as active with
+// instruments of the same provider.
+func (s share) measure(above *sending, meter *instruments) (active bool) {
+	if s.passed == nil || meter == nil {
+		return false
+	}
+	above.mu.Lock()
+	s.passed.meter = meter
+	above.mu.Unlock()
+	m := above.meter(meter.provider)
+	return m != nil && m.active != nil
 }
 
 // discount takes back the attempt that was counted for a span of no consequence:
@@ -104,53 +153,69 @@ type relation int
 const (
 	unrelated    relation = iota
 	firstSending          // the request itself
-	sentAgain             // the request once more
+	sentAgain             // the request once more, or a redirect of it
 )
 
-// relation returns the relation of req, and for a resend its ordinal. It counts
-// req as passing through the Transport.
-func (s *sending) relation(req *http.Request, through any) (relation, int) {
+// relation returns the relation of req, its ordinal as a resend, and its entry
+// among the Transports that it passes through.
+func (s *sending) relation(req *http.Request, through any) (relation, int, *passedThrough) {
 	sent := s.request.Load()
 	if sent == nil || s.returned.Load() {
-		return unrelated, 0
+		return unrelated, 0, nil
 	}
+	redirect := req.Response != nil && req.Response != sent.Response
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	is := s.is(req, sent)
+	lowest := s.passed.Load()
 	// It is a resend if it has come back, or if it passes through the same
 	// Transport once more, as concurrent attempts do.
-	known := s.passed.includes(through)
-	switch {
-	case !is && !(known && sameTarget(sent, req)): // a retry may be built anew
-		return unrelated, 0
-	case !known:
-		s.passed = &passedThrough{through, s.passed}
+	p := lowest.find(through)
+	known := p != nil
+	if !is && (redirect || !known || !sameTarget(sent, req)) { // a retry may be built anew
+		s.mu.Unlock()
+		return unrelated, 0, nil
 	}
-	if s.times > 0 && !known && !s.back {
-		return firstSending, 0
+	if !known {
+		p = &passedThrough{through: through, before: lowest}
+		s.passed.Store(p)
 	}
-	if s.times++; s.times == 1 {
-		return firstSending, 0
+	if !redirect && (s.times == 0 || !known && !s.back) {
+		s.times = max(s.times, 1)
+		s.mu.Unlock()
+		return firstSending, int(s.ordinal), p
 	}
-	return sentAgain, int(s.ordinal + s.times - 1)
+	s.times = max(s.times, 1) + 1
+	ordinal := int(s.ordinal + s.times - 1)
+	var first *attempt
+	if s.times == 2 {
+		first = lowest.reveal()
+	}
+	s.mu.Unlock()
+	if first != nil {
+		first.sentAgain(s)
+	}
+	return sentAgain, ordinal, p
 }
 
-// is reports whether req is the request that is being sent, or a copy of it. A
-// copy carries the headers that the propagator wrote, which name this span,
-// even if its URL was rewritten. If the propagator wrote none, a copy has the
-// same URL and body: the same URL alone may be another call, such as a login by
-// JSON-RPC. A redirect is another request.
+// is reports whether req is the request that is being sent, or a copy of it, or
+// a redirect of it. These carry the headers that the propagator wrote, which
+// name this span, even if the URL was rewritten. If the propagator wrote none, a
+// copy has the same URL and body: the same URL alone may be another call, such
+// as a login by JSON-RPC. A redirect leads back to a copy then.
 func (s *sending) is(req, sent *http.Request) bool {
 	if req == sent {
 		return true
 	}
-	if req.Response != sent.Response {
-		return false
-	}
-	if copied, written := s.copied(req.Header, sent.Header); written && !s.withheld {
+	if copied, written := s.copied(req.Header, sent.Header); copied || written && !s.withheld {
 		return copied
 	}
-	return sameTarget(sent, req) && sameBody(sent, req)
+	for range mostRedirects {
+		if req.Response == nil || req.Response == sent.Response || req.Response.Request == nil {
+			break
+		}
+		req = req.Response.Request
+	}
+	return req.Response == sent.Response && sameTarget(sent, req) && sameBody(sent, req)
 }
 
 // copied reports whether header has all that the propagator wrote into the

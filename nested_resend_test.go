@@ -45,8 +45,8 @@ func TestFailoverIsAResend(t *testing.T) {
 		return b.RoundTrip(c)
 	}))
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
-	if n := len(tel.Spans()); n != 2 || len(heads) != 2 {
-		t.Errorf("spans %d, traceparents %d, want 2 and 2", n, len(heads))
+	if n := len(tel.Spans()); n != 3 || len(heads) != 2 {
+		t.Errorf("spans %d, traceparents %d, want 3 and 2", n, len(heads))
 	}
 }
 
@@ -133,8 +133,9 @@ func TestTwoRetryLayers(t *testing.T) {
 	for _, c := range resendCounts(tel) {
 		m[c]++
 	}
-	if m[0] != 1 || m[1] != 1 || m[2] != 1 || m[3] != 1 {
-		t.Errorf("resend counts %v, want 0 1 2 3", resendCounts(tel))
+	// Two are of operations, whose first attempts have spans of their own.
+	if m[0] != 2 || m[1] != 1 || m[2] != 2 || m[3] != 1 || durations(tel) != 4 {
+		t.Errorf("resend counts %v, want 0 0 1 2 2 3; durations %d, want 4", resendCounts(tel), durations(tel))
 	}
 }
 
@@ -160,8 +161,8 @@ func TestHedgedAttempts(t *testing.T) {
 	for range 50 {
 		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	}
-	if n := len(tel.Spans()); n != 150 || len(heads) != 150 {
-		t.Errorf("%d %d", n, len(heads))
+	if n := len(tel.Spans()); n != 200 || len(heads) != 150 {
+		t.Errorf("%d spans, %d traceparents, want 200, 150: one for each attempt, and a span for each operation", n, len(heads))
 	}
 }
 
@@ -202,8 +203,8 @@ func TestRedirectToSamePath(t *testing.T) {
 	for _, c := range resendCounts(tel) {
 		m[c]++
 	}
-	if m[0] != 1 || m[1] != 1 {
-		t.Error(resendCounts(tel))
+	if m[0] != 2 || m[1] != 1 || durations(tel) != 2 {
+		t.Errorf("resend counts %v, want 0 0 1; durations %d, want 2", resendCounts(tel), durations(tel))
 	}
 	for _, s := range tel.Spans() {
 		t.Log(oteltest.Attributes(s.Attributes)["url.full"].AsString(), s.Parent.SpanID(), s.SpanContext.SpanID())

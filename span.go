@@ -103,10 +103,7 @@ func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string)
 // describeResponse records the response's headers on the span, and its outcome
 // for the metrics.
 func (x *exchange) describeResponse(resp *http.Response) {
-	x.outcome = outcome{status: resp.StatusCode, protocol: protocolOf(resp)}
-	if x.in.isError(resp) { // the application's check may exit the goroutine
-		x.outcome.errorType = errorTypeOfStatus(resp.StatusCode)
-	}
+	x.in.describeResponse(&x.outcome, resp)
 	x.connection.answered(x.outcome.status, x.outcome.protocol)
 	if !x.recording {
 		return
@@ -145,6 +142,12 @@ func (x *exchange) describeError(err error) {
 	if !ofStatus {
 		x.outcome.errorType = x.in.errorType(x.context.Context, x.facts.scheme, err)
 	}
+	x.setError(err, ofStatus)
+}
+
+// setError records on the span an error whose type is known: that of the status
+// code, or its own.
+func (x *exchange) setError(err error, ofStatus bool) {
 	if !x.recording {
 		return
 	}

@@ -39,10 +39,14 @@ type Transport struct {
 // If the body is neither read to its end nor closed, the span ends when the
 // garbage collector finds the body.
 //
-// Nested Transports create one span for each sending of a request. The
-// outermost creates it. If base sends the request again, or sends another
-// request with the same context, that request has a span of its own; a resend
-// has http.request.resend_count. A copy of the request is recognized by the
+// Nested Transports create one span for a request that is sent once. The
+// outermost creates it. If base sends the request again, or follows a redirect,
+// each attempt has a span below that one, created by the Transport that the
+// attempts pass through; a resend has http.request.resend_count. That includes
+// the first attempt, whose span is created when the resend starts, with its own
+// times. Request and response hooks do not run for it. With one MeterProvider,
+// each attempt is measured once. Another request that base sends with the same
+// context has a span of its own. A copy of the request is recognized by the
 // headers that the propagator wrote, and without a propagator by its URL and
 // body.
 //

@@ -1,0 +1,242 @@
+package otelhttpclient
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+)
+
+// attempt is the first sending of a request, as a Transport sees it while one
+// above creates the span. That span stands for the attempt unless the request is
+// sent again. Then the attempt gets a span and a measurement of its own, like
+// all that follow, with its own times.
+type attempt struct {
+	in      *instrumentation
+	above   *sending
+	tracer  *providedTracer
+	meter   *instruments // nil: it is not measured
+	ctx     context.Context
+	started time.Time
+
+	// The caller may change the request once base has returned.
+	description
+	name       string
+	target     url.URL
+	bodySize   int64                // negative: unknown
+	headers    []attribute.KeyValue // of the request, then of the response
+	respLength int64
+
+	outcome  outcome
+	download download
+	ended    atomic.Bool
+	ending   ending // without an error that the status code or a cancellation stands for
+
+	bodyless     bool
+	decompressed bool
+	active       bool // it is counted as active
+	always       bool // it is measured even if the request is not sent again
+	late         bool // it is measured if the request is sent again
+
+	connection atomic.Pointer[connection] // as it was when the request was sent again
+	known      atomic.Int32               // its end, and that the request was sent again
+}
+
+// watch makes the passage remember what it sends, in case that it is sent again.
+func (p *passage) watch(above *sending, tracer *providedTracer, meter *instruments, share share) {
+	if meter == nil && (tracer.makesNoSpan() || !above.recording()) {
+		return
+	}
+	in, req := p.in, p.sent
+	a := &attempt{in: in, above: above, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
+	in.describe(&a.description, req, share.state, share.ordinal)
+	a.name = in.nameOfSpan(&a.facts, req)
+	a.headers = in.sentAttributes(req)
+	if req.URL != nil {
+		a.target = *req.URL
+	}
+	if hasBody(req) {
+		a.bodySize = req.ContentLength
+		if a.bodySize == 0 || strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
+			a.bodySize = -1
+		}
+	}
+	share.passed.keep(a)
+	if a.active {
+		meter.begin(a.ctx, &a.facts)
+	}
+	p.first = a
+}
+
+// keep keeps the first attempt, and determines when it is measured: at once, if
+// no Transport above measures it with the same provider.
+func (p *passedThrough) keep(a *attempt) {
+	a.above.mu.Lock()
+	defer a.above.mu.Unlock()
+	p.first = a
+	resent := a.above.times > 1 // already, by a concurrent attempt
+	if resent {
+		a.known.Add(1)
+	}
+	if a.meter == nil || p.before.measured(a.meter.provider) != nil {
+		return
+	}
+	a.active = a.above.meter(a.meter.provider) == nil
+	if a.always = a.active || resent; a.always {
+		p.meter = a.meter
+	}
+}
+
+// reveal returns the attempt that the entry is about, as the request is sent
+// again. It is measured now unless it is measured already.
+func (p *passedThrough) reveal() *attempt {
+	if p == nil || p.first == nil {
+		return nil
+	}
+	a := p.first
+	if a.meter != nil && !a.always && p.before.measured(a.meter.provider) == nil {
+		p.meter, a.late = a.meter, true
+	}
+	return a
+}
+
+// sentAgain records that the request is sent again, before anything is sent.
+func (a *attempt) sentAgain(above *sending) {
+	if above.exchange != nil {
+		c := new(connection)
+		above.exchange.connection.copyTo(c)
+		a.connection.Store(c)
+	}
+	if a.known.Add(1) == 2 {
+		a.record()
+	}
+}
+
+// answered takes what base returned, as [exchange.answered] does.
+func (a *attempt) answered(sent *http.Request, resp *http.Response, err error) *http.Response {
+	if err == nil && resp == nil {
+		err = errNoResponse
+	}
+	if err != nil {
+		a.finish(ending{err: err})
+		return resp
+	}
+	a.in.guard.call("description of the response", func() {
+		a.in.describeResponse(&a.outcome, resp)
+		a.headers = a.in.responseHeaders.attributes(a.headers, resp.Header, a.in.redaction, &a.target)
+	})
+	a.respLength, a.decompressed = resp.ContentLength, resp.Uncompressed
+	a.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
+	if a.bodyless || a.in.spanEnd == EndOnHeaders {
+		a.finish(ending{})
+		return resp
+	}
+	return wrapBody(resp, a)
+}
+
+func (a *attempt) over() bool            { return a.ended.Load() }
+func (a *attempt) progress(n int64)      { a.download.progress(n) }
+func (a *attempt) lastActive() time.Time { return a.download.lastActive(a.started) }
+
+// finish records how the attempt ended. The first call counts.
+func (a *attempt) finish(e ending) {
+	if !a.ended.CompareAndSwap(false, true) {
+		return
+	}
+	if e.at.IsZero() {
+		e.at = time.Now()
+	}
+	a.ending = e
+	if e.err != nil {
+		// At once: the context may be canceled afterwards.
+		a.in.guard.call("description of the error", func() { a.describeError(e.err) })
+	}
+	if a.always {
+		a.in.guard.call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
+	}
+	if a.known.Add(1) == 2 {
+		a.record()
+	}
+}
+
+func (a *attempt) describeError(err error) {
+	if a.outcome.errorType != "" || errortype.CancelledByCaller(a.ctx, err) {
+		a.ending.err = nil
+		return
+	}
+	a.outcome.errorType = a.in.errorType(a.ctx, a.scheme, err)
+}
+
+// record creates the span, and records the metrics that are still due.
+func (a *attempt) record() {
+	a.in.guard.call("telemetry of an earlier attempt", func() {
+		var meter *instruments
+		if a.late {
+			meter = a.meter
+		}
+		x := a.exchange(meter)
+		a.startSpan(x)
+		if x.recording {
+			a.describeSpan(x)
+		}
+		x.finish(ending{at: a.ending.at, abandoned: a.ending.abandoned})
+	})
+}
+
+// exchange returns the attempt as an exchange that is about to end.
+func (a *attempt) exchange(meter *instruments) *exchange {
+	x := &exchange{in: a.in, meter: meter, facts: a.facts, started: a.started, outcome: a.outcome,
+		bodyless: a.bodyless, decompressed: a.decompressed}
+	x.context.init(a.ctx, a.tracer, &noState, a.resendCount)
+	x.context.sending.activeAbove = !a.active
+	x.download.received.Store(a.download.received.Load())
+
+	c := &x.connection
+	c.guard, c.target = a.in.guard, &a.target
+	if then := a.connection.Load(); then != nil {
+		then.copyTo(c)
+	} else if a.above.exchange != nil {
+		a.above.exchange.connection.copyTo(c)
+	}
+	if a.bodySize < 0 {
+		c.sent = sentInPart
+	}
+	sent := &x.context.request
+	if a.bodySize != 0 {
+		sent.ContentLength, sent.Body = a.bodySize, io.NopCloser(nil)
+	}
+	x.context.sending.request.Store(sent)
+	return x
+}
+
+func (a *attempt) startSpan(x *exchange) {
+	s := a.tracer.scratch()
+	defer s.release()
+	s.attributes = a.in.creationAttributes(s.attributes, &a.description)
+	s.options = append(s.startOptions(a.in.spanOptions), trace.WithTimestamp(a.started))
+	x.context.Context, x.span = a.tracer.Start(a.ctx, a.name, s.options...)
+	x.recording = x.span.IsRecording()
+}
+
+func (a *attempt) describeSpan(x *exchange) {
+	x.set(a.headers...)
+	if a.outcome.status != 0 {
+		attrs := a.in.responseAttributes(nil, &a.outcome, &http.Response{ContentLength: a.respLength}, &a.target)
+		x.set(x.connection.attributes(attrs, a.in, a.started)...)
+	}
+	if a.outcome.errorType != "" {
+		x.span.SetStatus(codes.Error, "")
+	}
+	if a.ending.err != nil {
+		x.setError(a.ending.err, false)
+	}
+}
