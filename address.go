@@ -10,27 +10,35 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// hostOf returns the host, with its port, that a request is addressed to on the
-// wire: that of an absolute form in URL.Opaque, else Request.Host, else
-// URL.Host.
-func hostOf(req *http.Request, u *url.URL) string {
-	if u != nil && u.Opaque != "" {
-		if authority, ok := strings.CutPrefix(u.Opaque, "//"); ok {
-			if end := strings.IndexAny(authority, "/?#"); end >= 0 {
-				authority = authority[:end]
-			}
-			return authority[strings.LastIndexByte(authority, '@')+1:]
-		}
+// onWire returns the request with the URL that goes over the wire: the request
+// itself, or, if its URL is opaque, a copy. The copy is what the application's
+// functions and the redaction get; it is never sent.
+func onWire(req *http.Request) *http.Request {
+	if req.URL == nil || req.URL.Opaque == "" {
+		return req
 	}
-	if req.Host != "" {
+	wire := redact.Wire(req.URL)
+	if wire == req.URL {
+		return req
+	}
+	seen := req.WithContext(req.Context())
+	seen.URL = wire
+	if strings.HasPrefix(req.URL.Opaque, "//") {
+		seen.Host = wire.Host // servers ignore the Host beside an absolute form
+	}
+	return seen
+}
+
+// hostOf returns the host, with its port, that a request is addressed to on the
+// wire: Request.Host, else URL.Host.
+func hostOf(req *http.Request) string {
+	if req.Host != "" || req.URL == nil {
 		return req.Host
 	}
-	if u == nil {
-		return ""
-	}
-	return u.Host
+	return req.URL.Host
 }
 
 // asciiHosts are the ASCII forms of internationalized host names.

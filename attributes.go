@@ -44,9 +44,9 @@ func WithOptInAttributes(keys ...attribute.Key) Option {
 	})
 }
 
-// An AttributesFunc returns attributes for a request. It gets the caller's
-// request, must not change it, and may be called concurrently. The library does
-// not keep or change the slice.
+// An AttributesFunc returns attributes for a request. It gets the request that a
+// [Filter] gets, must not change it, and may be called concurrently. The library
+// does not keep or change the slice.
 type AttributesFunc = func(*http.Request) []attribute.KeyValue
 
 // WithAttributes adds the attributes that the function returns to the span, at

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 // watchLookups returns hooks that measure DNS lookups. A lookup may outlast its
@@ -50,7 +51,7 @@ func (x *exchange) watchLookups() *httptrace.ClientTrace {
 // recordedName returns what is recorded of a name that is looked up. If a URL
 // filter changes the host of the request, it is the host that the filter returns.
 func (x *exchange) recordedName(name string) string {
-	target := x.connection.aimedAt()
+	target := redact.Wire(x.connection.aimedAt())
 	if target == nil || len(x.in.urlFilters) == 0 {
 		return name
 	}

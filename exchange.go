@@ -47,7 +47,11 @@ func (p *passage) observe() {
 	in, req := p.in, p.sent
 	ctx := req.Context()
 	state, above := stateFrom(ctx)
-	if state.untraced || !in.accepts(req) {
+	if state.untraced {
+		return
+	}
+	seen := onWire(req)
+	if !in.accepts(seen) {
 		return
 	}
 	if state.unobserved {
@@ -78,12 +82,12 @@ func (p *passage) observe() {
 	}
 
 	var d description
-	in.describe(&d, req, share.state, share.ordinal)
+	in.describe(&d, seen, share.state, share.ordinal)
 	var started time.Time // the span has its own
 	if meter != nil || in.connectionTimings {
 		started = time.Now()
 	}
-	spanCtx, span := in.startSpan(tracer, s, req, &d)
+	spanCtx, span := in.startSpan(tracer, s, seen, &d)
 	recording := span.IsRecording()
 	tracer.observe(span, recording)
 	own := recording || !passesThrough(span, ctx)

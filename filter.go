@@ -8,7 +8,8 @@ import (
 )
 
 // A Filter reports whether a request is traced. If not, the request goes to base
-// unchanged. A Filter must not change the request and may be called
+// unchanged. A Filter gets the caller's request, or, if its URL is opaque, a copy
+// with the URL that goes over the wire. A Filter must not change the request and may be called
 // concurrently. If it panics, the request is traced.
 type Filter func(*http.Request) bool
 

@@ -28,8 +28,8 @@ func WithSpanOptions(opts ...trace.SpanStartOption) Option {
 	})
 }
 
-// A SpanNameFormatter returns the name of a request's span. It gets the caller's
-// request, must not change it, and may be called concurrently.
+// A SpanNameFormatter returns the name of a request's span. It gets the request
+// that a [Filter] gets, must not change it, and may be called concurrently.
 type SpanNameFormatter = func(*http.Request) string
 
 // WithSpanNameFormatter sets the function that names spans. The default, also

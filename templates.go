@@ -9,11 +9,12 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 // A URLTemplater returns the url.template of a request: the path of its URL with
-// placeholders, or "" if it knows none. It gets the caller's request, must not
-// change it, and may be called concurrently.
+// placeholders, or "" if it knows none. It gets the request that a [Filter] gets,
+// must not change it, and may be called concurrently.
 type URLTemplater func(*http.Request) string
 
 // WithURLTemplate sets the function that returns the templates of requests. A
@@ -44,7 +45,7 @@ func redirectedElsewhere(req *http.Request) bool {
 	if req.Response == nil || req.Response.Request == nil {
 		return false
 	}
-	from := req.Response.Request.URL
+	from := redact.Wire(req.Response.Request.URL)
 	return from == nil || req.URL == nil || from.Path != req.URL.Path
 }
 

@@ -21,6 +21,9 @@ type URLFilter func(*url.URL) *url.URL
 // WithURLFilter adds a filter. Filters run in the order given, each on the
 // result of the one before. Nil is ignored. Redaction runs after all filters.
 //
+// Filters get the URL that goes over the wire: if [url.URL.Opaque] holds path and
+// query, as signers make it, they are taken apart first.
+//
 // Filters apply to every URL that is recorded: url.full, captured headers such
 // as Location and Referer, and URLs in the texts of errors.
 func WithURLFilter(filter URLFilter) Option {
@@ -137,7 +140,7 @@ func WithoutRedaction() Option {
 // recordedURL returns what is recorded of a request's URL, and the host, with its
 // port, that the request is addressed to.
 func (c *config) recordedURL(req *http.Request) (full, host string) {
-	host = hostOf(req, req.URL)
+	host = hostOf(req)
 	if req.URL == nil {
 		return "", host
 	}

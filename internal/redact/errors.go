@@ -26,9 +26,17 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	whole := err.Error()
 	s := cut(whole, maxTextInput)
 	f := finder{policy: p, budget: nestedBudget}
-	f.known(s, knownURLs(err, request), p)
-	if request != nil {
-		f.secrets(s, p.secretsOf(request, s))
+	wire := Wire(request)
+	urls := knownURLs(err, wire)
+	if wire != request && strings.Trim(request.Opaque, "/") != "" {
+		// What is recorded of the URL on the wire, also where the text has it as
+		// net/http's errors do.
+		f.knownAs(s, request.String(), p.recorded(wire.String()))
+		urls = slices.DeleteFunc(urls, func(u string) bool { return u == request.String() })
+	}
+	f.known(s, urls, p)
+	if wire != nil {
+		f.secrets(s, p.secretsOf(wire, s))
 	}
 	f.text(layer{s: s})
 	f.hideEnd(s, whole)
@@ -67,16 +75,24 @@ func (f *finder) known(s string, urls []string, p *Policy) {
 		if len(raw) < shortest || len(raw) > len(s) || !strings.Contains(raw, ":") {
 			continue
 		}
-		text, changed := p.reference(raw, nil)
-		if !changed {
-			inner := finder{policy: p, budget: nestedBudget}
-			inner.wholeURL(raw)
-			text = inner.applyURL(raw)
-		}
-		f.replace(s, raw, text)
-		if quoted := inQuotes(raw); quoted != raw {
-			f.replace(s, quoted, inQuotes(text))
-		}
+		f.knownAs(s, raw, p.recorded(raw))
+	}
+}
+
+// recorded returns what is recorded of a known URL.
+func (p *Policy) recorded(raw string) string {
+	if text, changed := p.reference(raw, nil); changed {
+		return text
+	}
+	f := finder{policy: p, budget: nestedBudget}
+	f.wholeURL(raw)
+	return f.applyURL(raw)
+}
+
+func (f *finder) knownAs(s, raw, text string) {
+	f.replace(s, raw, text)
+	if quoted := inQuotes(raw); quoted != raw {
+		f.replace(s, quoted, inQuotes(text))
 	}
 }
 

@@ -125,6 +125,7 @@ var (
 // them, of at most 4 KiB each. Relative URLs in them are resolved against the
 // request's, which may be nil, before they are filtered.
 func (p *Policy) Header(name string, values []string, request *url.URL) []string {
+	request = Wire(request)
 	values = values[:min(len(values), maxHeaderValues)]
 	recorded := make([]string, len(values))
 	kind, known := p.byName.Get(name)

@@ -28,12 +28,7 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 		if u == nil {
 			return nil
 		}
-		parsed := u
-		if u.Opaque != "" {
-			if whole, err := url.Parse(u.String()); err == nil {
-				parsed = whole // it may have a host and a path
-			}
-		}
+		parsed := Wire(u)
 		path := parsed.EscapedPath()
 		f := finder{}
 		host := hostname(parsed.Host)

@@ -8,10 +8,13 @@ import (
 )
 
 // URL returns what may be recorded of a URL that has passed the filter. What is
-// not hidden stays as u.String() writes it.
+// not hidden stays as [Wire](u).String() writes it.
 func (p *Policy) URL(u *url.URL) string {
 	if u == nil {
 		return ""
+	}
+	if u.Opaque != "" {
+		u = Wire(u)
 	}
 	if at := strings.LastIndexByte(u.Host, '@'); at >= 0 {
 		// The part before an @ is no host, but may hold a password.

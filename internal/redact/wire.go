@@ -1,0 +1,77 @@
+package redact
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Wire returns the URL that a request to u is sent to. It is u unless u is an
+// opaque URL of HTTP: then it has the host, the path and the query that
+// net/http makes of URL.Opaque, as it is written in the request line.
+func Wire(u *url.URL) *url.URL {
+	if u == nil || u.Opaque == "" || !strings.EqualFold(u.Scheme, "http") && !strings.EqualFold(u.Scheme, "https") {
+		return u
+	}
+	rest, absolute := strings.CutPrefix(u.Opaque, "//")
+	if !absolute && rest[0] != '/' && u.Host == "" {
+		return u // the beginning may be a host; net/http sends nothing
+	}
+	w := &url.URL{
+		Scheme: u.Scheme, User: u.User, Host: u.Host, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery,
+		Fragment: u.Fragment, RawFragment: u.RawFragment, OmitHost: u.Host == "" && !absolute,
+	}
+	// Only a slash surely ends a password.
+	first, _, _ := strings.Cut(rest, "/")
+	if at := strings.LastIndexByte(first, '@'); at >= 0 {
+		w.User, rest = userinfo(rest[:at]), rest[at+1:]
+	}
+	if absolute {
+		end := strings.IndexAny(rest, "/?#")
+		if end < 0 {
+			end = len(rest)
+		}
+		w.Host, rest = rest[:end], rest[end:]
+	}
+	path, query, found := strings.Cut(rest, "?")
+	if found {
+		if u.RawQuery != "" || u.ForceQuery {
+			query += "?" + u.RawQuery
+		}
+		w.RawQuery, w.ForceQuery = query, query == ""
+	}
+	if path != "" && path[0] != '/' || path == "" && !absolute {
+		path = "/" + path
+	}
+	w.RawPath = escapedPath(path)
+	w.Path = decodedOnce(w.RawPath)
+	return w
+}
+
+// userinfo returns what stands before an @, decoded as far as it can be.
+func userinfo(s string) *url.Userinfo {
+	name, password, has := strings.Cut(s, ":")
+	if !has {
+		return url.User(decodedOnce(name))
+	}
+	return url.UserPassword(decodedOnce(name), decodedOnce(password))
+}
+
+// escapedPath escapes the bytes that a path of a URL cannot hold. Other than
+// url.URL.EscapedPath, it keeps what is escaped already.
+func escapedPath(path string) string {
+	if strings.IndexFunc(path, func(c rune) bool { return !isWordByte(byte(c)) && c != '/' || c >= 0x80 }) < 0 {
+		return path
+	}
+	var b strings.Builder
+	for i := range len(path) {
+		c := path[i]
+		_, isEscape := hexByte(path, i+1)
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?\\^`{|}", c) >= 0 || c == '%' && !isEscape {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
