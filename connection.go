@@ -152,11 +152,25 @@ func (c *connection) done() {
 func (c *connection) copyTo(to *connection) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	to.asked, to.obtained, to.sent, to.continued, to.agent, to.peer = c.asked, c.obtained, c.sent, c.continued, c.agent, c.peer
+	to.asked, to.targeted, to.obtained, to.sent, to.continued, to.agent, to.peer = c.asked, c.targeted, c.obtained, c.sent, c.continued, c.agent, c.peer
 	if c.timings != nil {
 		t := *c.timings
 		to.timings = &t
 	}
+}
+
+// disown forgets a connection to a server that the request does not name, if base
+// has failed for another reason than a connection. A proxy's cannot be told from
+// that of a token server, but then it is the latter's: base has given up before it
+// asked for a connection of the request.
+func (c *connection) disown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.targeted || !c.obtained {
+		return
+	}
+	c.asked, c.peer, c.sent, c.continued, c.agent = false, nil, sentUnknown, false, ""
+	c.timings = nil
 }
 
 func (c *connection) wroteRequest(info httptrace.WroteRequestInfo) {

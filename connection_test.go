@@ -39,11 +39,13 @@ func TestPeerWithTokenRequests(t *testing.T) {
 			url    string
 			before bool
 			after  bool
+			denied bool
 			port   any
 		}{
-			{"a token first", server.URL, true, false, server.Port()},
-			{"a token first, then a refused connection", closed, true, false, nil},
-			{"a token after the answer", server.URL, false, true, server.Port()},
+			{"a token first", server.URL, true, false, false, server.Port()},
+			{"a token first, then a refused connection", closed, true, false, false, nil},
+			{"a token after the answer", server.URL, false, true, false, server.Port()},
+			{"no token, and so no connection", server.URL, true, false, true, nil},
 		} {
 			tel := oteltest.New(t)
 			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
@@ -51,6 +53,9 @@ func TestPeerWithTokenRequests(t *testing.T) {
 					if err := fetchToken(req.Context(), tokens.Client().Transport, tokens.URL); err != nil {
 						return nil, err
 					}
+				}
+				if c.denied {
+					return nil, errors.New("no token")
 				}
 				resp, err := server.Client().Transport.RoundTrip(req)
 				if c.after {
@@ -66,7 +71,12 @@ func TestPeerWithTokenRequests(t *testing.T) {
 						t.Errorf("%s: network.peer.port = %v, want none", c.name, a.Value.AsInt64())
 					}
 				}
-				oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", 0)
+				wantSize := any(0)
+				if c.denied {
+					wantSize = nil // base has not asked for a connection: what it did is unknown
+					wantTimings(t, span)
+				}
+				oteltest.WantAttribute(t, span.Attributes, "http.request.body.size", wantSize)
 				continue
 			}
 			oteltest.WantAttribute(t, span.Attributes, "network.peer.port", c.port)
@@ -166,4 +176,19 @@ func TestSizeWithoutKnownConnection(t *testing.T) {
 	}), otelhttpclient.WithOptInAttributes("http.request.body.size"))
 	_, _ = oteltest.Send(rt, oteltest.NewRequest(t, t.Context(), "POST", "http://inventory.example/", strings.NewReader("12345678")))
 	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.request.body.size", nil)
+}
+
+// A proxy is not the server of the request either, but it is its peer.
+func TestPeerOfFailedProxy(t *testing.T) {
+	proxy := oteltest.RawServer(t, func(net.Conn) {}) // it closes the connection
+	u, err := url.Parse(proxy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, timingBase(t, &http.Transport{Proxy: http.ProxyURL(u)}))
+	if err := oteltest.TryGet(t.Context(), rt, "http://inventory.example/"); err == nil {
+		t.Fatal("got no error, want one")
+	}
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "network.peer.port", u.Port())
 }

@@ -152,6 +152,7 @@ func ExampleWithOptInMetrics() {
 	// http.client.request.duration s
 	// http.client.active_requests {request}
 	// http.client.response.body.size By
+	// otelhttpclient.response.body.abandoned {body}
 }
 
 // Each client gets the attributes of the service that it calls.
@@ -216,13 +217,22 @@ func ExampleWithAttributes_reverseProxy() {
 		log.Fatal(err)
 	}
 	for _, metric := range collected.ScopeMetrics[0].Metrics {
-		for _, point := range metric.Data.(metricdata.Histogram[float64]).DataPoints {
-			address, _ := point.Attributes.Value(semconv.ServerAddressKey)
-			fmt.Println(metric.Name, address.AsString(), point.Count)
+		switch data := metric.Data.(type) {
+		case metricdata.Histogram[float64]:
+			for _, point := range data.DataPoints {
+				address, _ := point.Attributes.Value(semconv.ServerAddressKey)
+				fmt.Println(metric.Name, address.AsString(), point.Count)
+			}
+		case metricdata.Sum[int64]:
+			for _, point := range data.DataPoints {
+				address, _ := point.Attributes.Value(semconv.ServerAddressKey)
+				fmt.Println(metric.Name, address.AsString(), point.Value)
+			}
 		}
 	}
-	// Output:
+	// Unordered output:
 	// http.client.request.duration upstream 3
+	// otelhttpclient.response.body.abandoned upstream 0
 }
 
 // A token refresh joins the caller's trace without a span of its own.
@@ -276,6 +286,7 @@ func ExampleWithOptInMetrics_connections() {
 	// dns.lookup.duration
 	// http.client.request.duration
 	// http.client.request.time_in_queue
+	// otelhttpclient.response.body.abandoned
 }
 
 // Wrappers such as client-go's look for the transport below by this name.

@@ -386,6 +386,7 @@ func ExampleWithMeterProvider() {
 	}
 	// Output:
 	// http.client.request.duration s
+	// otelhttpclient.response.body.abandoned {body}
 }
 
 // These options apply to all spans of a client.

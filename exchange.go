@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 )
 
 // The way of a request: RoundTrip routes it to base; start gathers its facts,
@@ -287,6 +289,9 @@ func (x *exchange) finish(e ending) {
 	}
 	guard.call("description of the end", func() {
 		x.connection.done()
+		if o := &x.outcome; o.status == 0 && o.errorType != "" && !errortype.OfConnection(o.errorType) {
+			x.connection.disown()
+		}
 		if x.recording {
 			x.describeEnd(e)
 		}

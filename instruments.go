@@ -78,8 +78,7 @@ type instruments struct {
 	timeInQueue        metric.Float64Histogram
 	dnsLookup          metric.Float64Histogram
 
-	// abandoned is created with the first abandoned body.
-	abandoned func() metric.Int64Counter
+	abandoned metric.Int64Counter
 
 	cache  bounded.Cache[measurement, measurementOptions]
 	sets   bounded.Cache[attribute.Distinct, measurementOptions] // with attributes of the application
@@ -101,12 +100,12 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 	check(err)
 	m.duration = duration.Inst()
 	if c.optInMetrics&optInRequestSizeMetric != 0 {
-		i, err := httpconv.NewClientRequestBodySize(meter)
+		i, err := httpconv.NewClientRequestBodySize(meter, bodySizeBuckets())
 		check(err)
 		m.requestSize = i.Inst()
 	}
 	if c.optInMetrics&optInResponseSizeMetric != 0 {
-		i, err := httpconv.NewClientResponseBodySize(meter)
+		i, err := httpconv.NewClientResponseBodySize(meter, bodySizeBuckets())
 		check(err)
 		m.responseSize = i.Inst()
 	}
@@ -139,13 +138,10 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 		check(err)
 		m.dnsLookup = i.Inst()
 	}
-	m.abandoned = sync.OnceValue(func() metric.Int64Counter {
-		counter, err := meter.Int64Counter(string(abandonedKey),
-			metric.WithUnit("{body}"),
-			metric.WithDescription("Response bodies that were neither read to the end nor closed."))
-		check(err)
-		return counter
-	})
+	m.abandoned, err = meter.Int64Counter(string(abandonedKey),
+		metric.WithUnit("{body}"),
+		metric.WithDescription("Response bodies that were neither read to the end nor closed."))
+	check(err)
 	if c.oldNames {
 		m.oldDuration, err = meter.Float64Histogram("http.client.duration",
 			metric.WithUnit("ms"),
@@ -156,6 +152,17 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 		m.embedNoop = m.embedNoop || embedsNoop(reflect.TypeOf(i))
 	}
 	return m
+}
+
+// bodySizeBuckets are powers of 4 from 256 bytes to 256 MiB, and a bucket for
+// empty bodies. The conventions have none for sizes, and those of the SDK end at
+// 10,000 bytes.
+func bodySizeBuckets() metric.HistogramOption {
+	bounds := []float64{0}
+	for b := 256.0; b <= 256<<20; b *= 4 {
+		bounds = append(bounds, b)
+	}
+	return metric.WithExplicitBucketBoundaries(bounds...)
 }
 
 // embedsNoop reports whether an instrument is of a type that embeds a no-op or

@@ -12,10 +12,18 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
-// begin counts the request as active.
+// begin counts the request as active, and the abandoned bodies of its server from
+// 0: an increase from nothing is none.
 func (m *instruments) begin(ctx context.Context, f *facts) {
 	if m.active != nil {
 		m.active.Add(ctx, 1, m.options(m.activeKey(f), f.own).add...)
+	}
+	if m.abandoned == nil {
+		return
+	}
+	server := f.serverKey()
+	if _, born := m.cache.Get(server); !born {
+		m.abandoned.Add(ctx, 0, m.options(server, nil).add...)
 	}
 }
 
@@ -42,12 +50,29 @@ func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measur
 		m.responseSize.Record(ctx, s.responseSize.bytes, m.options(key, f.own).record...)
 	}
 	if m.timeInQueue != nil && s.below.timeInQueue == nil && s.waited {
-		key := measurement{method: f.method, host: f.host, port: f.port, scheme: f.scheme, protocol: protocol{version: o.protocol.version}}
+		key := m.key(f, o) // with the template where the duration has it
+		key.scheme, key.status, key.errorType, key.protocol.name = f.scheme, 0, "", ""
 		m.timeInQueue.Record(ctx, s.timeInQueue.Seconds(), m.options(key, f.own).record...)
 	}
 	if s.abandoned && m.abandoned != nil && s.below.abandoned == nil {
-		m.abandoned().Add(ctx, 1, m.options(measurement{host: f.host, port: f.port}, nil).add...)
+		m.abandoned.Add(ctx, 1, m.options(f.serverKey(), nil).add...)
 	}
+}
+
+// serverKey returns the key of the abandoned bodies: the server as the metrics of
+// the request have it. The application's own attributes may replace what anybody
+// can choose, such as the Host header that a reverse proxy forwards.
+func (f *facts) serverKey() measurement {
+	key := measurement{host: f.host, port: f.port}
+	for _, a := range f.own {
+		switch a.Key {
+		case semconv.ServerAddressKey:
+			key.host = a.Value.AsString()
+		case semconv.ServerPortKey:
+			key.port = int(a.Value.AsInt64())
+		}
+	}
+	return key
 }
 
 // measures are what is measured of a request.

@@ -18,8 +18,8 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 // http.client.request.duration is always recorded. So is the counter
 // otelhttpclient.response.body.abandoned, with server.address and server.port:
 // the response bodies that the application neither read to the end nor closed,
-// as the garbage collector finds them. It exists once there is one. An alert on
-// it finds a leak of connections early.
+// as the garbage collector finds them. It is 0 from the first request to a server
+// on, so that an alert on its increase finds a leak of connections early.
 func WithOptInMetrics(metrics ...Metric) Option {
 	return optionFunc(func(c *config) {
 		for _, m := range metrics {
@@ -85,7 +85,7 @@ const (
 	// request that ends without a connection is recorded with the time until
 	// its end, without network.protocol.version. base must call the hooks of
 	// [net/http/httptrace]. Name and attributes are those of .NET's HTTP
-	// client.
+	// client, and url.template where the duration has it.
 	MetricRequestTimeInQueue Metric = "http.client.request.time_in_queue"
 	// MetricDNSLookupDuration is a histogram of the duration of DNS lookups, in
 	// seconds, with dns.question.name. A failed lookup has the error.type

@@ -145,8 +145,8 @@ func TestDurationWithoutTracing(t *testing.T) {
 	if err := reader.Collect(t.Context(), &rm); err != nil {
 		t.Fatal(err)
 	}
-	if len(rm.ScopeMetrics) != 1 || len(rm.ScopeMetrics[0].Metrics) != 1 {
-		t.Fatalf("metrics = %+v, want the one of the duration", rm.ScopeMetrics)
+	if len(rm.ScopeMetrics) != 1 || len(rm.ScopeMetrics[0].Metrics) != 2 {
+		t.Fatalf("metrics = %+v, want the duration and the abandoned bodies", rm.ScopeMetrics)
 	}
 	scope := rm.ScopeMetrics[0].Scope
 	if scope.Name != otelhttpclient.ScopeName || scope.Version != otelhttpclient.Version || scope.SchemaURL != semconv.SchemaURL {

@@ -168,10 +168,10 @@ func (x *exchange) describeEnd(e ending) {
 		}
 	}
 	if n, known := x.sentBytes(); known && x.in.optInAttributes&optInRequestSize != 0 {
-		x.set(semconv.HTTPRequestBodySize(int(n)))
+		x.set(semconv.HTTPRequestBodySizeKey.Int64(n))
 	}
 	if n, known := x.receivedBytes(); known && x.in.optInAttributes&optInResponseSize != 0 {
-		x.set(semconv.HTTPResponseBodySize(int(n)))
+		x.set(semconv.HTTPResponseBodySizeKey.Int64(n))
 	}
 }
 

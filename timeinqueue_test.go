@@ -62,7 +62,24 @@ func TestTimeInQueueIsOptIn(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
 	tel := oteltest.New(t)
 	oteltest.Get(t, t.Context(), instrumented.Transport(tel, server.Base, otelhttpclient.WithConnectionTimings()), server.URL)
-	if got := tel.MetricNames(); len(got) != 1 {
-		t.Errorf("metrics: got %v, want the duration only", got)
+	if got := tel.MetricNames(); got[timeInQueue] {
+		t.Errorf("metrics: got %v, want none of the time in the queue", got)
+	}
+}
+
+// The template is on the time in the queue where it is on the duration.
+func TestTimeInQueueByTemplate(t *testing.T) {
+	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))
+	for _, optIn := range []bool{false, true} {
+		opts, want := []otelhttpclient.Option{otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestTimeInQueue)}, any(nil)
+		if optIn {
+			opts, want = append(opts, otelhttpclient.WithOptInAttributes("url.template")), "/items/{sku}"
+		}
+		tel := oteltest.New(t)
+		ctx := otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}")
+		oteltest.Get(t, ctx, instrumented.Transport(tel, server.Base, opts...), server.URL)
+		oteltest.WantAttribute(t, tel.DurationAttributes(), "url.template", want)
+		point := tel.Seconds(timeInQueue)
+		oteltest.WantAttribute(t, point.Attributes.ToSlice(), "url.template", want)
 	}
 }

@@ -136,6 +136,16 @@ func Of(ctx context.Context, scheme string, err error) string {
 	return concreteType(err)
 }
 
+// OfConnection reports whether a value of error.type means that a connection
+// failed, or could not be established.
+func OfConnection(value string) bool {
+	switch value {
+	case Timeout, NameResolution, SecureConnection, Connection, ResponseEnded, HTTPProtocol, ProxyTunnel:
+		return true
+	}
+	return false
+}
+
 // is reports whether err wraps an error of type E.
 func is[E error](err error) bool {
 	var e E

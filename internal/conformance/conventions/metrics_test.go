@@ -41,14 +41,17 @@ func wantCounts(t *testing.T, tel *oteltest.SDK, name, when string, want map[att
 
 func TestInstruments(t *testing.T) {
 	t.Parallel() // closed connections are detected within a second
+	const kib, mib = 1 << 10, 1 << 20
+	// The conventions have none for sizes, and the SDK's end at 10,000 bytes.
+	sizes := []float64{0, 256, kib, 4 * kib, 16 * kib, 64 * kib, 256 * kib, mib, 4 * mib, 16 * mib, 64 * mib, 256 * mib}
 	for _, test := range []struct {
 		name, unit string
 		kind       string
-		bounds     []float64 // nil: not specified
+		bounds     []float64 // nil: none
 	}{
 		{"http.client.request.duration", "s", "histogram of float64", []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}},
-		{"http.client.request.body.size", "By", "histogram of int64", nil},
-		{"http.client.response.body.size", "By", "histogram of int64", nil},
+		{"http.client.request.body.size", "By", "histogram of int64", sizes},
+		{"http.client.response.body.size", "By", "histogram of int64", sizes},
 		{"http.client.active_requests", "{request}", "up-down counter", nil},
 		{"http.client.open_connections", "{connection}", "up-down counter", nil},
 		{"http.client.connection.duration", "s", "histogram of float64", []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300}},
@@ -72,7 +75,7 @@ func TestInstruments(t *testing.T) {
 			case metricdata.Histogram[float64]:
 				kind, bounds = "histogram of float64", data.DataPoints[0].Bounds
 			case metricdata.Histogram[int64]:
-				kind = "histogram of int64"
+				kind, bounds = "histogram of int64", data.DataPoints[0].Bounds
 			case metricdata.Sum[int64]:
 				kind = "up-down counter"
 				if data.IsMonotonic {
@@ -96,16 +99,16 @@ func TestOptInMetrics(t *testing.T) {
 		oteltest.MustSend(t, instrumented.Transport(tel, w.Base, options...), oteltest.NewRequest(t, t.Context(), "GET", w.URL, nil))
 		return tel.MetricNames()
 	}
-	const always = "http.client.request.duration"
-	if got := run(t); len(got) != 1 || !got[always] {
-		t.Errorf("metrics by default = %v, want %s alone", got, always)
+	const always, bodies = "http.client.request.duration", "otelhttpclient.response.body.abandoned"
+	if got := run(t); len(got) != 2 || !got[always] || !got[bodies] {
+		t.Errorf("metrics by default = %v, want %s and %s", got, always, bodies)
 	}
 	for _, name := range []otelhttpclient.Metric{
 		otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize,
 		otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections,
 	} {
-		if got := run(t, otelhttpclient.WithOptInMetrics(name)); len(got) != 2 || !got[always] || !got[string(name)] {
-			t.Errorf("metrics with %s = %v, want it and %s", name, got, always)
+		if got := run(t, otelhttpclient.WithOptInMetrics(name)); len(got) != 3 || !got[always] || !got[bodies] || !got[string(name)] {
+			t.Errorf("metrics with %s = %v, want it, %s and %s", name, got, always, bodies)
 		}
 	}
 	// connection.duration is recorded when a connection is closed: see
