@@ -2,7 +2,11 @@ package otelhttpclient
 
 import (
 	"net/http"
+	"reflect"
+	"slices"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -22,6 +26,11 @@ type RequestHook func(span trace.Span, req *http.Request)
 // nil resp and the error if there is no response. It runs after the library has
 // set its own attributes, so its attributes win. req is the copy that was sent.
 // The hook must not read or close the body.
+//
+// What hooks set on the span stays, its status and name included: the library
+// does not overwrite it when it learns more, up to the end of the body. That
+// needs a span with the SDK's methods Attributes and Status. On spans of other
+// SDKs, later values of the library win. Metrics keep the library's values.
 //
 // Recording, goroutines and panics are as for a [RequestHook].
 type ResponseHook func(span trace.Span, req *http.Request, resp *http.Response, err error)
@@ -59,4 +68,33 @@ func (c *config) runResponseHooks(span trace.Span, req *http.Request, resp *http
 	for _, hook := range c.responseHooks {
 		c.guard.call("response hook", func() { hook(span, req, resp, err) })
 	}
+}
+
+// attributesOf returns the attributes that a span has, if it has a method for
+// them, as the SDK's has. The library sets none of them again: a hook may have
+// changed them.
+func attributesOf(span trace.Span) []attribute.KeyValue {
+	if s, ok := span.(interface{ Attributes() []attribute.KeyValue }); ok {
+		return s.Attributes()
+	}
+	return nil
+}
+
+// without removes from a the attributes with the keys of others.
+func without(a, others []attribute.KeyValue) []attribute.KeyValue {
+	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool {
+		return slices.ContainsFunc(others, func(o attribute.KeyValue) bool { return o.Key == kv.Key })
+	})
+}
+
+// hasStatus reports whether a span has a status, if it has a method for it as the
+// SDK's has. By reflection: the method returns a type of the SDK, which this
+// package does not import.
+func hasStatus(span trace.Span) bool {
+	status := reflect.ValueOf(span).MethodByName("Status")
+	if !status.IsValid() || status.Type().NumIn() > 0 || status.Type().NumOut() != 1 || status.Type().Out(0).Kind() != reflect.Struct {
+		return false
+	}
+	code := status.Call(nil)[0].FieldByName("Code")
+	return code.IsValid() && code.Type() == reflect.TypeFor[codes.Code]() && codes.Code(code.Uint()) != codes.Unset
 }

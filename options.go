@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -32,12 +33,13 @@ type config struct {
 	propagator     propagation.TextMapPropagator // nil: the global one
 	targets        *targets                      // nil: every host
 
-	spanOptions []trace.SpanStartOption
-	spanName    func(*http.Request) string
-	clientTrace ClientTraceFunc
-	templater   URLTemplater
-	spanEnd     SpanEnd
-	errorCheck  ErrorCheck
+	spanOptions    []trace.SpanStartOption
+	spanAttributes []attribute.KeyValue // of spanOptions
+	spanName       func(*http.Request) string
+	clientTrace    ClientTraceFunc
+	templater      URLTemplater
+	spanEnd        SpanEnd
+	errorCheck     ErrorCheck
 
 	attributeFuncs []AttributesFunc
 

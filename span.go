@@ -15,9 +15,9 @@ import (
 )
 
 // WithSpanOptions adds options to those that each span is started with, after
-// the library's own. The kind is always CLIENT. The options go to the tracer as
-// they are: attributes in them should be valid UTF-8. Nil options are ignored.
-// Repeated options accumulate.
+// the library's own. The kind is always CLIENT. Attributes override the library's
+// own. The options go to the tracer as they are: attributes in them should be
+// valid UTF-8. Nil options are ignored. Repeated options accumulate.
 func WithSpanOptions(opts ...trace.SpanStartOption) Option {
 	return optionFunc(func(c *config) {
 		for _, o := range opts {
@@ -25,6 +25,8 @@ func WithSpanOptions(opts ...trace.SpanStartOption) Option {
 				c.spanOptions = append(c.spanOptions, o)
 			}
 		}
+		start := trace.NewSpanStartConfig(c.spanOptions...)
+		c.spanAttributes = start.Attributes()
 	})
 }
 
@@ -115,12 +117,18 @@ func (x *exchange) describeResponse(resp *http.Response) {
 	x.set(a...)
 	s.attributes = a
 	if x.outcome.errorType != "" {
-		x.span.SetStatus(codes.Error, "")
+		x.setErrorStatus("")
 	}
 }
 
 // set sets attributes on the span. The application's own keep their values.
 func (x *exchange) set(a ...attribute.KeyValue) {
+	if len(x.in.spanAttributes) > 0 {
+		a = without(a, x.in.spanAttributes)
+	}
+	if x.in.hooked() {
+		a = without(a, attributesOf(x.span))
+	}
 	for _, own := range x.facts.own {
 		for i := range a {
 			if a[i].Key == own.Key {
@@ -129,6 +137,13 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 		}
 	}
 	x.span.SetAttributes(a...)
+}
+
+// setErrorStatus sets the span's status to Error, unless a hook has set one.
+func (x *exchange) setErrorStatus(description string) {
+	if !x.in.hooked() || !hasStatus(x.span) {
+		x.span.SetStatus(codes.Error, description)
+	}
 }
 
 // describeError records an error on the span, and its type for the metrics,
@@ -153,25 +168,27 @@ func (x *exchange) setError(err error, ofStatus bool) {
 	}
 	x.set(errorTypeKey.String(x.outcome.errorType))
 	if !ofStatus {
-		x.span.SetStatus(codes.Error, x.in.redaction.Error(err, x.connection.target))
+		x.setErrorStatus(x.in.redaction.Error(err, x.connection.target))
 	}
 }
 
 // describeEnd records on the span what is known only at the end.
 func (x *exchange) describeEnd(e ending) {
+	var a []attribute.KeyValue
 	if e.abandoned {
-		x.set(abandonedKey.Bool(true))
+		a = append(a, abandonedKey.Bool(true))
 	}
 	if x.outcome.status == 0 {
-		if a := x.connection.attributes(nil, x.in, x.startTime()); len(a) > 0 {
-			x.set(a...)
-		}
+		a = x.connection.attributes(a, x.in, x.startTime())
 	}
 	if n, known := x.sentBytes(); known && x.in.optInAttributes&optInRequestSize != 0 {
-		x.set(semconv.HTTPRequestBodySizeKey.Int64(n))
+		a = append(a, semconv.HTTPRequestBodySizeKey.Int64(n))
 	}
 	if n, known := x.receivedBytes(); known && x.in.optInAttributes&optInResponseSize != 0 {
-		x.set(semconv.HTTPResponseBodySizeKey.Int64(n))
+		a = append(a, semconv.HTTPResponseBodySizeKey.Int64(n))
+	}
+	if len(a) > 0 {
+		x.set(a...)
 	}
 }
 
