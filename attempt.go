@@ -41,11 +41,11 @@ type attempt struct {
 	ended    atomic.Bool
 	ending   ending // without an error that the status code or a cancellation stands for
 
-	bodyless     bool
-	decompressed bool
-	active       bool // it is counted as active
-	always       bool // it is measured even if the request is not sent again
-	late         bool // it is measured if the request is sent again
+	bodyless    bool
+	sizeUnknown bool
+	active      bool // it is counted as active
+	always      bool // it is measured even if the request is not sent again
+	late        bool // it is measured if the request is sent again
 
 	connection atomic.Pointer[connection] // as it was when the request was sent again
 	known      atomic.Int32               // its end, and that the request was sent again
@@ -122,25 +122,29 @@ func (a *attempt) sentAgain(above *sending) {
 }
 
 // answered takes what base returned, as [exchange.answered] does.
-func (a *attempt) answered(sent *http.Request, resp *http.Response, err error) *http.Response {
+func (a *attempt) answered(sent *identity, resp *http.Response, err error) (open bool) {
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}
-	if err != nil {
-		a.finish(ending{err: err})
-		return resp
+	if resp != nil {
+		a.in.guard.call("description of the response", func() {
+			a.in.describeResponse(&a.outcome, resp)
+			a.headers = a.in.responseHeaders.attributes(a.headers, resp.Header, a.in.redaction, &a.target)
+		})
+		a.respLength = resp.ContentLength
 	}
-	a.in.guard.call("description of the response", func() {
-		a.in.describeResponse(&a.outcome, resp)
-		a.headers = a.in.responseHeaders.attributes(a.headers, resp.Header, a.in.redaction, &a.target)
-	})
-	a.respLength, a.decompressed = resp.ContentLength, resp.Uncompressed
-	a.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
+	if err != nil {
+		a.sizeUnknown = true
+		a.finish(ending{err: err})
+		return false
+	}
+	a.sizeUnknown = resp.Uncompressed
+	a.bodyless = sent.method == http.MethodHead || hasNoBody(resp)
 	if a.bodyless || a.in.spanEnd == EndOnHeaders {
 		a.finish(ending{})
-		return resp
+		return false
 	}
-	return wrapBody(resp, a)
+	return true
 }
 
 func (a *attempt) over() bool            { return a.ended.Load() }
@@ -195,7 +199,7 @@ func (a *attempt) record() {
 // exchange returns the attempt as an exchange that is about to end.
 func (a *attempt) exchange(meter *instruments) *exchange {
 	x := &exchange{in: a.in, meter: meter, facts: a.facts, started: a.started, outcome: a.outcome,
-		bodyless: a.bodyless, decompressed: a.decompressed}
+		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown}
 	x.context.init(a.ctx, a.tracer, &noState, a.resendCount)
 	x.context.sending.activeAbove = !a.active
 	x.download.received.Store(a.download.received.Load())

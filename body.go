@@ -1,9 +1,11 @@
 package otelhttpclient
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,14 +53,23 @@ type bodyOwner interface {
 	lastActive() time.Time
 }
 
+// noOwner is the owner of a body that nothing is recorded of.
+type noOwner struct{}
+
+func (noOwner) over() bool            { return true }
+func (noOwner) progress(int64)        {}
+func (noOwner) finish(ending)         {}
+func (noOwner) lastActive() time.Time { return time.Time{} }
+
 func (x *exchange) over() bool            { return x.ended.Load() }
 func (x *exchange) progress(n int64)      { x.download.progress(n) }
 func (x *exchange) lastActive() time.Time { return x.download.lastActive(x.startTime()) }
 
 // receivedBytes returns the size of the response body, if it is known: the span
-// lasts until the body's end, and net/http did not decompress it.
+// lasts until the body's end, net/http did not decompress it, and base did not
+// return an error.
 func (x *exchange) receivedBytes() (n int64, known bool) {
-	if x.outcome.status == 0 || x.decompressed {
+	if x.outcome.status == 0 || x.sizeUnknown {
 		return 0, false
 	}
 	return x.download.received.Load(), x.bodyless || x.in.spanEnd == EndOnBody
@@ -80,23 +91,6 @@ func isHTTP2s(body io.ReadCloser) bool {
 	return path == "net/http" || strings.HasPrefix(path, "net/http/") || path == "golang.org/x/net/http2"
 }
 
-// wrapBody returns the response with a body that reports to owner.
-func wrapBody(resp *http.Response, owner bodyOwner) *http.Response {
-	b := &responseBody{owner: owner, base: resp.Body}
-	owner.progress(0)
-	original := resp
-	if resp.ProtoMajor == 2 {
-		// An HTTP/2 stream of net/http refers to its response while it is
-		// open. The collector could not find a forgotten body in there.
-		c := *resp
-		resp = &c
-		b.trailer = func() { c.Trailer = original.Trailer }
-	}
-	resp.Body = b.withInterfaces()
-	nursery.add(b)
-	return resp
-}
-
 // measuredBody reports whether a body belongs to an exchange that is measured with
 // this provider.
 func measuredBody(body io.ReadCloser, provider metric.MeterProvider) bool {
@@ -110,15 +104,70 @@ func measuredBody(body io.ReadCloser, provider metric.MeterProvider) bool {
 
 func (b *responseBody) of() bodyOwner { return b.owner }
 
-// responseBody is the body that the caller gets. Only the caller refers to it,
-// and the nursery for a short time, so that the collector can find it if the
-// caller forgets it.
+// responseBody is the response that the caller gets, and its body. base's own
+// response is never written: base may keep it, as caches and mocks do, and
+// net/http looks at it after the body's end. Were the body in it, the collector
+// would not find a body that the caller forgot.
+//
+// Only the caller refers to a responseBody, and the nursery for a short time.
 type responseBody struct {
-	owner   bodyOwner
-	base    io.ReadCloser
-	trailer func() // copies the trailers at the end; nil: not needed
+	response http.Response // first: SetFinalizer takes only the beginning of an allocation
+
+	owner    bodyOwner
+	base     io.ReadCloser
+	original atomic.Pointer[http.Response] // base's, until its trailers are copied
 
 	place place // in the nursery
+}
+
+// copyResponse makes b a copy of base's response.
+func (b *responseBody) copyResponse(resp *http.Response) *http.Response {
+	b.response = *resp
+	b.original.Store(resp)
+	return &b.response
+}
+
+// wrap makes the response's body report to owner. Without an owner it is wrapped
+// only if trailers may have to be copied.
+func (b *responseBody) wrap(owner bodyOwner) {
+	watched := owner != nil
+	if !watched {
+		if !mayHaveTrailers(&b.response) {
+			return
+		}
+		owner = noOwner{}
+	}
+	b.owner, b.base = owner, b.response.Body
+	owner.progress(0)
+	b.response.Body = b.withInterfaces()
+	if watched {
+		nursery.add(b)
+	}
+}
+
+// mayHaveTrailers reports whether trailers may come that are not in the
+// response's map yet. In HTTP/1, only a body of unknown length has trailers.
+func mayHaveTrailers(resp *http.Response) bool {
+	return !hasNoBody(resp) && (resp.ProtoMajor != 1 || resp.ContentLength < 0)
+}
+
+// trailerLock is for bodies that several goroutines read: each returns the end
+// after the trailers are there.
+var trailerLock sync.Mutex
+
+// copyTrailers copies the trailers that base has put into its response at the
+// end of the body. It copies them once: a goroutine may read again while another
+// looks at them.
+func (b *responseBody) copyTrailers() {
+	original := b.original.Load()
+	if original == nil || original.Trailer == nil {
+		return
+	}
+	trailerLock.Lock()
+	defer trailerLock.Unlock()
+	if b.original.CompareAndSwap(original, nil) && !sameHeader(original.Trailer, b.response.Trailer) {
+		b.response.Trailer = original.Trailer
+	}
 }
 
 func (b *responseBody) Read(p []byte) (n int, err error) {
@@ -129,16 +178,16 @@ func (b *responseBody) Read(p []byte) (n int, err error) {
 
 func (b *responseBody) afterRead(n int64, err error) {
 	b.owner.progress(n)
-	switch err {
-	case nil:
+	if err == nil {
 		return
-	case io.EOF:
-		err = nil
 	}
-	// The trailers are there at the end, even of a body that is shorter than
-	// its Content-Length.
-	if b.trailer != nil {
-		b.trailer()
+	// After another error they must not be touched: since Go 1.27, net/http reads
+	// them itself if the body was closed.
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		b.copyTrailers()
+	}
+	if err == io.EOF {
+		err = nil
 	}
 	b.end(ending{err: err})
 }

@@ -25,6 +25,8 @@ type passage struct {
 	caller  *http.Request // as the caller made it
 	sent    *http.Request // as base gets it
 	through any           // how Transports above tell those below apart
+	asSent  identity      // of sent; zero if in is nil
+	room    *responseBody // for the response, if it was allocated before
 
 	exchange *exchange // nil: the request is not observed any further
 	first    *attempt  // instead, if a Transport above observes the request
@@ -39,6 +41,7 @@ type passage struct {
 func (p *passage) start() {
 	if p.in != nil {
 		p.in.guard.call("start of the span", p.observe)
+		p.asSent = identityOf(p.sent)
 	}
 	p.inBase = true
 }
@@ -121,14 +124,22 @@ func (p *passage) observe() {
 	p.sent = x.copyRequest(req, s)
 }
 
+// dropped is what a request takes whose span the sampler dropped, in one
+// allocation.
+type dropped struct {
+	response responseBody
+	outgoing outgoing
+}
+
 // propagateDecision prepares the request of a span that the sampler dropped.
 // Transports below make no other decision for the same sending.
 func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, state *contextState, ordinal int, s *scratch) {
-	o := &outgoing{}
+	d := &dropped{}
+	o := &d.outgoing
 	o.init(ctx, tracer, state, ordinal)
 	o.request = *p.sent.WithContext(o)
 	o.complete(p.in, &o.request, &s.carrier)
-	p.sent, p.own = &o.request, &o.sending
+	p.sent, p.own, p.room = &o.request, &o.sending, &d.response
 }
 
 // finish takes what base returned and returns it to the caller.
@@ -140,14 +151,41 @@ func (p *passage) finish(resp *http.Response, err error) (*http.Response, error)
 	if p.own != nil {
 		p.own.returned.Store(true)
 	}
-	switch {
-	case p.exchange != nil:
-		resp = p.exchange.answered(p.sent, resp, err)
-	case p.first != nil:
-		resp = p.first.answered(p.sent, resp, err)
+	if p.exchange != nil || p.first != nil || p.sent != p.caller {
+		resp = p.answer(resp, err)
 	}
 	p.returned = true
-	return restoreRequest(resp, p.sent, p.caller), err
+	return resp, err
+}
+
+// answer returns the response that the caller gets: one of its own, which names
+// the caller's request, and whose body ends the telemetry.
+func (p *passage) answer(resp *http.Response, err error) *http.Response {
+	if resp == nil {
+		p.answered(nil, err)
+		return nil
+	}
+	own := p.room
+	if own == nil {
+		own = new(responseBody)
+	}
+	resp = own.copyResponse(resp)
+	own.wrap(p.answered(resp, err))
+	if p.asSent.matches(resp.Request) {
+		resp.Request = p.caller
+	}
+	return resp
+}
+
+// answered returns what the response's body ends, or nil.
+func (p *passage) answered(resp *http.Response, err error) bodyOwner {
+	switch {
+	case p.exchange != nil && p.exchange.answered(&p.asSent, resp, err):
+		return p.exchange
+	case p.first != nil && p.first.answered(&p.asSent, resp, err):
+		return p.first
+	}
+	return nil
 }
 
 // endUnlessReturned ends the exchange of a request that panics or whose
@@ -180,10 +218,10 @@ type exchange struct {
 	started time.Time // zero if only the span needs it
 	ended   atomic.Bool
 
-	recording    bool
-	bodyless     bool // the response has no body
-	decompressed bool // net/http decompressed the body
-	bodyBelow    bool // a Transport below counts the body if it is abandoned
+	recording   bool
+	bodyless    bool // the response has no body
+	sizeUnknown bool // of the response's body, even when it has been read
+	bodyBelow   bool // a Transport below counts the body if it is abandoned
 
 	context    outgoing // what base gets
 	facts      facts    // known before it is sent
@@ -230,34 +268,44 @@ func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 	return sent
 }
 
-// answered takes what base returned. It ends the exchange, or returns a
-// response whose body does.
-func (x *exchange) answered(sent *http.Request, resp *http.Response, err error) *http.Response {
+// answered takes what base returned. It ends the exchange, or reports that the
+// response's body will.
+func (x *exchange) answered(sent *identity, resp *http.Response, err error) (open bool) {
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}
-	switch {
-	case err != nil && len(x.in.responseHooks) == 0:
-		x.finish(ending{err: err})
-		return resp
-	case err != nil:
-		x.in.guard.call("description of the error", func() { x.describeError(err) })
-		x.in.runResponseHooks(x.span, sent, nil, err)
-		x.finish(ending{})
-		return resp
-	}
-	if x.observed() || len(x.in.responseHooks) > 0 {
+	hooked := len(x.in.responseHooks) > 0
+	if resp != nil && (x.observed() || hooked) {
 		x.in.guard.call("description of the response", func() { x.describeResponse(resp) })
-		x.in.runResponseHooks(x.span, sent, resp, nil)
 	}
-	x.bodyless = sent.Method == http.MethodHead || hasNoBody(resp)
-	x.decompressed = resp.Uncompressed
+	if err != nil {
+		x.failed(sent.request, err)
+		return false
+	}
+	if hooked {
+		x.in.runResponseHooks(x.span, sent.request, resp, nil)
+	}
+	x.bodyless = sent.method == http.MethodHead || hasNoBody(resp)
+	x.sizeUnknown = resp.Uncompressed
 	if !x.observed() || x.bodyless || x.in.spanEnd == EndOnHeaders {
 		x.finish(ending{})
-		return resp
+		return false
 	}
 	x.bodyBelow = x.meter != nil && measuredBody(resp.Body, x.meter.provider)
-	return wrapBody(resp, x)
+	return true
+}
+
+// failed ends the exchange with the error of base. A response may have come
+// with it, of which only the headers are recorded.
+func (x *exchange) failed(sent *http.Request, err error) {
+	x.sizeUnknown = true
+	if len(x.in.responseHooks) == 0 {
+		x.finish(ending{err: err})
+		return
+	}
+	x.in.guard.call("description of the error", func() { x.describeError(err) })
+	x.in.runResponseHooks(x.span, sent, nil, err)
+	x.finish(ending{})
 }
 
 // observed reports whether anything is recorded. If not, the exchange is there

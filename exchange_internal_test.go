@@ -7,8 +7,7 @@ import (
 )
 
 // TestSizeOfExchange checks that an exchange does not grow into a larger size
-// class of the allocator, nor its body. They are over half of what an open
-// response holds.
+// class of the allocator. It is nearly half of what an open response holds.
 func TestSizeOfExchange(t *testing.T) {
 	if strconv.IntSize != 64 {
 		t.Skip("sizes of 64-bit platforms")
@@ -17,10 +16,26 @@ func TestSizeOfExchange(t *testing.T) {
 	if got, want := unsafe.Sizeof(exchange{})+header, uintptr(896); got > want {
 		t.Errorf("exchange: %d bytes, want at most %d", got, want)
 	}
-	if got, want := unsafe.Sizeof(responseBody{}), uintptr(80); got > want {
-		t.Errorf("body: %d bytes, want at most %d", got, want)
-	}
 	if got, want := unsafe.Sizeof(outgoing{}), uintptr(448); got > want {
 		t.Errorf("outgoing: %d bytes, want at most %d", got, want)
+	}
+}
+
+// TestSizeOfBody checks that the body and the caller's response are in one
+// allocation of this size class, and in one with the context of a request that
+// the sampler dropped.
+func TestSizeOfBody(t *testing.T) {
+	if strconv.IntSize != 64 {
+		t.Skip("sizes of 64-bit platforms")
+	}
+	if got, want := unsafe.Sizeof(responseBody{}), uintptr(224); got > want {
+		t.Errorf("body: %d bytes, want at most %d", got, want)
+	}
+	if got := unsafe.Offsetof(responseBody{}.response); got != 0 {
+		t.Errorf("response: at %d, want 0, for runtime.SetFinalizer", got)
+	}
+	const header = 8
+	if got, want := unsafe.Sizeof(dropped{})+header, uintptr(704); got > want {
+		t.Errorf("dropped: %d bytes, want at most %d", got, want)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"reflect"
 )
 
@@ -61,20 +62,32 @@ func (o *outgoing) String() string {
 // Format prints String for every verb: %#v would print the request.
 func (o *outgoing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.String()) }
 
-// restoreRequest makes the response name the caller's request instead of the
-// copy that was sent.
-func restoreRequest(resp *http.Response, sent, caller *http.Request) *http.Response {
-	if resp != nil && sent != caller && (resp.Request == sent || isCopy(resp.Request, sent)) {
-		resp.Request = caller
-	}
-	return resp
+// identity is what a request was when base got it. base may change the request
+// that it got, even after it has returned.
+type identity struct {
+	request *http.Request
+	context context.Context
+	url     *url.URL
+	method  string
+	host    string
+	header  http.Header
 }
 
-// isCopy reports whether a request is sent with another body. After an upload
-// on a reused connection, net/http's HTTP/2 client names such a copy in the
-// response. A request that base itself derived from sent is no copy, and stays.
-func isCopy(r, sent *http.Request) bool {
-	return r != nil && r.URL == sent.URL && r.Method == sent.Method && r.Host == sent.Host &&
-		reflect.ValueOf(r.Header).Pointer() == reflect.ValueOf(sent.Header).Pointer() &&
-		same(r.Context(), sent.Context())
+func identityOf(r *http.Request) identity {
+	return identity{r, r.Context(), r.URL, r.Method, r.Host, r.Header}
+}
+
+// matches reports whether a response is one to this request, or to the request
+// with another body: after an upload on a reused connection, net/http's HTTP/2
+// client names such a copy in the response. A request that base itself derived
+// from this one does not match.
+func (i *identity) matches(r *http.Request) bool {
+	return r != nil && (r == i.request ||
+		r.URL == i.url && r.Method == i.method && r.Host == i.host && sameHeader(r.Header, i.header) &&
+			same(r.Context(), i.context))
+}
+
+// sameHeader reports whether two headers are one map.
+func sameHeader(a, b http.Header) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }
