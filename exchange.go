@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/exporters"
 )
 
 // The way of a request: RoundTrip routes it to base; start gathers its facts,
@@ -64,6 +65,9 @@ func (p *passage) observe() {
 		return
 	}
 	tracer := in.tracer(ctx)
+	if tracer.mayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && exporters.OnStack() {
+		return // to record an export would need another export, without end
+	}
 	share := shareOf(state, above, req, p.through, tracer)
 	meter := in.instruments(ctx)
 	if share.none {

@@ -65,6 +65,11 @@ func (t *providedTracer) makesNoSpan() bool {
 	return false
 }
 
+// mayRecord reports whether a span may be recorded, as far as is known.
+func (t *providedTracer) mayRecord() bool {
+	return t.kind == anyProvider || t.kind == defaultProvider && !t.silent.Load()
+}
+
 // observe records whether the API's default provider is silent. Only a span of
 // that provider itself shows it. A pass-through span of another provider says
 // nothing about the next request.

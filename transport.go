@@ -50,6 +50,13 @@ type Transport struct {
 // headers that the propagator wrote, and without a propagator by its URL and
 // body.
 //
+// Requests of the OpenTelemetry SDK itself are sent unchanged, untraced and
+// unmeasured: those of exporters, of processors of spans and logs, and of samplers.
+// To trace an export would need another export, without end. Such a request has no
+// span in its context, and the SDK's functions are on its goroutine's stack. An
+// exporter that sends from a goroutine of its own is not recognized: give it a
+// client that is not traced, or exclude its URL with [ExcludeURLs].
+//
 // base gets a copy of the request. The deprecated method CancelRequest of base
 // goes by the request's identity and has no effect; cancel the context instead.
 func NewTransport(base http.RoundTripper, opts ...Option) *Transport {

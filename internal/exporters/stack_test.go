@@ -1,0 +1,77 @@
+package exporters
+
+import "testing"
+
+func TestExports(t *testing.T) {
+	const sdk = "go.opentelemetry.io/otel/sdk/"
+	for _, row := range []struct {
+		caller, callee string
+		want           bool
+		reason         string
+	}{
+		{sdk + "trace.(*batchSpanProcessor).exportSpans", "example.com/zipkin.(*Exporter).ExportSpans", true, "spans"},
+		{sdk + "trace.(*batchSpanProcessor).Shutdown.func1.1", "example.com/zipkin.(*Exporter).Shutdown", true, "end of an exporter"},
+		{sdk + "trace.(*recordingSpan).End", "example.com.(*processor).OnEnd", true, "an application's processor that exports"},
+		{sdk + "trace.(*tracer).newSpan", "example.com.(*sampler).ShouldSample", true, "a sampler's requests would be sampled"},
+		{"example.com/zipkin.(*Exporter).ExportSpans.func1", "net/http.(*Client).Do", true, "goroutine of an exporter's method"},
+		{"example.com/queue.(*exporter).ExportSpans-fm", "", true, "method value"},
+		{sdk + "metric.(*PeriodicReader).collectAndExport", "example.com.(*Exporter).Export", true, "metrics"},
+		{sdk + "metric.(*PeriodicReader).ForceFlush", "example.com.(*Exporter).ForceFlush", true, "metrics"},
+		{sdk + "log.(*SimpleProcessor).OnEmit", "example.com.(*Exporter).Export", true, "logs"},
+		{sdk + "log.(*logger).Emit", "example.com.(*processor).OnEmit", true, "an application's processor of logs"},
+		{sdk + "profile.(*reader).run", "example.com.(*Exporter).Export", true, "an SDK to come"},
+
+		{sdk + "metric.(*pipeline).produce", "example.com.gauge.func1", false, "an application's callback"},
+		{sdk + "metric.(*PeriodicReader).collectAndExport", sdk + "metric.(*PeriodicReader).Collect", false, "the SDK's own functions"},
+		{sdk + "metric.(*PeriodicReader).Shutdown", sdk + "metric.(*ManualReader).Shutdown", false, "the SDK's own method"},
+		{sdk + "resource.detect", "example.com.(*detector).Detect", false, "a resource's detector sends no telemetry"},
+		{sdk + "trace/tracetest.(*SpanRecorder).OnEnd", "example.com.f", false, "a package of its own"},
+		{"example.com.(*Reports).Export", "net/http.(*Client).Do", false, "a method of an application"},
+		{"example.com.(*queue).ForceFlush", "example.com.send", false, "a method of an application"},
+		{"go.opentelemetry.io/otel/trace.Start", "example.com.f", false, "the API"},
+		{"main.main", "", false, ""},
+		{"", "", false, "unknown function"},
+	} {
+		if got := exports(row.caller, row.callee); got != row.want {
+			t.Errorf("%s calls %s (%s): got %v, want %v", row.caller, row.callee, row.reason, got, row.want)
+		}
+	}
+}
+
+type exporter struct{}
+
+func (exporter) ExportSpans() (direct, nested, elsewhere bool) {
+	direct = OnStack()
+	func() { nested = deep(40) }()
+	done := make(chan struct{})
+	go func() { elsewhere = OnStack(); close(done) }()
+	<-done
+	return direct, nested, elsewhere
+}
+
+func deep(n int) bool {
+	if n == 0 {
+		return OnStack()
+	}
+	return deep(n - 1)
+}
+
+func TestOnStack(t *testing.T) {
+	for range 2 { // the second time from the cache
+		if direct, nested, elsewhere := (exporter{}).ExportSpans(); !direct || !nested || !elsewhere {
+			t.Errorf("in an exporter: got %v, in a helper %v, in a goroutine %v, want true", direct, nested, elsewhere)
+		}
+		if OnStack() || deep(100) {
+			t.Error("in no exporter: got true, want false")
+		}
+	}
+	if got := testing.AllocsPerRun(100, func() { OnStack() }); got != 0 {
+		t.Errorf("got %v allocations, want none", got)
+	}
+}
+
+func BenchmarkOnStack(b *testing.B) {
+	for b.Loop() {
+		OnStack()
+	}
+}
