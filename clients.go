@@ -72,6 +72,25 @@ func UninstrumentClient(c *http.Client) {
 //     bypass it. Use [InstrumentClient]. HTTP/2 as set up by net/http or by
 //     golang.org/x/net/http2 is no obstacle.
 //
+// It does not reach clients with a transport of their own, which includes a clone
+// of http.DefaultTransport: libraries that clone it are not traced. They are
+// where they use http.DefaultTransport if it is no *http.Transport, after
+//
+//	http.DefaultTransport = otelhttpclient.NewTransport(http.DefaultTransport)
+//
+// But some of them then build a transport from scratch, and those that assert the
+// type without a check panic.
+//
+// OpenTelemetry exporters that use the default transport are not traced, as
+// [NewTransport] describes, unless they send from a goroutine of their own. Such
+// an exporter exports the spans of its exports, without end, and with a simple
+// processor a span's End may never return. Give it an untraced client:
+//
+//	&http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+//
+// or exclude its URL with [ExcludeURLs] or OTEL_GO_EXCLUDED_URLS. Requests of
+// resource detectors are traced like those of the application.
+//
 // Limits, compared with a default transport that is not instrumented:
 //   - https requests that upgrade to WebSocket are sent but not traced. Use
 //     [NewTransport] for them.

@@ -52,8 +52,8 @@
 // [ContextWithPropagationOnly], [ContextWithURLTemplate],
 // [ContextWithAttributes], [ContextWithRetries].
 //
-// [InstrumentClient] instruments a client, and [InstrumentDefault] the whole
-// process. Importing the package auto does the latter at start-up.
+// [InstrumentClient] instruments a client, and [InstrumentDefault] the default
+// transport. Importing the package auto does the latter at start-up.
 //
 // # Environment variables
 //

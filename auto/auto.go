@@ -1,4 +1,5 @@
-// Package auto traces a whole program. Import it for its side effect:
+// Package auto traces the requests that a program sends through the default
+// transport. Import it for its side effect:
 //
 //	import _ "github.com/otelhttpclient/otelhttpclient/auto"
 //
@@ -9,6 +10,12 @@
 // error is reported to [otel.Handle] and nothing is changed.
 //
 // Spans are exported once the program installs a TracerProvider, at any time.
+//
+// Not traced are clients with a transport of their own, such as those of libraries
+// that clone the default, and OpenTelemetry exporters. An exporter that sends
+// through the default transport from a goroutine of its own is traced by mistake:
+// give it a clone of the default transport, or exclude its URL with
+// OTEL_GO_EXCLUDED_URLS. [otelhttpclient.InstrumentDefault] describes both.
 package auto
 
 import (
