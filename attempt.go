@@ -58,11 +58,12 @@ func (p *passage) watch(above *sending, tracer *providedTracer, meter *instrumen
 	}
 	in, req := p.in, p.sent
 	a := &attempt{in: in, above: above, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
-	in.describe(&a.description, req, share.state, share.ordinal)
-	a.name = in.nameOfSpan(&a.facts, req)
+	seen := onWire(req)
+	in.describe(&a.description, seen, share.state, share.ordinal)
+	a.name = in.nameOfSpan(&a.facts, seen)
 	a.headers = in.sentAttributes(req)
-	if req.URL != nil {
-		a.target = *req.URL
+	if seen.URL != nil {
+		a.target = *seen.URL
 	}
 	if hasBody(req) {
 		a.bodySize = req.ContentLength

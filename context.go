@@ -112,20 +112,11 @@ func ContextWithRetries(ctx context.Context) context.Context {
 	return withState(ctx, func(s *contextState) { s.attempts = new(atomic.Int64) })
 }
 
-// mostRedirects limits how far a chain of redirects is followed.
-const mostRedirects = 1000
-
 // resendCount returns the ordinal of a resend: 0 for the first attempt, 1 for the
 // next.
 func (s *contextState) resendCount(req *http.Request) int {
 	if s.attempts != nil {
 		return int(s.attempts.Add(1)) - 1
 	}
-	// net/http links a redirected request to the response that caused it.
-	n := 0
-	for req != nil && req.Response != nil && n < mostRedirects {
-		n++
-		req = req.Response.Request
-	}
-	return n
+	return redirects(req)
 }

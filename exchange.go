@@ -159,6 +159,9 @@ func (p *passage) finish(resp *http.Response, err error) (*http.Response, error)
 		resp = p.answer(resp, err)
 	}
 	p.returned = true
+	if p.in != nil {
+		keepRedirect(resp, p.caller)
+	}
 	return resp, err
 }
 

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
-	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 // A URLTemplater returns the url.template of a request: the path of its URL with
@@ -38,15 +37,6 @@ func (c *config) template(req *http.Request, state *contextState) (template stri
 		return ""
 	}
 	return foreign.Text(template)
-}
-
-// redirectedElsewhere reports whether the request is a redirect to another path.
-func redirectedElsewhere(req *http.Request) bool {
-	if req.Response == nil || req.Response.Request == nil {
-		return false
-	}
-	from := redact.Wire(req.Response.Request.URL)
-	return from == nil || req.URL == nil || from.Path != req.URL.Path
 }
 
 // ServeMuxTemplates returns a templater for patterns of [http.ServeMux]:
