@@ -2,7 +2,6 @@ package otelhttpclient
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -215,11 +214,9 @@ func (a *attempt) exchange(meter *instruments) *exchange {
 	if a.bodySize < 0 {
 		c.sent = sentInPart
 	}
-	sent := &x.context.request
 	if a.bodySize != 0 {
-		sent.ContentLength, sent.Body = a.bodySize, io.NopCloser(nil)
+		x.upload = &upload{length: a.bodySize}
 	}
-	x.context.sending.request.Store(sent)
 	return x
 }
 

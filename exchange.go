@@ -234,7 +234,7 @@ type exchange struct {
 	facts      facts    // known before it is sent
 	outcome    outcome  // known when base has returned
 	connection connection
-	upload     atomic.Pointer[requestBody] // the latest, if it is counted
+	upload     *upload // nil: there is none, or its size is not recorded
 	download   download
 }
 
@@ -255,7 +255,7 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch) *http.Request {
 		}
 	}
 	if x.observed() && x.in.wantsRequestSize() {
-		x.countRequestBody(sent)
+		x.upload = newUpload(sent)
 	}
 	return sent
 }
@@ -358,7 +358,7 @@ func (x *exchange) measure(e ending) {
 		return
 	}
 	m := measures{duration: x.duration(e.at), active: !x.context.sending.activeAbove, abandoned: e.abandoned && !x.bodyBelow}
-	m.requestSize.bytes, m.requestSize.known = x.sentBytes()
+	m.requestSize.bytes, m.requestSize.known = x.upload.sentBytes(&x.connection, x.outcome.status)
 	m.responseSize.bytes, m.responseSize.known = x.receivedBytes()
 	m.timeInQueue, m.waited = x.connection.timeInQueue()
 	if m.below = x.context.sending.measuredBelow(x.meter.provider); m.below == nil {

@@ -41,31 +41,45 @@ func (c *config) wantsRequestSize() bool {
 // 6.9.2). The kernel takes as much, too.
 const smallBody = 1<<16 - 1
 
-// countRequestBody makes base read a counted body where the count is needed. A
-// body that base obtains to send it again is counted anew.
-func (x *exchange) countRequestBody(sent *http.Request) {
-	if !hasBody(sent) || !needsCount(sent.ContentLength, sent.URL) {
-		return
+// upload is what is known of a request's body. It is read before base gets the
+// request, which base may change.
+type upload struct {
+	length    int64                       // the Content-Length; not above 0: unknown
+	asksFirst bool                        // whether the server wants the body
+	counted   atomic.Pointer[requestBody] // the latest, if it is counted
+}
+
+// newUpload returns the upload of a request, or nil if it has no body. base
+// reads a counted body where the count is needed. A body that base obtains to
+// send it again is counted anew.
+func newUpload(sent *http.Request) *upload {
+	if !hasBody(sent) {
+		return nil
 	}
-	sent.Body = x.counted(sent.Body)
+	u := &upload{length: sent.ContentLength, asksFirst: strings.EqualFold(sent.Header.Get("Expect"), "100-continue")}
+	if !needsCount(u.length, sent.URL) {
+		return u
+	}
+	sent.Body = u.count(sent.Body)
 	if again := sent.GetBody; again != nil {
 		sent.GetBody = func() (io.ReadCloser, error) {
 			body, err := again()
 			if err != nil || body == nil || body == http.NoBody {
 				return body, err
 			}
-			return x.counted(body), nil
+			return u.count(body), nil
 		}
 	}
+	return u
 }
 
 func needsCount(length int64, u *url.URL) bool {
 	return length <= 0 || length > smallBody && u != nil && u.Scheme == "https"
 }
 
-func (x *exchange) counted(body io.ReadCloser) *requestBody {
+func (u *upload) count(body io.ReadCloser) *requestBody {
 	b := &requestBody{ReadCloser: body}
-	x.upload.Store(b)
+	u.counted.Store(b)
 	return b
 }
 
@@ -85,24 +99,22 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 // sentBytes returns the size of the request body in its latest attempt, if it is
 // known. It is unknown if writing the request failed halfway, for example
-// because the server answered early.
-func (x *exchange) sentBytes() (n int64, known bool) {
-	counted := x.upload.Load()
-	sent := x.context.sending.request.Load()
-	if counted == nil && (sent == nil || !hasBody(sent)) {
+// because the server answered early. status is 0 without a response.
+func (u *upload) sentBytes(c *connection, status int) (n int64, known bool) {
+	if u == nil {
 		return 0, true
 	}
-	if counted != nil && sent.ContentLength <= 0 {
+	counted := u.counted.Load()
+	if counted != nil && u.length <= 0 {
 		return counted.sent.Load(), true
 	}
-	asksFirst := strings.EqualFold(sent.Header.Get("Expect"), "100-continue")
-	switch x.connection.written(asksFirst, x.outcome.status != 0) {
+	switch c.written(u.asksFirst, status != 0) {
 	case sentNothing:
 		return 0, true
 	case sentWhole:
-		return sent.ContentLength, true
+		return u.length, true
 	case sentUnknown:
-		return sent.ContentLength, !asksFirst && acceptedWhole(sent.ContentLength, counted, x.outcome.status)
+		return u.length, !u.asksFirst && acceptedWhole(u.length, counted, status)
 	}
 	return 0, false
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"runtime"
 	"strings"
 	"sync"
@@ -375,4 +376,56 @@ func TestResponseWithError(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What is needed of the request at the end is read before base has it: base may
+// keep the request and change it, as no caller sees it. The race detector sees
+// what is read later.
+func TestBaseChangesItsRequest(t *testing.T) {
+	change := func(req *http.Request) {
+		req.Method, req.Host, req.URL, req.Body, req.ContentLength = "HEAD", "other.example", nil, nil, 0
+		req.Header = http.Header{"Expect": {"100-continue"}}
+	}
+	for _, r := range routes() {
+		t.Run(r.name, func(t *testing.T) {
+			changed := make(chan struct{})
+			rt := r.through(t, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+				_, _ = io.Copy(io.Discard, req.Body)
+				another := *req // as net/http's HTTP/2 client makes it
+				go func() {
+					defer close(changed)
+					change(req)
+				}()
+				return oteltest.Reply(&another, 200, io.NopCloser(strings.NewReader("fine"))), nil
+			}))
+			ctx := t.Context()
+			if r.context != nil {
+				ctx = r.context(ctx)
+			}
+			req := oteltest.NewRequest(t, ctx, "POST", "https://inventory.example/", strings.NewReader("12345678"))
+			resp, _ := oteltest.MustSend(t, rt, req)
+			if resp.Request != req {
+				t.Errorf("the response's request: got %p, want the caller's, %p", resp.Request, req)
+			}
+			oteltest.Within(t, "the change", changed)
+		})
+	}
+
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		if trace := httptrace.ContextClientTrace(req.Context()); trace != nil {
+			trace.GotConn(httptrace.GotConnInfo{})
+			trace.WroteRequest(httptrace.WroteRequestInfo{})
+		}
+		resp := oteltest.Reply(req, 200, io.NopCloser(strings.NewReader("fine")))
+		change(req)
+		return resp, nil
+	}), otelhttpclient.WithOptInAttributes("http.request.body.size", "http.response.body.size"))
+	resp := oteltest.Open(t, rt, oteltest.NewRequest(t, t.Context(), "POST", "https://example.com/", strings.NewReader("12345678")))
+	if got := len(tel.Spans()); got != 0 {
+		t.Errorf("spans that have ended at the headers: got %d, want 0: the request was no HEAD", got)
+	}
+	oteltest.ReadBody(t, resp)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.request.body.size", 8)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "http.response.body.size", 4)
 }

@@ -181,7 +181,7 @@ func (x *exchange) describeEnd(e ending) {
 	if x.outcome.status == 0 {
 		a = x.connection.attributes(a, x.in, x.startTime())
 	}
-	if n, known := x.sentBytes(); known && x.in.optInAttributes&optInRequestSize != 0 {
+	if n, known := x.upload.sentBytes(&x.connection, x.outcome.status); known && x.in.optInAttributes&optInRequestSize != 0 {
 		a = append(a, semconv.HTTPRequestBodySizeKey.Int64(n))
 	}
 	if n, known := x.receivedBytes(); known && x.in.optInAttributes&optInResponseSize != 0 {

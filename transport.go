@@ -65,8 +65,8 @@ func NewTransport(base http.RoundTripper, opts ...Option) *Transport {
 
 // RoundTrip sends req through base and returns base's error as it is. The
 // response is a copy of base's, with a body that ends the span. RoundTrip never
-// modifies req or base's response. Requests rejected by a [Filter], and requests whose context comes from
-// [ContextWithoutTracing], go to base unchanged.
+// modifies req or base's response. Requests rejected by a [Filter], and requests
+// whose context comes from [ContextWithoutTracing], go to base unchanged.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p := t.route(req)
 	defer p.endUnlessReturned()
