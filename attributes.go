@@ -123,7 +123,7 @@ func (in *instrumentation) describe(d *description, req *http.Request, state *co
 	var host string
 	d.url, host = in.recordedURL(req)
 	d.host, d.port = splitHost(host, d.scheme)
-	d.host = foreign.CloneFrom(d.url, d.host)
+	d.host = foreign.CloneFrom(d.url, len(d.scheme)+len("://"), d.host)
 	d.template = in.template(req, state)
 	d.resendCount = ordinal
 	if ordinal == unknownOrdinal {

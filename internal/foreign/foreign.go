@@ -43,11 +43,11 @@ func URL(s string) string {
 	return string(b)
 }
 
-// CloneFrom returns a copy of s that is a piece of text, if it is in there. This
-// saves an allocation where text is kept anyway.
-func CloneFrom(text, s string) string {
-	if i := strings.Index(text, s); i >= 0 {
-		return text[i : i+len(s)]
+// CloneFrom returns a copy of s: the piece of text that begins at an index, if it
+// is the same. This saves an allocation where text is kept anyway.
+func CloneFrom(text string, at int, s string) string {
+	if end := at + len(s); end <= len(text) && text[at:end] == s {
+		return text[at:end]
 	}
 	return strings.Clone(s)
 }
