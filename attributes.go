@@ -3,7 +3,6 @@ package otelhttpclient
 import (
 	"net/http"
 	"net/url"
-	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -118,7 +117,9 @@ const unknownOrdinal = -1
 // describe describes a request. The ordinal is that of a resend, or 0, or
 // unknownOrdinal.
 func (in *instrumentation) describe(d *description, req *http.Request, state *contextState, ordinal int) {
-	d.method, d.originalMethod = in.methods.normalize(req.Method)
+	if d.method = in.methods.normalize(req.Method); d.method == otherMethod {
+		d.originalMethod = foreign.Copy(req.Method)
+	}
 	d.scheme = schemeOf(req)
 	var host string
 	d.url, host = in.recordedURL(req)
@@ -146,7 +147,7 @@ func schemeOf(req *http.Request) string {
 	case req.Response != nil:
 		return ""
 	default:
-		return foreign.Text(strings.Clone(scheme))
+		return foreign.Copy(scheme)
 	}
 }
 

@@ -38,7 +38,7 @@ func (x *exchange) watchLookups() *httptrace.ClientTrace {
 			}
 			duration := time.Since(start)
 			x.in.guard.call("measurement of a DNS lookup", func() {
-				a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Text(strings.Clone(x.recordedName(name))))}
+				a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Copy(x.recordedName(name)))}
 				if info.Err != nil {
 					a = append(a, errorTypeKey.String(lookupErrorType(info.Err)))
 				}

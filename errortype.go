@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
@@ -42,7 +41,7 @@ func (c *config) errorType(ctx context.Context, scheme string, err error) string
 	if errors.As(err, &named) || errortype.Expired(ctx, err) && errors.As(context.Cause(ctx), &named) {
 		name := ""
 		if c.guard.call("ErrorType method", func() { name = named.ErrorType() }) && name != "" {
-			return foreign.Text(strings.Clone(name))
+			return foreign.Copy(name)
 		}
 	}
 	return errortype.Of(ctx, scheme, err)

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 )
 
 // WithKnownMethods replaces the list of methods that are recorded by name. Other
@@ -55,18 +53,18 @@ func newMethods(option string, list []string) methods {
 
 func isNoMethodRune(c rune) bool { return c >= utf8.RuneSelf || strings.ContainsRune(" \t\";,/:", c) }
 
-// normalize returns a known method, or _OTHER and the original. Neither is a piece
-// of what the request's method may be a piece of.
-func (m methods) normalize(method string) (known, original string) {
+// normalize returns a known method, or _OTHER. It is no piece of what the request's
+// method may be a piece of.
+func (m methods) normalize(method string) string {
 	if method == "" {
 		method = http.MethodGet
 	}
 	if m == nil {
 		if i := slices.Index(conventionMethods, method); i >= 0 {
-			return conventionMethods[i], ""
+			return conventionMethods[i]
 		}
 	} else if known, ok := m[method]; ok {
-		return known, ""
+		return known
 	}
-	return otherMethod, foreign.Text(strings.Clone(method))
+	return otherMethod
 }

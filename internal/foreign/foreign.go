@@ -23,6 +23,9 @@ func Text(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
+// Copy returns a copy of s as Text returns it.
+func Copy(s string) string { return strings.Clone(Text(s)) }
+
 // URL returns s with the bytes that are not UTF-8 percent-encoded. A valid s is
 // returned as it is.
 func URL(s string) string {
