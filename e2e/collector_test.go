@@ -129,16 +129,14 @@ func (c *collector) run() error {
 
 // config keeps the exporter's defaults (queue, retry, gzip), as most deployments do.
 func (c *collector) config() map[string]any {
+	pipeline := map[string]any{"receivers": []any{"otlp"}, "exporters": []any{"otlp_http"}}
 	return map[string]any{
 		"receivers": map[string]any{"otlp": map[string]any{
 			"protocols": map[string]any{"grpc": map[string]any{"endpoint": c.endpoint}},
 		}},
 		"exporters": map[string]any{"otlp_http": map[string]any{"endpoint": c.sinkURL}},
 		"service": map[string]any{
-			"pipelines": map[string]any{"traces": map[string]any{
-				"receivers": []any{"otlp"},
-				"exporters": []any{"otlp_http"},
-			}},
+			"pipelines": map[string]any{"traces": pipeline, "metrics": pipeline},
 			"telemetry": map[string]any{
 				"metrics": map[string]any{"level": "none"},
 				"logs":    map[string]any{"level": "error"},

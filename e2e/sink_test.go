@@ -12,16 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 )
 
-// sink is the end of the pipeline: it receives OTLP over HTTP, like a backend, and keeps the spans.
+// sink is the end of the pipeline: it receives OTLP over HTTP, like a backend, and keeps the spans and the
+// names of the metrics.
 type sink struct {
 	*httptest.Server
 
 	mu    sync.Mutex
 	spans []span
+	// metrics has the names of the metrics received so far.
+	metrics map[string]bool
 	// raw has the decompressed payloads. Secrets are searched for here, because a decoder might drop
 	// some data.
 	raw [][]byte
@@ -46,15 +50,15 @@ type span struct {
 
 func newSink(t testing.TB) *sink {
 	t.Helper()
-	s := &sink{changed: make(chan struct{})}
+	s := &sink{changed: make(chan struct{}), metrics: map[string]bool{}}
 	s.Server = httptest.NewServer(http.HandlerFunc(s.receive))
 	t.Cleanup(s.Close)
 	return s
 }
 
 func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/v1/traces" || r.Header.Get("Content-Type") != "application/x-protobuf" {
-		http.Error(w, fmt.Sprintf("path %q, type %q: not OTLP traces", r.URL.Path, r.Header.Get("Content-Type")), http.StatusBadRequest)
+	if r.URL.Path != "/v1/traces" && r.URL.Path != "/v1/metrics" || r.Header.Get("Content-Type") != "application/x-protobuf" {
+		http.Error(w, fmt.Sprintf("path %q, type %q: not OTLP", r.URL.Path, r.Header.Get("Content-Type")), http.StatusBadRequest)
 		return
 	}
 	body := io.Reader(r.Body)
@@ -69,6 +73,10 @@ func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if r.URL.Path == "/v1/metrics" {
+		s.receiveMetrics(w, raw)
 		return
 	}
 	req := ptraceotlp.NewExportRequest()
@@ -92,6 +100,41 @@ func (s *sink) receive(w http.ResponseWriter, r *http.Request) {
 
 	w.Header().Set("Content-Type", "application/x-protobuf")
 	w.Write(reply)
+}
+
+func (s *sink) receiveMetrics(w http.ResponseWriter, raw []byte) {
+	req := pmetricotlp.NewExportRequest()
+	if err := req.UnmarshalProto(raw); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	reply, err := pmetricotlp.NewExportResponse().MarshalProto()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	s.mu.Lock()
+	for _, rm := range req.Metrics().ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			for _, m := range sm.Metrics().All() {
+				s.metrics[m.Name()] = true
+			}
+		}
+	}
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+
+	w.Header().Set("Content-Type", "application/x-protobuf")
+	w.Write(reply)
+}
+
+// waitForMetrics returns when these metrics have arrived.
+func (s *sink) waitForMetrics(t testing.TB, names ...string) {
+	t.Helper()
+	s.wait(t, fmt.Sprintf("metrics %q", names), func([]span) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return !s.metrics[name] })
+	})
 }
 
 // all returns the spans received so far.
