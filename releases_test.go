@@ -23,14 +23,15 @@ func TestSupportedReleases(t *testing.T) {
 	older, newer := list[1], list[3]
 	olderPatch, newerPatch := older+"."+list[2], newer+"."+list[4]
 	for name, wanted := range map[string][]string{
-		"go.mod":                   {"\ngo " + older + ".0\n"},
-		"e2e/go.mod":               {"\ngo " + older + ".0\n"},
-		"benchmarks/go.mod":        {"\ngo " + older + ".0\n"},
-		".github/workflows/ci.yml": {`"` + older + `"`, `"` + newer + `"`},
-		"README.md":                {"Go " + older + " or " + newer, olderPatch + " and " + newerPatch},
-		"docs/migration.md":        {"Go " + older + " or " + newer},
-		"CONTRIBUTING.md":          {"Go " + older + " or " + newer, "GOTOOLCHAIN=go" + newerPatch},
-		"CHANGELOG.md":             {"Go " + older + " and " + newer},
+		"go.mod":                    {"\ngo " + older + ".0\n"},
+		"e2e/go.mod":                {"\ngo " + older + ".0\n"},
+		"benchmarks/go.mod":         {"\ngo " + older + ".0\n"},
+		".github/workflows/ci.yml":  {`"` + older + `"`, `"` + newer + `"`},
+		"README.md":                 {"Go " + older + " or " + newer, olderPatch + " and " + newerPatch},
+		"docs/internal/net-http.md": {"Go " + olderPatch + " and " + newerPatch},
+		"docs/migration.md":         {"Go " + older + " or " + newer},
+		"CONTRIBUTING.md":           {"Go " + older + " or " + newer, "GOTOOLCHAIN=go" + newerPatch},
+		"CHANGELOG.md":              {"Go " + older + " and " + newer},
 	} {
 		text := read(name)
 		for _, want := range wanted {

@@ -1,0 +1,273 @@
+package otelhttpclient
+
+import (
+	"context"
+	"crypto/tls"
+	"go/version"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+)
+
+// The tests in this file fail when net/http or OpenTelemetry no longer is as
+// docs/internal/net-http.md says.
+
+const insides = "docs/internal/net-http.md"
+
+// Each file that looks into foreign types is listed there, and each test that is
+// named there exists.
+func TestInsidesAreListed(t *testing.T) {
+	page, err := os.ReadFile(insides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	looks := regexp.MustCompile(`\.PkgPath\(|\bpackageOf\(|\bisOpenTelemetry\(|\.FieldByName\(|\.NumField\(|\bunsafe\.|\.UnsafePointer\(|go:linkname`)
+	test := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	looking, tests := map[string]bool{}, map[string]bool{}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		for _, m := range test.FindAllSubmatch(data, -1) {
+			tests[string(m[1])] = true
+		}
+		path = filepath.ToSlash(path)
+		kit := slices.ContainsFunc([]string{"e2e/", "benchmarks/", "examples/", "internal/testkit/", "internal/oteltest/"}, func(dir string) bool { return strings.HasPrefix(path, dir) })
+		if !kit && !strings.HasSuffix(path, "_test.go") && looks.Match(data) {
+			looking[path] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([\\w./]+\\.go)`").FindAllSubmatch(page, -1) {
+		listed[string(m[1])] = true
+		if _, err := os.Stat(string(m[1])); err != nil {
+			t.Errorf("%s lists %s, want a file that exists: %v", insides, m[1], err)
+		}
+	}
+	for _, file := range slices.Sorted(maps.Keys(looking)) {
+		if !listed[file] {
+			t.Errorf("%s looks into foreign types, want it in %s with a test", file, insides)
+		}
+	}
+	for _, m := range regexp.MustCompile("`(Test\\w+)`").FindAllSubmatch(page, -1) {
+		if !tests[string(m[1])] {
+			t.Errorf("%s names %s, want a test that exists", insides, m[1])
+		}
+	}
+}
+
+// The type of a body shows that it is one of HTTP/2.
+func TestBodiesOfHTTP2(t *testing.T) {
+	server := oteltest.NewServer(t, "2", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/body" {
+			_, _ = io.WriteString(w, "body")
+		}
+	})
+	for path, want := range map[string]bool{"/": true, "/body": false} {
+		resp := oteltest.Open(t, server.Base, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+path, nil))
+		if !isHTTP2s(resp.Body) {
+			t.Errorf("%s: body of HTTP/2: got type %T of %q, want a package that isHTTP2s knows", path, resp.Body, packageOf(resp.Body))
+		}
+		if got := hasNoBody(resp); got != want {
+			t.Errorf("%s: got no body %v, want %v: type %T, length %d", path, got, want, resp.Body, resp.ContentLength)
+		}
+		oteltest.Discard(resp)
+	}
+}
+
+// The response to an upload on a reused HTTP/2 connection names a copy of the
+// request.
+func TestCopiedRequestsOfHTTP2(t *testing.T) {
+	server := oteltest.NewServer(t, "2", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	for i := range 3 {
+		req := oteltest.NewRequest(t, t.Context(), http.MethodPost, server.URL, strings.NewReader("upload"))
+		resp := oteltest.Open(t, server.Base, req)
+		oteltest.Discard(resp)
+		if of := identityOf(req); !of.matches(resp.Request) {
+			t.Errorf("upload %d: the response names %+v, want the request or a copy that matches", i, resp.Request)
+		}
+	}
+}
+
+// net/http rejects a request without a header, so a propagator may not add one.
+func TestHeaderIsRequired(t *testing.T) {
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL, nil)
+	req.Header = nil
+	if status, err := oteltest.Send(server.Base, req); err == nil {
+		t.Errorf("request with a nil header: got status %d, want an error", status)
+	}
+}
+
+// Since Go 1.27, a connection is reused although the body was closed before its
+// end. The README says so.
+func TestBodiesAreDrained(t *testing.T) {
+	drained := version.Compare(runtime.Version(), "go1.27") >= 0
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 100<<10)) })
+	reused := func() (reused bool) {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused }})
+		resp := oteltest.Open(t, server.Base, oteltest.NewRequest(t, ctx, http.MethodGet, server.URL, nil))
+		resp.Body.Close()
+		return reused
+	}
+	if drained {
+		oteltest.Eventually(t, "a connection with a body closed early is reused", reused)
+		return
+	}
+	for range 5 {
+		if reused() {
+			t.Error("a connection with a body closed early was reused, want that since Go 1.27 only")
+		}
+	}
+}
+
+// statefulConn is a connection of DialTLSContext that is not a *tls.Conn.
+type statefulConn struct{ net.Conn }
+
+func (statefulConn) ConnectionState() tls.ConnectionState { return tls.ConnectionState{} }
+
+// Since Go 1.27, the hooks of the TLS handshake also run for connections that are
+// not of type *tls.Conn.
+func TestTLSHooksOfCustomConnections(t *testing.T) {
+	hooked := version.Compare(runtime.Version(), "go1.27") >= 0
+	server := oteltest.NewServer(t, "1.1", func(http.ResponseWriter, *http.Request) {})
+	base := &http.Transport{DialTLSContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+		return statefulConn{conn}, err
+	}}
+	defer base.CloseIdleConnections()
+	started := false
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{TLSHandshakeStart: func() { started = true }})
+	oteltest.MustSend(t, base, oteltest.NewRequest(t, ctx, http.MethodGet, "https://inventory.example/", nil))
+	if started != hooked {
+		t.Errorf("TLSHandshakeStart called: got %v, want %v, as it was with the release that %s names", started, hooked, insides)
+	}
+}
+
+// The default propagator and provider of OpenTelemetry's API are recognized.
+func TestDefaultsOfOpenTelemetry(t *testing.T) {
+	if !oteltest.OwnProcess(t) {
+		return
+	}
+	if got := kindOf(otel.GetTracerProvider()); got != defaultProvider {
+		t.Errorf("%T: got kind %v, want the default provider", otel.GetTracerProvider(), got)
+	}
+	if k := newKnownPropagator(otel.GetTextMapPropagator(), guard{}); !k.delegates {
+		t.Errorf("%T: got one that does not delegate, want one that does", otel.GetTextMapPropagator())
+	}
+	otel.SetTracerProvider(sdktrace.NewTracerProvider())
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	if got := kindOf(otel.GetTracerProvider()); got != anyProvider {
+		t.Errorf("%T: got kind %v, want any", otel.GetTracerProvider(), got)
+	}
+	if k := newKnownPropagator(otel.GetTextMapPropagator(), guard{}); k.delegates {
+		t.Errorf("%T: got one that delegates, want the one that was set", otel.GetTextMapPropagator())
+	}
+}
+
+// Types of OpenTelemetry are recognized, and others are not taken for them.
+func TestTypesOfOpenTelemetry(t *testing.T) {
+	for name, provider := range map[string]trace.TracerProvider{
+		"noop": noop.NewTracerProvider(), "absent": trace.SpanFromContext(context.Background()).TracerProvider(),
+	} {
+		if got := kindOf(provider); got != noopProvider {
+			t.Errorf("%s, %T: got kind %v, want a no-op", name, provider, got)
+		}
+	}
+	if got := kindOf(struct{ noop.TracerProvider }{}); got != anyProvider {
+		t.Errorf("a type that embeds the no-op: got kind %v, want any", got)
+	}
+	if tracer := newProvidedTracer(sdktrace.NewTracerProvider()); !tracer.copies {
+		t.Errorf("the SDK's tracer, %T: got one that may keep slices, want one that copies", tracer.Tracer)
+	}
+	own := struct{ propagation.TextMapPropagator }{propagation.TraceContext{}}
+	for _, row := range []struct {
+		propagator propagation.TextMapPropagator
+		want       bool
+	}{
+		{propagation.TraceContext{}, true},
+		{propagation.Baggage{}, true},
+		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), true},
+		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, own), false},
+		{own, false},
+	} {
+		if k := newKnownPropagator(row.propagator, guard{}); k.keepsNothing != row.want {
+			t.Errorf("%T %v: got a propagator that keeps nothing %v, want %v", row.propagator, row.propagator, k.keepsNothing, row.want)
+		}
+	}
+	counter, err := sdkmetric.NewMeterProvider().Meter("test").Int64Counter("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, instrument := range []any{counter, metricnoop.Int64Counter{}} {
+		if embedsNoop(reflect.TypeOf(instrument)) {
+			t.Errorf("%T: got an instrument that embeds a no-op, want one of OpenTelemetry's", instrument)
+		}
+	}
+	if !embedsNoop(reflect.TypeOf(struct{ metricnoop.Int64Counter }{})) {
+		t.Error("an instrument that embeds a no-op: got false, want true")
+	}
+}
+
+// The SDK copies the slices that it is given, which are reused.
+func TestSDKCopiesSlices(t *testing.T) {
+	recorder := tracetest.NewSpanRecorder()
+	tracer := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder)).Tracer("test")
+	given := []attribute.KeyValue{attribute.String("a", "given")}
+	options := []trace.SpanStartOption{trace.WithAttributes(given...)}
+	_, span := tracer.Start(t.Context(), "span", options...)
+	given[0] = attribute.String("a", "changed")
+	options[0] = trace.WithAttributes(given...)
+	set := []attribute.KeyValue{attribute.String("b", "given")}
+	span.SetAttributes(set...)
+	set[0] = attribute.String("b", "changed")
+	span.End()
+	want := []attribute.KeyValue{attribute.String("a", "given"), attribute.String("b", "given")}
+	if got := recorder.Ended()[0].Attributes(); !slices.Equal(got, want) {
+		t.Errorf("attributes: got %v, want %v as they were given", got, want)
+	}
+}
+
+// The SDK's spans have methods for their attributes and status. A hook may have
+// set them.
+func TestSpansOfTheSDKTellTheirState(t *testing.T) {
+	_, span := sdktrace.NewTracerProvider().Tracer("test").Start(t.Context(), "span")
+	defer span.End()
+	if hasStatus(span) || len(attributesOf(span)) > 0 {
+		t.Errorf("new span: got a status %v and attributes %v, want neither", hasStatus(span), attributesOf(span))
+	}
+	span.SetStatus(codes.Error, "failed")
+	span.SetAttributes(attribute.Bool("a", true))
+	if !hasStatus(span) || len(attributesOf(span)) != 1 {
+		t.Errorf("span with both: got a status %v and attributes %v, want both", hasStatus(span), attributesOf(span))
+	}
+}
