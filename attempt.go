@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
@@ -235,10 +234,10 @@ func (a *attempt) describeSpan(x *exchange) {
 		attrs := a.in.responseAttributes(nil, &a.outcome, &http.Response{ContentLength: a.respLength}, &a.target)
 		x.set(x.connection.attributes(attrs, a.in, a.started)...)
 	}
-	if a.outcome.errorType != "" {
-		x.span.SetStatus(codes.Error, "")
-	}
-	if a.ending.err != nil {
+	switch {
+	case a.ending.err != nil:
 		x.setError(a.ending.err, false)
+	case a.outcome.errorType != "":
+		x.setErrorStatus("")
 	}
 }

@@ -245,7 +245,8 @@ func TestEarlierAttemptIsDescribed(t *testing.T) {
 					_, _ = io.WriteString(w, "fine")
 				})
 				headers := otelhttpclient.WithResponseHeaders("x-reason")
-				below := instrumented.Transport(tel, server.Base, headers, otelhttpclient.WithRequestHeaders("x-attempt"))
+				hook := otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {})
+				below := instrumented.Transport(tel, server.Base, headers, otelhttpclient.WithRequestHeaders("x-attempt"), hook)
 				var ended, resent time.Time
 				rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 					// The same request each time, changed in between.
@@ -515,4 +516,46 @@ func TestForgottenBodyBelowIsCountedOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSizesOfEarlierAttempt: both Transports record sizes.
+func TestSizesOfEarlierAttempt(t *testing.T) {
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		tel := oteltest.New(t)
+		received := &receivedParents{}
+		server := oteltest.NewServer(t, version, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if received.add(r) == 1 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			_, _ = io.WriteString(w, "1234567")
+		})
+		opts := []otelhttpclient.Option{
+			otelhttpclient.WithOptInAttributes("http.request.body.size", "http.response.body.size"),
+			otelhttpclient.WithOptInMetrics(otelhttpclient.MetricRequestBodySize, otelhttpclient.MetricResponseBodySize),
+		}
+		below := instrumented.Transport(tel, server.Base, opts...)
+		rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+			return again(func(req *http.Request, _ *http.Response) *http.Request {
+				c := req.Clone(req.Context())
+				c.Body, _ = req.GetBody()
+				return c
+			})(below, req)
+		}), opts...)
+		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodPost, server.URL, strings.NewReader("hello")))
+		first := tel.Spans()[0]
+		oteltest.WantAttribute(t, first.Attributes, "http.response.status_code", 503)
+		oteltest.WantAttribute(t, first.Attributes, "http.response.body.size", 7)
+		if got, ok := oteltest.Attributes(first.Attributes)["http.request.body.size"]; ok && got.AsInt64() != 5 {
+			t.Errorf("http.request.body.size = %v, want 5, or none where the end of the upload is not reported", got.AsInt64())
+		}
+		m, _ := tel.Metric("http.client.response.body.size")
+		n := uint64(0)
+		for _, p := range m.Data.(metricdata.Histogram[int64]).DataPoints {
+			n += p.Count
+		}
+		if n != 2 {
+			t.Errorf("http.client.response.body.size: %d points, want 2: one for each attempt", n)
+		}
+	})
 }
