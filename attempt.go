@@ -128,6 +128,9 @@ func (a *attempt) answered(sent *identity, resp *http.Response, err error) (open
 	if resp != nil {
 		a.in.guard.call("description of the response", func() {
 			a.in.describeResponse(&a.outcome, resp)
+			if a.host == "" {
+				a.resolve(sent, resp)
+			}
 			a.headers = a.in.responseHeaders.attributes(a.headers, resp.Header, a.in.redaction, &a.target)
 		})
 		a.respLength = resp.ContentLength

@@ -126,6 +126,14 @@ func (c *connection) use(tracked *trackedConnection) {
 	tracked.release()
 }
 
+// relabel replaces the labels that were known when the connection was obtained.
+func (c *connection) relabel(labels connectionLabels) {
+	c.mu.Lock()
+	tracked := c.tracked
+	c.mu.Unlock()
+	tracked.relabel(labels)
+}
+
 // answered records the protocol, which is known with the first response on a
 // connection.
 func (c *connection) answered(status int, p protocol) {

@@ -283,7 +283,7 @@ func (x *exchange) answered(sent *identity, resp *http.Response, err error) (ope
 	}
 	hooked := len(x.in.responseHooks) > 0
 	if resp != nil && (x.observed() || hooked) {
-		x.in.guard.call("description of the response", func() { x.describeResponse(resp) })
+		x.in.guard.call("description of the response", func() { x.describeResponse(sent, resp) })
 	}
 	if err != nil {
 		x.failed(sent.request, err)

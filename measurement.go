@@ -27,12 +27,19 @@ func (m *instruments) begin(ctx context.Context, f *facts) {
 	}
 }
 
+// leave counts the request as no longer active.
+func (m *instruments) leave(ctx context.Context, f *facts) {
+	if m.active != nil {
+		m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
+	}
+}
+
 // record records everything that is measured of a request and that s.below does
 // not record. ctx carries the span, for exemplars.
 func (m *instruments) record(ctx context.Context, f *facts, o *outcome, s measures) {
-	if m.active != nil && s.active {
+	if s.active {
 		// Deferred: each +1 has its -1, even if another instrument panics.
-		defer m.active.Add(ctx, -1, m.options(m.activeKey(f), f.own).add...)
+		defer m.leave(ctx, f)
 	}
 	key := m.key(f, o)
 	if s.below.duration == nil {

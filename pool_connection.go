@@ -111,6 +111,18 @@ func (t *trackedConnection) use(u *connectionUser) *trackedConnection {
 	return t
 }
 
+// relabel replaces the labels but for the protocol version and the peer.
+func (t *trackedConnection) relabel(labels connectionLabels) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	labels.version, labels.peer = t.labels.version, t.labels.peer
+	t.labels = labels
+	t.mu.Unlock()
+	t.report()
+}
+
 // answered records the protocol version of the first response.
 func (t *trackedConnection) answered(version string) {
 	if t == nil {

@@ -104,8 +104,11 @@ func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string)
 
 // describeResponse records the response's headers on the span, and its outcome
 // for the metrics.
-func (x *exchange) describeResponse(resp *http.Response) {
+func (x *exchange) describeResponse(sent *identity, resp *http.Response) {
 	x.in.describeResponse(&x.outcome, resp)
+	if x.facts.host == "" {
+		x.resolve(sent, resp)
+	}
 	x.connection.answered(x.outcome.status, x.outcome.protocol)
 	if !x.recording {
 		return
