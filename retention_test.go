@@ -1,6 +1,7 @@
 package otelhttpclient_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
@@ -172,10 +173,13 @@ func TestNothingKeepsTheTextOfARequest(t *testing.T) {
 	}
 }
 
-// Spans wait for their export, and a server chooses the length of a Location.
-func TestSpansDoNotKeepTheLocation(t *testing.T) {
+// Spans wait for their export, and a server chooses the length of a Location, or
+// of what a base makes its errors of.
+func TestSpansDoNotKeepTheTextOfARequest(t *testing.T) {
 	tel := oteltest.New(t)
-	rt := instrumented.Transport(tel, oteltest.Answer(200))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return nil, errors.New(piece("out of order"))
+	}))
 	before := heap()
 	for i := range 64 {
 		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "https://h.example/", nil)

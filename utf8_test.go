@@ -253,6 +253,61 @@ func TestEveryStringIsValidUTF8(t *testing.T) {
 	}
 }
 
+// Bytes that are not UTF-8 are percent-encoded in URLs, and U+FFFD elsewhere.
+func TestWhatIsRecordedOfInvalidBytes(t *testing.T) {
+	filename := "attachment; filename=\"f\xfcr.pdf\""
+	reached := make(chan string, 1)
+	server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/" {
+			w.Header()["Location"] = []string{"/suche?q=M\xfcnchen&token=s\xfc&u=\u00fc"}
+			w.Header()["Content-Disposition"] = []string{filename}
+			w.WriteHeader(http.StatusFound)
+			return
+		}
+		reached <- r.RequestURI
+	})
+	tel := oteltest.New(t)
+	client := &http.Client{Transport: instrumented.Transport(tel, server.Base, otelhttpclient.WithResponseHeaders("location", "content-disposition"))}
+	resp, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatalf("GET = %v, want no error", err)
+	}
+	oteltest.Discard(resp)
+	if got, want := <-reached, "/suche?q=M\xfcnchen&token=s\xfc&u=\u00fc"; got != want {
+		t.Errorf("sent: got %q, want it as it is: %q", got, want)
+	}
+	spans := tel.Spans()
+	if len(spans) != 2 {
+		t.Fatalf("%d spans, want two", len(spans))
+	}
+	oteltest.WantAttribute(t, spans[0].Attributes, "http.response.header.location", []string{"/suche?q=M%FCnchen&token=REDACTED&u=\u00fc"})
+	oteltest.WantAttribute(t, spans[0].Attributes, "http.response.header.content-disposition", []string{"attachment; filename=\"f\uFFFDr.pdf\""})
+	oteltest.WantAttribute(t, spans[1].Attributes, "url.full", server.URL+"/suche?q=M%FCnchen&token=REDACTED&u=\u00fc")
+
+	tel = oteltest.New(t)
+	req := oteltest.NewRequest(t, t.Context(), "GET", "https://h.example/?q=\xfc", nil)
+	_, _ = oteltest.Send(instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return nil, fmt.Errorf("cannot get %s: \xfcberlastet", req.URL)
+	})), req)
+	if got, want := tel.OnlySpan().Status.Description, "cannot get https://h.example/?q=%FC: \uFFFDberlastet"; got != want {
+		t.Errorf("description: got %q, want %q", got, want)
+	}
+}
+
+// A proxy chooses the reason phrase of a refused CONNECT, which is net/http's error.
+func TestReasonPhraseOfAProxy(t *testing.T) {
+	proxy := oteltest.RawServer(t, oteltest.Write("HTTP/1.1 403 Verboten f\xfcr alle\r\nContent-Length: 0\r\n\r\n"))
+	u, _ := url.Parse(proxy)
+	tel := oteltest.New(t)
+	_, err := oteltest.Send(instrumented.Transport(tel, &http.Transport{Proxy: http.ProxyURL(u)}), oteltest.NewRequest(t, t.Context(), "GET", "https://h.example/", nil))
+	if err == nil || !strings.Contains(err.Error(), "\xfc") {
+		t.Fatalf("error = %v, want the proxy's phrase in it", err)
+	}
+	if got, want := tel.OnlySpan().Status.Description, "Verboten f\uFFFDr alle"; got != want {
+		t.Errorf("description: got %q, want %q", got, want)
+	}
+}
+
 // randomText returns bytes of which many are not ASCII.
 func randomText(r *rand.Rand) string {
 	alphabet := []string{"a", "=", "&", "/", ":", "@", "%", "\"", " ", "token", "https://", "\u00fc", "\u4e16", "\x80", "\xbf", "\xc3", "\xe4", "\xf0", "\xff"}

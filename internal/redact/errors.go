@@ -40,7 +40,7 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	}
 	f.text(layer{s: s})
 	f.hideEnd(s, whole)
-	return f.applyText(s, maxText)
+	return strings.Clone(f.applyText(s, maxText)) // a text may be a piece of a longer one
 }
 
 // knownURLs returns the URLs that an error's text is known to hold.
