@@ -11,8 +11,9 @@ import (
 
 // A URLFilter changes the URL that is recorded, never the URL that is requested.
 // It gets a copy, which it may change and return. If it returns nil, url.full is
-// not recorded. It may be called concurrently. If it panics, only the URL's
-// scheme and host are recorded.
+// not recorded. Placeholders such as {sku} in its path and host are recorded as
+// they are. It may be called concurrently. If it panics, only the URL's scheme and
+// host are recorded.
 //
 // If a filter changes the host, server.address and server.port are those of its
 // result, on spans and metrics.
@@ -154,7 +155,7 @@ func (c *config) recordedURL(req *http.Request) (full, host string) {
 	if filtered.Host != req.URL.Host {
 		host = filtered.Host
 	}
-	return c.redaction.URL(filtered), host
+	return c.redaction.Filtered(filtered, req.URL), host
 }
 
 // filterURL runs the URL filters on a copy of u.

@@ -61,6 +61,11 @@ func TestURLFilters(t *testing.T) {
 		{"filter that adds a password", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.User = url.UserPassword("u", "p"); return u })}, "http://h/a", "http://REDACTED:REDACTED@h/a", "the redaction runs last"},
 		{"filter that adds a secret", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.RawQuery = "sig=1"; return u })}, "http://h/a", "http://h/a?sig=REDACTED", "the redaction runs last"},
 		{"another host", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.Host = "any.h:81"; return u })}, "http://tenant.h/a", "http://any.h:81/a", "the host may be what is to be hidden"},
+		{"placeholder", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.Path = "/items/{sku}/{rest...}"; return u })}, "http://h/items/42?a=%7Bb%7D", "http://h/items/{sku}/{rest...}?a=%7Bb%7D", "it is recorded as the filter writes it"},
+		{"placeholder, then the path", []otelhttpclient.Option{filter(setPath("/{id}")), filter(otelhttpclient.StripQuery)}, "http://h/{%22a%22}?x", "http://h/%7B%22a%22%7D/{id}", "all else is escaped as ever"},
+		{"placeholder and a secret", []otelhttpclient.Option{filter(setPath("/{id};token={x}/{token}=1"))}, "http://u:p@h/a", "http://REDACTED:REDACTED@h/a/{id};token=REDACTED/{token}=1", "the redaction runs last"},
+		{"placeholder of a host", []otelhttpclient.Option{filter(func(u *url.URL) *url.URL { u.Host = "{tenant}.h"; return u })}, "http://a.h/a", "http://{tenant}.h/a", "the same in a host"},
+		{"no placeholder", []otelhttpclient.Option{filter(otelhttpclient.StripQuery)}, "http://h/items/%7Bsku%7D?a", "http://h/items/%7Bsku%7D", "what the filter does not change stays as it is sent"},
 		{"nil filter", []otelhttpclient.Option{filter(nil)}, "http://h/a?b=c", "http://h/a?b=c", "nil changes nothing"},
 	}
 	for _, row := range rows {

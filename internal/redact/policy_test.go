@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -386,6 +387,30 @@ func TestPolicyNestedValuesAreRewritten(t *testing.T) {
 	)
 }
 
+// A placeholder is recorded as the filter writes it, in errors and headers too.
+func TestPolicyPlaceholdersOfFilters(t *testing.T) {
+	p := New(Config{Filter: func(u *url.URL) *url.URL {
+		if strings.HasPrefix(u.Path, "/items/") {
+			u.Path, u.RawPath = "/items/{sku}", ""
+		}
+		return u
+	}})
+	request := &url.URL{Scheme: "https", Host: "h.example", Path: "/items/42", RawQuery: "a"}
+	if got, want := p.Error(errors.New("lost https://h.example/items/42?a: items/42"), request), "lost https://h.example/items/{sku}?a: items/42"; got != want {
+		t.Errorf("error: got %s, want %s", got, want)
+	}
+	for in, want := range map[string]string{"/items/7?b": "/items/{sku}?b", "https://h.example/items/7": "https://h.example/items/{sku}", "/a/%7Bsku%7D": "/a/%7Bsku%7D"} {
+		if got := p.Header("Location", []string{in}, request)[0]; got != want {
+			t.Errorf("Location: got %s, want %s", got, want)
+		}
+	}
+	long := strings.Repeat("{", 1<<20)
+	start := time.Now()
+	if got := p.Filtered(&url.URL{Scheme: "https", Host: "h", Path: "/" + long}, request); len(got) > 4*len(long) || time.Since(start) > 5*time.Second {
+		t.Errorf("a long path: got %d bytes after %v, want no more than %d in some milliseconds", len(got), time.Since(start), 4*len(long))
+	}
+}
+
 func TestPolicyFiltersSeeAbsoluteURLs(t *testing.T) {
 	var seen []string
 	p := New(Config{Filter: func(u *url.URL) *url.URL {
@@ -426,7 +451,7 @@ func TestPolicyHidesWhatFiltersRemove(t *testing.T) {
 	}})
 	request, _ := url.Parse("https://tenant-7.example/users/bob?email=bob%40mail.example&page=2")
 	err := &url.Error{Op: "Get", URL: request.String(), Err: errors.New("lookup tenant-7.example: no user bob@mail.example, bob, bobby")}
-	want := `Get "https://tenant.example/users/%7Buser%7D": lookup REDACTED: no user REDACTED, REDACTED, bobby`
+	want := `Get "https://tenant.example/users/{user}": lookup REDACTED: no user REDACTED, REDACTED, bobby`
 	if got := p.Error(err, request); got != want {
 		t.Errorf("got\n\t%s\nwant\n\t%s", got, want)
 	}

@@ -139,7 +139,7 @@ func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
 		return raw, false
 	}
 	if absolute == written || result.Scheme != absolute.Scheme || result.Host != absolute.Host {
-		return p.URL(result), true
+		return p.Filtered(result, absolute), true
 	}
 	relative := *result
 	relative.Scheme = ""
@@ -149,7 +149,7 @@ func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
 	if result.EscapedPath() == absolute.EscapedPath() {
 		relative.Path, relative.RawPath = written.Path, written.RawPath
 	}
-	return p.URL(&relative), true
+	return p.Filtered(&relative, written), true
 }
 
 var (

@@ -9,10 +9,18 @@ import (
 
 // URL returns what may be recorded of a URL that has passed the filter. What is
 // not hidden stays as [Wire](u).String() writes it.
-func (p *Policy) URL(u *url.URL) string {
+func (p *Policy) URL(u *url.URL) string { return p.Filtered(u, u) }
+
+// placeholder is one of a path or a host, such as {sku}, as net/url writes it.
+var placeholder = regexp.MustCompile(`%7B([\w.*$-]+)%7D`)
+
+// Filtered is URL for what the filter has made of before. Placeholders that the
+// filter wrote stay readable.
+func (p *Policy) Filtered(u, before *url.URL) string {
 	if u == nil {
 		return ""
 	}
+	filtered := u != before
 	if u.Opaque != "" {
 		u = Wire(u)
 	}
@@ -24,6 +32,13 @@ func (p *Policy) URL(u *url.URL) string {
 		u = &odd
 	}
 	s := u.String()
+	if filtered && strings.Contains(s, "%7B") && (u.Host != before.Host || u.EscapedPath() != before.EscapedPath()) {
+		end := len(s)
+		if i := strings.IndexAny(s, "?#"); i >= 0 {
+			end = i
+		}
+		s = placeholder.ReplaceAllString(s[:end], "{$1}") + s[end:]
+	}
 	f := finder{policy: p, budget: nestedBudget}
 	if u.Opaque != "" && !slices.Contains(withoutUser, strings.ToLower(u.Scheme)) {
 		// An opaque part is not parsed: only a slash surely ends a password.
