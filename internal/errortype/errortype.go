@@ -75,17 +75,14 @@ func wraps(err, target error) bool {
 
 // contains reports whether f is true of err, or of an error that it wraps.
 func contains(err error, f func(error) bool) bool {
-	if err == nil {
-		return false
-	}
-	if f(err) {
-		return true
-	}
-	switch w := err.(type) {
-	case interface{ Unwrap() error }:
-		return contains(w.Unwrap(), f)
-	case interface{ Unwrap() []error }:
-		return slices.ContainsFunc(w.Unwrap(), func(e error) bool { return contains(e, f) })
+	for err != nil {
+		if f(err) {
+			return true
+		}
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			return slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return contains(e, f) })
+		}
+		err = errors.Unwrap(err)
 	}
 	return false
 }
@@ -110,7 +107,7 @@ func isTimeout(err error) bool {
 // isRequestCanceled reports whether err is net/http's error for a request that
 // was canceled through Request.Cancel, which http.Client.Timeout uses too.
 func isRequestCanceled(err error) bool {
-	return strings.HasPrefix(message(err), "net/http: request canceled")
+	return hasText(err, canceled)
 }
 
 // Of returns the value of error.type for an error of a RoundTripper, or of
@@ -163,9 +160,7 @@ func isSecureConnectionError(err error) bool {
 		is[x509.CertificateInvalidError](err) || errors.Is(err, http.ErrSchemeMismatch) {
 		return true
 	}
-	// crypto/tls has no type for most of what can go wrong in a handshake.
-	m := message(err)
-	return strings.HasPrefix(m, "tls: ") || strings.HasPrefix(m, "x509: ") || strings.HasPrefix(m, "remote error: tls: ")
+	return hasText(err, SecureConnection)
 }
 
 func isConnectionError(err error) bool {
@@ -176,7 +171,7 @@ func isConnectionError(err error) bool {
 			return true
 		}
 	}
-	return isAny(err, notConnected)
+	return isAny(err, notConnected) || hasText(err, Connection)
 }
 
 // streamError has the shape that net/http's own error for a reset HTTP/2
@@ -195,27 +190,18 @@ func isResponseEnded(err error) bool {
 	}
 	var reset streamError
 	if errors.As(err, &reset) {
+		// Only a stream that the peer has reset has a cause with this text.
+		if reset.Cause != nil && reset.Cause.Error() == "received from peer" {
+			return true
+		}
 		const protocolError, flowControl, frameSize, compression = 0x1, 0x3, 0x6, 0x9
 		switch reset.Code {
 		case protocolError, flowControl, frameSize, compression:
-			// Our side has reset the stream, if it has a reason to tell.
-			return reset.Cause == nil || is[streamError](reset.Cause)
+			return false // net/http has reset it
 		}
 		return true
 	}
-	m := message(err)
-	for _, prefix := range []string{
-		"http: server closed idle connection",
-		"http2: server sent GOAWAY",
-		"http2: client connection lost",
-		"http2: client connection force closed",
-		"net/http: transport closed before response was received",
-	} {
-		if strings.HasPrefix(m, prefix) {
-			return true
-		}
-	}
-	return false
+	return hasText(err, ResponseEnded)
 }
 
 func isHTTPProtocolError(err error) bool {
@@ -225,20 +211,7 @@ func isHTTPProtocolError(err error) bool {
 		errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
 		return true
 	}
-	m := message(err)
-	for _, part := range []string{
-		"malformed HTTP", "malformed MIME", "malformed chunked encoding", "invalid byte in chunk length",
-		"http chunk length too large", "chunked encoding", "chunked line too long", "header line too long",
-		"bad Content-Length", "invalid Content-Length", "unsupported transfer encoding", "too many transfer encodings",
-		"server response headers exceeded", "response headers exceeded", "too many 1xx informational responses",
-		"connection error: ", "http2: response header list larger", "http2: invalid", "http2: malformed",
-		"flate: corrupt input", "http2: frame too large", "missing status pseudo header",
-	} {
-		if strings.Contains(m, part) {
-			return true
-		}
-	}
-	return false
+	return hasText(err, HTTPProtocol)
 }
 
 // isRefusedTunnel reports whether err is net/http's error for an https request
@@ -274,45 +247,21 @@ func isReasonPhrase(s string) bool {
 	return false
 }
 
-// message returns the text of the innermost error. Some errors of the standard
-// library can be told apart by nothing else.
-func message(err error) string {
-	for {
-		next := errors.Unwrap(err)
-		if next == nil {
-			return err.Error()
-		}
-		err = next
-	}
-}
-
 // concreteType returns the type of the innermost error that has a type of its
-// own, and not one of the generic types of packages fmt and errors.
+// own, which a program can name: not one of the generic types of packages fmt and
+// errors, nor one of the private types by which net/http marks how far it got.
 func concreteType(err error) string {
 	name := Other
-	var visit func(error, int)
-	visit = func(err error, depth int) {
-		const deepEnough = 100
-		if err == nil || depth > deepEnough {
-			return
-		}
-		if t := reflect.TypeOf(err); !isGeneric(t) {
+	contains(err, func(err error) bool {
+		if t := reflect.TypeOf(err); !isGeneric(t) && !isPrivate(t) {
 			if pkg, base := t.PkgPath(), t.Name(); pkg != "" && base != "" {
 				name = pkg + "." + base
 			} else {
 				name = t.String()
 			}
 		}
-		switch w := err.(type) {
-		case interface{ Unwrap() error }:
-			visit(w.Unwrap(), depth+1)
-		case interface{ Unwrap() []error }:
-			for _, e := range w.Unwrap() {
-				visit(e, depth+1)
-			}
-		}
-	}
-	visit(err, 0)
+		return false
+	})
 	return name
 }
 
@@ -322,4 +271,15 @@ func isGeneric(t reflect.Type) bool {
 		return true
 	}
 	return false
+}
+
+// isPrivate reports whether a type is net/http's own, or of an internal package
+// of the standard library.
+func isPrivate(t reflect.Type) bool {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name, pkg := t.Name(), t.PkgPath()
+	return pkg == "net/http" && name != "" && name[0] >= 'a' || strings.HasPrefix(pkg, "net/http/internal") ||
+		strings.HasPrefix(pkg, "internal/") || strings.HasPrefix(pkg, "vendor/")
 }
