@@ -249,10 +249,14 @@ func isReasonPhrase(s string) bool {
 
 // concreteType returns the type of the innermost error that has a type of its
 // own, which a program can name: not one of the generic types of packages fmt and
-// errors, nor one of the private types by which net/http marks how far it got.
+// errors, nor one of the private types by which net/http marks how far it got. On
+// HTTP/1.1, package net wraps the error of a request body of known length, too.
 func concreteType(err error) string {
 	name := Other
 	contains(err, func(err error) bool {
+		if op, ok := err.(*net.OpError); ok && op.Op == "readfrom" {
+			return false
+		}
 		if t := reflect.TypeOf(err); !isGeneric(t) && !isPrivate(t) {
 			if pkg, base := t.PkgPath(), t.Name(); pkg != "" && base != "" {
 				name = pkg + "." + base
