@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,6 +150,29 @@ func failures() []failure {
 		})
 		return oteltest.TryGet(t.Context(), wrap(&http.Transport{MaxResponseHeaderBytes: 4096}), url)
 	})
+	chunked := func(text string) func(*testing.T, wrapper) error {
+		return againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + text))
+	}
+	add("closed before the trailer", "unexpected EOF", "response_ended", 200, chunked("3\r\nbeg\r\n0\r\n"))
+	// net/http reports half a trailer as too long, not as an EOF.
+	add("closed in the trailer", "suspiciously long trailer", "http_protocol_error", 200, chunked("3\r\nbeg\r\n0\r\nServer-Tim"))
+	add("a chunk's line without CR", "bare LF", "http_protocol_error", 200, chunked("3\nbeg\r\n0\r\n\r\n"))
+	add("a chunk's line with a CR in it", "", "http_protocol_error", 200, chunked("3;\ra\r\nbeg\r\n0\r\n\r\n"))
+	add("a chunk without a length", "", "http_protocol_error", 200, chunked("\r\nbeg\r\n0\r\n\r\n"))
+	add("a chunk's length without end", "", "http_protocol_error", 200, chunked(strings.Repeat("1", 20)+"\r\n"))
+	add("a chunk's line without end", "", "http_protocol_error", 200, chunked("3;"+strings.Repeat("x", 10000)+"\r\n"))
+	add("chunks of little data", "", "http_protocol_error", 200, chunked(strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\nb\r\n", 50)))
+	add("a trailer without end", "", "http_protocol_error", 200, chunked("0\r\n"+strings.Repeat("X: y\r\n", 2000)))
+	add("nonsense for a trailer", "", "http_protocol_error", 200, chunked("0\r\nno colon\r\n\r\n"))
+	head := func(text string) func(*testing.T, wrapper) error {
+		return againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\n" + text + "\r\n\r\nbody"))
+	}
+	add("a trailer that is none", "", "http_protocol_error", 0, head("Transfer-Encoding: chunked\r\nTrailer: Content-Length"))
+	add("two lengths", "", "http_protocol_error", 0, head("Content-Length: 3\r\nContent-Length: 4"))
+	add("an empty length", "", "http_protocol_error", 0, head("Content-Length:"))
+	add("an unknown transfer encoding", "", "http_protocol_error", 0, head("Transfer-Encoding: zip"))
+	add("two transfer encodings", "", "http_protocol_error", 0, head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"))
+	list = append(list, http2Failures()...)
 	add("invalid gzip", "", "http_protocol_error", 200, againstRaw(oteltest.Write("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nnothing like")))
 
 	// Long enough to receive the headers on a busy machine.

@@ -135,9 +135,13 @@ func TestDeadConnectionReplaysTheBody(t *testing.T) {
 func TestRefusedStreamsReplayTheBody(t *testing.T) {
 	const text = "replayed"
 	for name, refuse := range map[string]func(io.Writer, uint32){
-		"REFUSED_STREAM": func(w io.Writer, stream uint32) { writeFrame(w, frameRSTStream, 0, stream, 0, 0, 0, 7) },
+		"REFUSED_STREAM": func(w io.Writer, stream uint32) {
+			oteltest.Frame{Kind: oteltest.FrameRSTStream, Stream: stream, Payload: []byte{0, 0, 0, 7}}.Write(w)
+		},
 		// Last processed stream 0, no error.
-		"GOAWAY": func(w io.Writer, _ uint32) { writeFrame(w, frameGoAway, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) },
+		"GOAWAY": func(w io.Writer, _ uint32) {
+			oteltest.Frame{Kind: oteltest.FrameGoAway, Payload: make([]byte, 8)}.Write(w)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			outcome := func(t *testing.T, run func(http.RoundTripper) conformance.Run) string {
