@@ -89,7 +89,8 @@ var hostile = map[string]string{
 	"JSON Web Tokens' beginnings": "eyJabcdef-", "base64's beginnings": "LS0tLS1CRUdJTiBQUklWQVRF+", "AWS keys' beginnings": "ABSK+",
 	"ambiguous names": "key=", "ambiguous names, encoded": "key=%41;", "ambiguous names, encoded badly": "key=%;", "ambiguous names with tildes": "~key=%41", "ambiguous lists": "key=[",
 	"ports of users": `invalid port \"User:a Host:`, "headers of users": `invalid header field value \"User:a Host:`, "users": "User:a ", "URLs": "a://b ", "URLs with parameters": "a://b;c=d; ",
-	"escaped URLs": `http:\/\/u:p@h\/`, "names of codes": "key=~", "names of codes with values": "key=a~", "names after equals": "a=token=", "passwords of nested URLs": "http:/x:y/", "dots": "/./", "backslashes of nested URLs": `a:\\`, "slashes in nested passwords": "http:/u:p/", "opening brackets": "http://(", "closing brackets": "http://a)))))))))) ", "links": "<a>;", "bearers of nothing": "bearer x=",
+	"escaped URLs": `http:\/\/u:p@h\/`, "names of codes": "key=~", "names of codes with values": "key=a~", "names after equals": "a=token=", "passwords of nested URLs": "http:/x:y/", "dots": "/./", "backslashes of nested URLs": `a:\\`, "slashes in nested passwords": "http:/u:p/", "opening brackets": "http://(", "closing brackets": "http://a)))))))))) ", "links": "<a>;",
+	"URLs that were parsed": `parse "redis://:a`, "errors of parsed URLs": `parse "a://:b": invalid port ":b" after host `, "escaped errors of parsed URLs": `parse \"a://:b\": invalid port \":b\" after host `, "booleans": "auth=true,", "bearers of nothing": "bearer x=",
 }
 
 // ends make a failure of what has seemed a match up to there.

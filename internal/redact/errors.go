@@ -54,7 +54,9 @@ func knownURLs(err error, request *url.URL) (urls []string) {
 		case nil:
 		case *url.Error:
 			if e != nil {
-				urls = append(urls, e.URL)
+				if e.Op != "parse" || cutPassword(e.URL) < 0 {
+					urls = append(urls, e.URL)
+				}
 				tree = append(tree, e.Err)
 			}
 		case interface{ Unwrap() error }:

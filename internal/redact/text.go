@@ -183,8 +183,16 @@ func (f *finder) printed(l layer) {
 			f.hide(l, m[8], m[9])
 		}
 	}
+	for _, m := range parsedURL.FindAllStringSubmatchIndex(l.s, -1) {
+		start, end := max(m[2], m[4]), max(m[3], m[5])
+		if i := cutPassword(l.s[start:end]); i >= 0 {
+			f.hide(l, start+i, end)
+		}
+	}
 	for _, m := range printedPort.FindAllStringSubmatchIndex(l.s, -1) {
-		if !f.isWrittenPort(l, l.s[m[2]:m[3]]) {
+		port := l.s[m[2]:m[3]]
+		before, ok := strings.CutSuffix(l.s[:m[0]], `": `) // the URL
+		if !f.isWrittenPort(l, port) || ok && f.hidesPort(l, len(before)-1, len(before), port) {
 			f.hide(l, m[2], m[3])
 		}
 	}
@@ -197,7 +205,46 @@ func (f *finder) isWrittenPort(l layer, port string) bool {
 	if strings.HasPrefix(l.s[max(0, at-len(`port "`)):], "port ") {
 		return isPort(strings.TrimPrefix(port, ":"))
 	}
-	return !slices.ContainsFunc(f.edits, func(e edit) bool { return e.start < l.at(at+len(port)) && l.at(at) < e.end })
+	return !f.hidesPort(l, at, at+len(port), port)
+}
+
+// hidesPort reports whether a port in a place is hidden.
+func (f *finder) hidesPort(l layer, start, end int, port string) bool {
+	return start >= 0 && slices.ContainsFunc(f.edits, func(e edit) bool {
+		return e.start < l.at(end) && l.at(start) < e.end && !(e.known && strings.Contains(e.text, port))
+	})
+}
+
+var (
+	// parsedURL is a URL that net/url could not parse, in its error or in a string
+	// that holds the error.
+	parsedURL = regexp.MustCompile(`\bparse (?:"((?:[^"\\]|\\.)*)"|\\+"([^"\\]*)\\+")`)
+
+	// portVariable is a variable in place of a port: $DB_PORT.
+	portVariable = regexp.MustCompile(`(?i)^\W*(?:\w*_)?port\W*$`)
+)
+
+// cutPassword returns where the password begins in a URL that net/url could not
+// parse, or -1. Its parser cuts the URL at the first number sign. If that is part
+// of a password, what stands before it looks like a host and a port: no port has
+// letters, and no host is empty.
+func cutPassword(raw string) int {
+	host, ok := hostStart(raw, 0)
+	if !ok || strings.IndexByte(raw[host:], '@') >= 0 {
+		return -1
+	}
+	authority := raw[host:]
+	if i := strings.IndexAny(authority, "/?"); i >= 0 {
+		authority = authority[:i]
+	}
+	colon := strings.IndexByte(authority, ':')
+	switch {
+	case colon < 0, authority[0] == '[', endsInPort(authority), portVariable.MatchString(authority[colon:]):
+		return -1
+	case colon > 0 && len(authority) < len(raw)-host:
+		return -1 // behind a port follows a path
+	}
+	return host + colon + len(":")
 }
 
 var (

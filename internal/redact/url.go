@@ -261,7 +261,7 @@ func (f *finder) parameter(l layer, start, end int, e encoding) {
 			}
 		}
 		// Of q=a\u0026token=x, what is decoded is searched.
-		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.hides(name, s[equals+1:]) {
+		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.hides(name, s[equals+1:]) && !beginsWithBoolean(s[equals+1:]) {
 			f.hide(l, equals+1, end)
 			f.nested(l, start, equals, e)
 			return
@@ -273,6 +273,18 @@ func (f *finder) parameter(l layer, start, end int, e encoding) {
 		i = equals + 1 // q=token=x
 	}
 	f.nested(l, start, end, e)
+}
+
+// beginsWithBoolean reports whether a value is a boolean with another pair behind
+// it, as in labelSelector=auth==true,app=x.
+func beginsWithBoolean(value string) bool {
+	value = strings.TrimPrefix(value, "=")
+	for _, boolean := range [...]string{"true", "false"} {
+		if n := len(boolean); len(value) >= n && strings.EqualFold(value[:n], boolean) {
+			return len(value) == n || strings.IndexByte(",;|) ", value[n]) >= 0
+		}
+	}
+	return false
 }
 
 // beginsName reports whether some servers read what follows c as a name.
