@@ -165,8 +165,9 @@ func (b *responseBody) copyTrailers() {
 	}
 	trailerLock.Lock()
 	defer trailerLock.Unlock()
-	if b.original.CompareAndSwap(original, nil) && !sameHeader(original.Trailer, b.response.Trailer) {
+	if b.original.Load() != nil {
 		b.response.Trailer = original.Trailer
+		b.original.Store(nil) // last: who sees it does not wait for the lock
 	}
 }
 

@@ -184,7 +184,7 @@ func TestTrailersOfBodyWithSeveralReaders(t *testing.T) {
 				resp.ContentLength, resp.Body = -1, &trailingBody{resp: resp}
 				return resp, nil
 			}))
-			for range 20 {
+			for range 200 {
 				resp := oteltest.Open(t, rt, r.request(t, "GET", "https://example.com/"))
 				var readers sync.WaitGroup
 				for range 3 {
