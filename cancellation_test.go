@@ -18,8 +18,8 @@ import (
 
 	"go.opentelemetry.io/otel/codes"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // fieldErrors is an error that cannot be compared, as lists of validation errors

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"github.com/otelhttpclient/otelhttpclient"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 func TestSharedClientTrace(t *testing.T) {

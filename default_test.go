@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"github.com/otelhttpclient/otelhttpclient"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // Tests that replace http.DefaultTransport are not parallel.

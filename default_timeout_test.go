@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // Programs compare the text of a time-out. Bare it is always the same: that of

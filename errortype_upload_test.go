@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"github.com/otelhttpclient/otelhttpclient"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // failingConn is a connection that fails once it has written some bytes.

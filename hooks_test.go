@@ -16,8 +16,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 func TestHooksRunInOrder(t *testing.T) {

@@ -30,7 +30,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // The tests in this file fail when net/http or OpenTelemetry no longer is as
@@ -57,7 +57,7 @@ func TestInsidesAreListed(t *testing.T) {
 			tests[string(m[1])] = true
 		}
 		path = filepath.ToSlash(path)
-		kit := slices.ContainsFunc([]string{"e2e/", "benchmarks/", "examples/", "internal/testkit/", "internal/oteltest/"}, func(dir string) bool { return strings.HasPrefix(path, dir) })
+		kit := slices.ContainsFunc([]string{"e2e/", "benchmarks/", "examples/", "internal/testkit/"}, func(dir string) bool { return strings.HasPrefix(path, dir) })
 		if !kit && !strings.HasSuffix(path, "_test.go") && looks.Match(data) {
 			looking[path] = true
 		}

@@ -20,8 +20,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/instrumented"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // A route is a way of a request on which base gets a copy of it, so that the

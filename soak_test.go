@@ -29,7 +29,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/otelhttpclient/otelhttpclient"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 var soakDuration = flag.Duration("soak.duration", 30*time.Second, "how long TestSoak sends requests")

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/otelhttpclient/otelhttpclient/compat/otelhttp"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // The functions send what those of net/http send, in a span that is a child of the

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 
 	"github.com/otelhttpclient/otelhttpclient/compat/otelhttp"
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 func TestLabeler(t *testing.T) {

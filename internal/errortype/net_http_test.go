@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 // The test fails when net/http's error for a reset HTTP/2 stream no longer fills in
