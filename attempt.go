@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // attempt is the first sending of a request, as a Transport sees it while one
@@ -56,7 +57,7 @@ func (p *passage) watch(above *sending, tracer *providedTracer, meter *instrumen
 	}
 	in, req := p.in, p.sent
 	a := &attempt{in: in, above: above, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
-	seen := onWire(req)
+	seen := hostport.OnWire(req)
 	in.describe(&a.description, seen, share.state, share.ordinal)
 	a.name = in.nameOfSpan(&a.facts, seen)
 	a.headers = in.sentAttributes(req)
@@ -121,12 +122,12 @@ func (a *attempt) sentAgain(above *sending) {
 }
 
 // answered takes what base returned, as [exchange.answered] does.
-func (a *attempt) answered(sent *identity, resp *http.Response, err error) (open bool) {
+func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (open bool) {
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}
 	if resp != nil {
-		a.in.guard.call("description of the response", func() {
+		a.in.guard.Call("description of the response", func() {
 			a.in.describeResponse(&a.outcome, resp)
 			if a.host == "" {
 				a.resolve(sent, resp)
@@ -164,10 +165,10 @@ func (a *attempt) finish(e ending) {
 	a.ending = e
 	if e.err != nil {
 		// At once: the context may be canceled afterwards.
-		a.in.guard.call("description of the error", func() { a.describeError(e.err) })
+		a.in.guard.Call("description of the error", func() { a.describeError(e.err) })
 	}
 	if a.always {
-		a.in.guard.call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
+		a.in.guard.Call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
 	}
 	if a.known.Add(1) == 2 {
 		a.record()
@@ -184,7 +185,7 @@ func (a *attempt) describeError(err error) {
 
 // record creates the span, and records the metrics that are still due.
 func (a *attempt) record() {
-	a.in.guard.call("telemetry of an earlier attempt", func() {
+	a.in.guard.Call("telemetry of an earlier attempt", func() {
 		var meter *instruments
 		if a.late {
 			meter = a.meter

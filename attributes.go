@@ -8,6 +8,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // WithOptInAttributes adds attributes that the conventions call Opt-In:
@@ -123,7 +124,7 @@ func (in *instrumentation) describe(d *description, req *http.Request, state *co
 	d.scheme = schemeOf(req)
 	var host string
 	d.url, host = in.recordedURL(req)
-	d.host, d.port = splitHost(host, d.scheme)
+	d.host, d.port = hostport.Split(host, d.scheme)
 	d.host = foreign.CloneFrom(d.url, len(d.scheme)+len("://"), d.host)
 	d.template = in.template(req, state)
 	d.resendCount = ordinal
@@ -158,7 +159,7 @@ func (in *instrumentation) ownAttributes(req *http.Request, state *contextState)
 	}
 	var own []attribute.KeyValue
 	for _, attributes := range in.attributeFuncs {
-		in.guard.call("WithAttributes function", func() { own = append(own, attributes(req)...) })
+		in.guard.Call("WithAttributes function", func() { own = append(own, attributes(req)...) })
 	}
 	foreign.Attributes(own)
 	return append(own, state.attributes...)

@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // A base may resolve each request's URL against a base URL, so that callers
@@ -14,7 +16,7 @@ import (
 
 // resolved returns the request that base made of a request without a host, or
 // nil. If base followed redirects, it is the first of them.
-func resolved(sent *identity, resp *http.Response) *http.Request {
+func resolved(sent *sentRequest, resp *http.Response) *http.Request {
 	req := resp.Request
 	if sent.matches(req) {
 		req = &http.Request{URL: sent.url, Host: sent.host} // a request hook has set the host
@@ -31,16 +33,16 @@ func resolved(sent *identity, resp *http.Response) *http.Request {
 // resolve sets what the facts lack of a request without a host, and returns what
 // is recorded of its URL.
 func (in *instrumentation) resolve(f *facts, req *http.Request) (full string) {
-	full, host := in.recordedURL(onWire(req))
+	full, host := in.recordedURL(hostport.OnWire(req))
 	if f.scheme == "" {
 		f.scheme = req.URL.Scheme
 	}
-	f.host, f.port = splitHost(host, f.scheme)
+	f.host, f.port = hostport.Split(host, f.scheme)
 	return full
 }
 
 // resolve records the address of a request that named no host.
-func (x *exchange) resolve(sent *identity, resp *http.Response) {
+func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 	req := resolved(sent, resp)
 	if req == nil {
 		return
@@ -89,7 +91,7 @@ func (x *exchange) setResolved(d *description) {
 }
 
 // resolve is as that of an exchange.
-func (a *attempt) resolve(sent *identity, resp *http.Response) {
+func (a *attempt) resolve(sent *sentRequest, resp *http.Response) {
 	req := resolved(sent, resp)
 	if req == nil {
 		return

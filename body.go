@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // download is the progress of a response body.
@@ -87,7 +90,7 @@ func hasNoBody(resp *http.Response) bool {
 // isHTTP2s reports whether a body belongs to the HTTP/2 client of net/http or of
 // golang.org/x/net/http2.
 func isHTTP2s(body io.ReadCloser) bool {
-	path := packageOf(body)
+	path := identity.PackageOf(body)
 	return path == "net/http" || strings.HasPrefix(path, "net/http/") || path == "golang.org/x/net/http2"
 }
 
@@ -99,7 +102,7 @@ func measuredBody(body io.ReadCloser, provider metric.MeterProvider) bool {
 		return false
 	}
 	x, ok := b.of().(*exchange)
-	return ok && x.meter != nil && same(x.meter.provider, provider)
+	return ok && x.meter != nil && identity.Same(x.meter.provider, provider)
 }
 
 func (b *responseBody) of() bodyOwner { return b.owner }
@@ -172,7 +175,7 @@ func (b *responseBody) copyTrailers() {
 }
 
 func (b *responseBody) Read(p []byte) (n int, err error) {
-	unlessReturns(func() { n, err = b.base.Read(p) }, b.endByPanic)
+	callback.UnlessReturns(func() { n, err = b.base.Read(p) }, b.endByPanic)
 	b.afterRead(int64(n), err)
 	return n, err
 }
@@ -284,7 +287,7 @@ type bodyWriterTo responseBody
 func (b *bodyWriterTo) WriteTo(w io.Writer) (n int64, err error) {
 	body := (*responseBody)(b)
 	out := &watchedWriter{Writer: w}
-	unlessReturns(func() { n, err = b.base.(io.WriterTo).WriteTo(out) }, body.endByPanic)
+	callback.UnlessReturns(func() { n, err = b.base.(io.WriterTo).WriteTo(out) }, body.endByPanic)
 	switch {
 	case err == nil:
 		body.afterRead(n, io.EOF)

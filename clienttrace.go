@@ -25,7 +25,7 @@ func (x *exchange) watchConnection() {
 	ctx := &x.context
 	if x.in.clientTrace != nil {
 		var trace *httptrace.ClientTrace
-		x.in.guard.call("client trace", func() { trace = x.in.clientTrace(ctx.Context) })
+		x.in.guard.Call("client trace", func() { trace = x.in.clientTrace(ctx.Context) })
 		if trace != nil {
 			own := *trace // WithClientTrace changes it
 			ctx.Context = httptrace.WithClientTrace(ctx.Context, &own)

@@ -11,6 +11,9 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // connection is what net/http reports about the connection of an exchange. Its
@@ -21,7 +24,7 @@ type connection struct {
 	hooks  httptrace.ClientTrace
 	target *url.URL        // of the request
 	user   *connectionUser // nil unless connections are counted
-	guard  guard
+	guard  callback.Guard
 
 	mu    sync.Mutex
 	ended bool
@@ -66,7 +69,7 @@ func (c *connection) getConn(hostPort string) {
 		return
 	}
 	c.asked = true
-	targeted := dialsTo(hostPort, c.target)
+	targeted := hostport.IsServer(hostPort, c.target)
 	c.elsewhere, c.obtained = c.targeted && !targeted, false
 	if c.elsewhere {
 		return
@@ -86,14 +89,14 @@ func (c *connection) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	// The connection may be of an application's type.
-	c.guard.call("connection", func() {
+	c.guard.Call("connection", func() {
 		peer := info.Conn.RemoteAddr()
 		if !c.got(info, peer) || c.user == nil {
 			return
 		}
 		user := *c.user
 		if user.peer {
-			user.labels.peer, _ = splitAddress(peer)
+			user.labels.peer, _ = hostport.Peer(peer)
 		}
 		c.use(track(info, &user))
 	})
@@ -238,7 +241,7 @@ func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, start
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peer != nil {
-		if address, port := splitAddress(c.peer); address != "" {
+		if address, port := hostport.Peer(c.peer); address != "" {
 			a = append(a, semconv.NetworkPeerAddress(address))
 			if port != 0 {
 				a = append(a, semconv.NetworkPeerPort(port))
@@ -248,7 +251,7 @@ func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, start
 			}
 		}
 		if in.optInAttributes&optInTransport != 0 {
-			if transport := transportOf(c.peer); transport != "" {
+			if transport := hostport.Network(c.peer); transport != "" {
 				a = append(a, semconv.NetworkTransportKey.String(transport))
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -37,7 +38,7 @@ func (x *exchange) watchLookups() *httptrace.ClientTrace {
 				return
 			}
 			duration := time.Since(start)
-			x.in.guard.call("measurement of a DNS lookup", func() {
+			x.in.guard.Call("measurement of a DNS lookup", func() {
 				a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Copy(x.recordedName(name)))}
 				if info.Err != nil {
 					a = append(a, errorTypeKey.String(lookupErrorType(info.Err)))
@@ -55,11 +56,11 @@ func (x *exchange) recordedName(name string) string {
 	if target == nil || len(x.in.urlFilters) == 0 {
 		return name
 	}
-	if host, _ := splitHost(target.Host, ""); !strings.EqualFold(host, name) {
+	if host, _ := hostport.Split(target.Host, ""); !strings.EqualFold(host, name) {
 		return name // of a proxy, or of another server
 	}
 	if filtered := x.in.filterURL(target); filtered != nil && filtered.Host != target.Host {
-		name, _ = splitHost(filtered.Host, "")
+		name, _ = hostport.Split(filtered.Host, "")
 	}
 	return name
 }

@@ -27,7 +27,7 @@ func WithErrorCheck(isError ErrorCheck) Option {
 }
 
 func (c *config) isError(resp *http.Response) (isError bool) {
-	if c.errorCheck != nil && c.guard.call("error check", func() { isError = c.errorCheck(resp) }) {
+	if c.errorCheck != nil && c.guard.Call("error check", func() { isError = c.errorCheck(resp) }) {
 		return isError
 	}
 	return resp.StatusCode < 100 || resp.StatusCode >= 400
@@ -40,7 +40,7 @@ func (c *config) errorType(ctx context.Context, scheme string, err error) string
 	var named interface{ ErrorType() string }
 	if errors.As(err, &named) || errortype.Expired(ctx, err) && errors.As(context.Cause(ctx), &named) {
 		name := ""
-		if c.guard.call("ErrorType method", func() { name = named.ErrorType() }) && name != "" {
+		if c.guard.Call("ErrorType method", func() { name = named.ErrorType() }) && name != "" {
 			return foreign.Copy(name)
 		}
 	}

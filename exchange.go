@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/exporters"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // The way of a request: RoundTrip routes it to base; start gathers its facts,
@@ -26,7 +27,7 @@ type passage struct {
 	caller  *http.Request // as the caller made it
 	sent    *http.Request // as base gets it
 	through any           // how Transports above tell those below apart
-	asSent  identity      // of sent; zero if in is nil
+	asSent  sentRequest   // of sent; zero if in is nil
 	room    *responseBody // for the response, if it was allocated before
 
 	exchange *exchange // nil: the request is not observed any further
@@ -41,8 +42,8 @@ type passage struct {
 // in it, the request is sent as it is then.
 func (p *passage) start() {
 	if p.in != nil {
-		p.in.guard.call("start of the span", p.observe)
-		p.asSent = identityOf(p.sent)
+		p.in.guard.Call("start of the span", p.observe)
+		p.asSent = sentRequestOf(p.sent)
 	}
 	p.inBase = true
 }
@@ -56,7 +57,7 @@ func (p *passage) observe() {
 	if state.untraced {
 		return
 	}
-	seen := onWire(req)
+	seen := hostport.OnWire(req)
 	if !in.accepts(seen) {
 		return
 	}
@@ -277,13 +278,13 @@ func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 
 // answered takes what base returned. It ends the exchange, or reports that the
 // response's body will.
-func (x *exchange) answered(sent *identity, resp *http.Response, err error) (open bool) {
+func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (open bool) {
 	if err == nil && resp == nil {
 		err = errNoResponse
 	}
 	hooked := len(x.in.responseHooks) > 0
 	if resp != nil && (x.observed() || hooked) {
-		x.in.guard.call("description of the response", func() { x.describeResponse(sent, resp) })
+		x.in.guard.Call("description of the response", func() { x.describeResponse(sent, resp) })
 	}
 	if err != nil {
 		x.failed(sent.request, err)
@@ -310,7 +311,7 @@ func (x *exchange) failed(sent *http.Request, err error) {
 		x.finish(ending{err: err})
 		return
 	}
-	x.in.guard.call("description of the error", func() { x.describeError(err) })
+	x.in.guard.Call("description of the error", func() { x.describeError(err) })
 	x.in.runResponseHooks(x.span, sent, nil, err)
 	x.finish(ending{})
 }
@@ -334,15 +335,15 @@ func (x *exchange) finish(e ending) {
 	}
 	// Each step runs even if the one before panics or exits the goroutine.
 	guard := x.in.guard
-	defer guard.call("measurement", func() { x.measure(e) })
-	defer guard.call("end of the span", func() { x.endSpan(e.at) })
+	defer guard.Call("measurement", func() { x.measure(e) })
+	defer guard.Call("end of the span", func() { x.endSpan(e.at) })
 	if !x.observed() {
 		return
 	}
 	if e.err != nil {
-		guard.call("description of the error", func() { x.describeError(e.err) })
+		guard.Call("description of the error", func() { x.describeError(e.err) })
 	}
-	guard.call("description of the end", func() {
+	guard.Call("description of the end", func() {
 		x.connection.done()
 		if o := &x.outcome; o.status == 0 && o.errorType != "" && !errortype.OfConnection(o.errorType) {
 			x.connection.disown()

@@ -26,7 +26,7 @@ func WithFilter(filter Filter) Option {
 func (c *config) accepts(req *http.Request) bool {
 	for _, filter := range c.filters {
 		accepted := true
-		if c.guard.call("filter", func() { accepted = filter(req) }) && !accepted {
+		if c.guard.Call("filter", func() { accepted = filter(req) }) && !accepted {
 			return false
 		}
 	}

@@ -60,13 +60,13 @@ func (c *config) hooked() bool {
 
 func (c *config) runRequestHooks(span trace.Span, req *http.Request) {
 	for _, hook := range c.requestHooks {
-		c.guard.call("request hook", func() { hook(span, req) })
+		c.guard.Call("request hook", func() { hook(span, req) })
 	}
 }
 
 func (c *config) runResponseHooks(span trace.Span, req *http.Request, resp *http.Response, err error) {
 	for _, hook := range c.responseHooks {
-		c.guard.call("response hook", func() { hook(span, req, resp, err) })
+		c.guard.Call("response hook", func() { hook(span, req, resp, err) })
 	}
 }
 

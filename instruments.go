@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/semconv/v1.43.0/httpconv"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // meterSource keeps the instruments of the latest provider.
@@ -28,7 +29,7 @@ type meterSource struct {
 func (in *instrumentation) instruments(ctx context.Context) *instruments {
 	m := in.meters.of(&in.config)
 	enabled := false
-	in.guard.call("instrument", func() { enabled = m.enabled(ctx) })
+	in.guard.Call("instrument", func() { enabled = m.enabled(ctx) })
 	if !enabled {
 		return nil
 	}
@@ -43,17 +44,17 @@ func (s *meterSource) of(c *config) *instruments {
 	} else if m != nil {
 		return m
 	}
-	if m != nil && same(m.provider, provider) {
+	if m != nil && identity.Same(m.provider, provider) {
 		return m
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.cached.Load(); m != nil && same(m.provider, provider) {
+	if m := s.cached.Load(); m != nil && identity.Same(m.provider, provider) {
 		return m
 	}
 	// If the provider panics, tracing continues without metrics.
 	m = &instruments{provider: provider, config: c, duration: noop.Float64Histogram{}}
-	c.guard.call("MeterProvider", func() { m = newInstruments(c, provider) })
+	c.guard.Call("MeterProvider", func() { m = newInstruments(c, provider) })
 	s.cached.Store(m)
 	return m
 }

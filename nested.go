@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // Transports may be nested: a client's own, a library's, the default one. The
@@ -56,7 +58,7 @@ func (p *passedThrough) find(through any) *passedThrough {
 // nil.
 func (p *passedThrough) measured(provider metric.MeterProvider) *instruments {
 	for ; p != nil; p = p.before {
-		if p.meter != nil && same(p.meter.provider, provider) {
+		if p.meter != nil && identity.Same(p.meter.provider, provider) {
 			return p.meter
 		}
 	}
@@ -69,7 +71,7 @@ func (s *sending) recording() bool { return s.exchange != nil && s.exchange.reco
 // meter returns the instruments that measure the sending in its Transport, if
 // they are this provider's, or nil.
 func (s *sending) meter(provider metric.MeterProvider) *instruments {
-	if s.exchange == nil || s.exchange.meter == nil || !same(s.exchange.meter.provider, provider) {
+	if s.exchange == nil || s.exchange.meter == nil || !identity.Same(s.exchange.meter.provider, provider) {
 		return nil
 	}
 	return s.exchange.meter
@@ -118,7 +120,7 @@ func shareOf(state *contextState, above *sending, req *http.Request, through any
 	switch {
 	case relation == firstSending:
 		// If not, the span above is not recorded, and this one may be.
-		s.none = above.recording() || same(above.tracer.provider, tracer.provider)
+		s.none = above.recording() || identity.Same(above.tracer.provider, tracer.provider)
 	case s.state.attempts != nil:
 		s.ordinal = unknownOrdinal // ContextWithRetries counts it
 	}
@@ -283,7 +285,7 @@ func sameURL(a, b *url.URL) bool {
 }
 
 func sameBody(a, b *http.Request) bool {
-	return hasBody(a) == hasBody(b) && (!hasBody(a) || same(a.Body, b.Body))
+	return hasBody(a) == hasBody(b) && (!hasBody(a) || identity.Same(a.Body, b.Body))
 }
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }

@@ -30,6 +30,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
@@ -45,7 +47,7 @@ func TestInsidesAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	looks := regexp.MustCompile(`\.PkgPath\(|\bpackageOf\(|\bisOpenTelemetry\(|\.FieldByName\(|\.NumField\(|\bunsafe\.|\.UnsafePointer\(|go:linkname`)
+	looks := regexp.MustCompile(`\.PkgPath\(|\bPackageOf\(|\bIsOpenTelemetry\(|\.FieldByName\(|\.NumField\(|\bunsafe\.|\.UnsafePointer\(|go:linkname`)
 	test := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	looking, tests := map[string]bool{}, map[string]bool{}
 	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
@@ -95,7 +97,7 @@ func TestBodiesOfHTTP2(t *testing.T) {
 	for path, want := range map[string]bool{"/": true, "/body": false} {
 		resp := oteltest.Open(t, server.Base, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+path, nil))
 		if !isHTTP2s(resp.Body) {
-			t.Errorf("%s: body of HTTP/2: got type %T of %q, want a package that isHTTP2s knows", path, resp.Body, packageOf(resp.Body))
+			t.Errorf("%s: body of HTTP/2: got type %T of %q, want a package that isHTTP2s knows", path, resp.Body, identity.PackageOf(resp.Body))
 		}
 		if got := hasNoBody(resp); got != want {
 			t.Errorf("%s: got no body %v, want %v: type %T, length %d", path, got, want, resp.Body, resp.ContentLength)
@@ -112,7 +114,7 @@ func TestCopiedRequestsOfHTTP2(t *testing.T) {
 		req := oteltest.NewRequest(t, t.Context(), http.MethodPost, server.URL, strings.NewReader("upload"))
 		resp := oteltest.Open(t, server.Base, req)
 		oteltest.Discard(resp)
-		if of := identityOf(req); !of.matches(resp.Request) {
+		if of := sentRequestOf(req); !of.matches(resp.Request) {
 			t.Errorf("upload %d: the response names %+v, want the request or a copy that matches", i, resp.Request)
 		}
 	}
@@ -181,7 +183,7 @@ func TestDefaultsOfOpenTelemetry(t *testing.T) {
 	if got := kindOf(otel.GetTracerProvider()); got != defaultProvider {
 		t.Errorf("%T: got kind %v, want the default provider", otel.GetTracerProvider(), got)
 	}
-	if k := newKnownPropagator(otel.GetTextMapPropagator(), guard{}); !k.delegates {
+	if k := newKnownPropagator(otel.GetTextMapPropagator(), callback.Guard{}); !k.delegates {
 		t.Errorf("%T: got one that does not delegate, want one that does", otel.GetTextMapPropagator())
 	}
 	otel.SetTracerProvider(sdktrace.NewTracerProvider())
@@ -189,7 +191,7 @@ func TestDefaultsOfOpenTelemetry(t *testing.T) {
 	if got := kindOf(otel.GetTracerProvider()); got != anyProvider {
 		t.Errorf("%T: got kind %v, want any", otel.GetTracerProvider(), got)
 	}
-	if k := newKnownPropagator(otel.GetTextMapPropagator(), guard{}); k.delegates {
+	if k := newKnownPropagator(otel.GetTextMapPropagator(), callback.Guard{}); k.delegates {
 		t.Errorf("%T: got one that delegates, want the one that was set", otel.GetTextMapPropagator())
 	}
 }
@@ -220,7 +222,7 @@ func TestTypesOfOpenTelemetry(t *testing.T) {
 		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, own), false},
 		{own, false},
 	} {
-		if k := newKnownPropagator(row.propagator, guard{}); k.keepsNothing != row.want {
+		if k := newKnownPropagator(row.propagator, callback.Guard{}); k.keepsNothing != row.want {
 			t.Errorf("%T %v: got a propagator that keeps nothing %v, want %v", row.propagator, row.propagator, k.keepsNothing, row.want)
 		}
 	}

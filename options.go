@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -50,8 +51,8 @@ type config struct {
 	urlFilters        []URLFilter
 	sensitive         redact.Config // without the filters
 	redaction         *redact.Policy
-	guard             guard
-	filterGuard       guard // of the URL filters; its reports do not run them
+	guard             callback.Guard
+	filterGuard       callback.Guard // of the URL filters; its reports do not run them
 	methods           methods
 	requestHeaders    *headerCapture // nil: none
 	responseHeaders   *headerCapture
@@ -71,11 +72,11 @@ func (c *config) apply(opts []Option) {
 	c.addFromEnvironment()
 	if len(c.urlFilters) > 0 {
 		c.sensitive.Filter = originOf
-		c.filterGuard = guard{redact.New(c.sensitive)}
+		c.filterGuard = callback.New(redact.New(c.sensitive))
 		c.sensitive.Filter = c.filterURL
 	}
 	c.redaction = redact.New(c.sensitive)
-	c.guard = guard{c.redaction}
+	c.guard = callback.New(c.redaction)
 }
 
 // badOption reports a value that an option cannot use.

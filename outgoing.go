@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // outgoing is the context of the request that base gets. It carries the span
@@ -62,9 +64,9 @@ func (o *outgoing) String() string {
 // Format prints String for every verb: %#v would print the request.
 func (o *outgoing) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, o.String()) }
 
-// identity is what a request was when base got it. base may change the request
+// sentRequest is what a request was when base got it. base may change the request
 // that it got, even after it has returned.
-type identity struct {
+type sentRequest struct {
 	request *http.Request
 	context context.Context
 	url     *url.URL
@@ -73,18 +75,18 @@ type identity struct {
 	header  http.Header
 }
 
-func identityOf(r *http.Request) identity {
-	return identity{r, r.Context(), r.URL, r.Method, r.Host, r.Header}
+func sentRequestOf(r *http.Request) sentRequest {
+	return sentRequest{r, r.Context(), r.URL, r.Method, r.Host, r.Header}
 }
 
 // matches reports whether a response is one to this request, or to the request
 // with another body: after an upload on a reused connection, net/http's HTTP/2
 // client names such a copy in the response. A request that base itself derived
 // from this one does not match.
-func (i *identity) matches(r *http.Request) bool {
+func (i *sentRequest) matches(r *http.Request) bool {
 	return r != nil && (r == i.request ||
 		r.URL == i.url && r.Method == i.method && r.Host == i.host && sameHeader(r.Header, i.header) &&
-			same(r.Context(), i.context))
+			identity.Same(r.Context(), i.context))
 }
 
 // sameHeader reports whether two headers are one map.

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // pools holds the *pool of each MeterProvider that has open connections. A pool
@@ -50,7 +53,7 @@ type connectionUser struct {
 	peer     bool             // record the peer's address, too
 	counter  metric.Int64UpDownCounter
 	duration metric.Float64Histogram
-	guard    guard
+	guard    callback.Guard
 }
 
 func (m *instruments) connectionUser(f *facts) *connectionUser {
@@ -70,7 +73,7 @@ func (m *instruments) connectionUser(f *facts) *connectionUser {
 		m.labels.Put(labels, labels)
 	}
 	u.labels = labels
-	if !same(m.provider, m.provider) {
+	if !identity.Same(m.provider, m.provider) {
 		u.owner = m.config // a provider that cannot be compared cannot be found again
 	}
 	return u
@@ -93,7 +96,7 @@ func track(info httptrace.GotConnInfo, u *connectionUser) *trackedConnection {
 		// It was opened for an earlier request.
 		t.since = t.since.Add(-info.IdleTime)
 	}
-	t.guard.call("connection", func() { t.file = fileOf(conn) })
+	t.guard.Call("connection", func() { t.file = fileOf(conn) })
 	if t.file == nil || t.fileState() != fileOpen {
 		return nil
 	}

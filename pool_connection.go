@@ -14,6 +14,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 )
 
 // trackedConnection is an open connection in a pool.
@@ -22,7 +23,7 @@ type trackedConnection struct {
 	conn     net.Conn
 	file     syscall.Conn // conn, or what it wraps
 	since    time.Time
-	guard    guard
+	guard    callback.Guard
 	checking atomic.Bool
 
 	mu        sync.Mutex
@@ -208,7 +209,7 @@ func (t *trackedConnection) count(s connectionState, n int64) {
 	if s.state == "" {
 		return
 	}
-	t.guard.call("measurement of a connection", func() {
+	t.guard.Call("measurement of a connection", func() {
 		t.counter.Add(context.Background(), n, s.options()...)
 	})
 }
@@ -244,7 +245,7 @@ func (t *trackedConnection) end(closed bool) {
 	t.pool.remove(t)
 	if measured {
 		open := time.Since(t.since)
-		defer t.guard.call("measurement of a connection", func() {
+		defer t.guard.Call("measurement of a connection", func() {
 			duration.Record(context.Background(), open.Seconds(), metric.WithAttributes(labels.attributes()...))
 		})
 	}
@@ -281,7 +282,7 @@ const (
 
 // fileState returns fileUnknown if a method of the file panics.
 func (t *trackedConnection) fileState() (state fileState) {
-	t.guard.call("check of a connection", func() {
+	t.guard.Call("check of a connection", func() {
 		raw, err := t.file.SyscallConn()
 		if err != nil || raw.Control(func(uintptr) {}) != nil {
 			state = fileClosed

@@ -22,6 +22,7 @@ import (
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -120,7 +121,7 @@ func (m *poolMeter) wantState(t *testing.T, when string, active, idle int64, dur
 
 // user is a request of a Transport that has both instruments.
 func (m *poolMeter) user() *connectionUser {
-	return &connectionUser{owner: m, labels: connectionLabels{host: "inventory.example", port: 443}, counter: poolCounter{m: m}, duration: poolHistogram{m: m}, guard: guard{redact.New(redact.Config{})}}
+	return &connectionUser{owner: m, labels: connectionLabels{host: "inventory.example", port: 443}, counter: poolCounter{m: m}, duration: poolHistogram{m: m}, guard: callback.New(redact.New(redact.Config{}))}
 }
 
 // exchange is a request that gets a response.
@@ -610,7 +611,7 @@ func BenchmarkConnectionUse(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	u := &connectionUser{owner: b, labels: connectionLabels{host: "inventory.example", port: 443}, counter: counter, guard: guard{redact.New(redact.Config{})}}
+	u := &connectionUser{owner: b, labels: connectionLabels{host: "inventory.example", port: 443}, counter: counter, guard: callback.New(redact.New(redact.Config{}))}
 	c := &poolConn{}
 	b.ReportAllocs()
 	for b.Loop() {

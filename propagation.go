@@ -9,6 +9,9 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // WithPropagators sets the propagator that writes the span's context, and what
@@ -49,14 +52,14 @@ func (in *instrumentation) propagate(ctx context.Context, req *http.Request, car
 // inject makes the propagator write ctx into the carrier. If it panics, what it
 // wrote is discarded.
 func (in *instrumentation) inject(ctx context.Context, carrier *headerCarrier) {
-	if !in.guard.call("propagator", func() { in.write(ctx, carrier) }) {
+	if !in.guard.Call("propagator", func() { in.write(ctx, carrier) }) {
 		carrier.copied = nil
 	}
 }
 
 // withhold removes all fields of the propagator from the carrier.
 func (in *instrumentation) withhold(carrier *headerCarrier) {
-	in.guard.call("propagator", func() {
+	in.guard.Call("propagator", func() {
 		known := in.propagators.of(in.currentPropagator(), in.guard)
 		carrier.remove(known.fields)
 		if known.baggage {
@@ -98,9 +101,9 @@ type knownPropagator struct {
 	delegates    bool     // it is the API's default, whose fields change with the delegate
 }
 
-func (s *propagatorSource) of(p propagation.TextMapPropagator, guard guard) *knownPropagator {
+func (s *propagatorSource) of(p propagation.TextMapPropagator, guard callback.Guard) *knownPropagator {
 	k := s.Load()
-	if k != nil && same(k.propagator, p) && (!k.delegates || len(k.fields) == 0 && len(fieldsOf(p, guard)) == 0) {
+	if k != nil && identity.Same(k.propagator, p) && (!k.delegates || len(k.fields) == 0 && len(fieldsOf(p, guard)) == 0) {
 		return k // if it delegates, to none yet
 	}
 	k = newKnownPropagator(p, guard)
@@ -108,20 +111,20 @@ func (s *propagatorSource) of(p propagation.TextMapPropagator, guard guard) *kno
 	return k
 }
 
-func fieldsOf(p propagation.TextMapPropagator, guard guard) (fields []string) {
-	guard.call("propagator", func() { fields = p.Fields() })
+func fieldsOf(p propagation.TextMapPropagator, guard callback.Guard) (fields []string) {
+	guard.Call("propagator", func() { fields = p.Fields() })
 	return fields
 }
 
-func newKnownPropagator(p propagation.TextMapPropagator, guard guard) *knownPropagator {
+func newKnownPropagator(p propagation.TextMapPropagator, guard callback.Guard) *knownPropagator {
 	k := &knownPropagator{
 		propagator:   p,
-		keepsNothing: isOpenTelemetry(p),
-		delegates:    packageOf(p) == "go.opentelemetry.io/otel/internal/global",
+		keepsNothing: identity.IsOpenTelemetry(p),
+		delegates:    identity.PackageOf(p) == "go.opentelemetry.io/otel/internal/global",
 	}
 	if parts := reflect.ValueOf(p); k.keepsNothing && parts.Kind() == reflect.Slice {
 		for i := range parts.Len() {
-			k.keepsNothing = k.keepsNothing && isOpenTelemetry(parts.Index(i).Interface())
+			k.keepsNothing = k.keepsNothing && identity.IsOpenTelemetry(parts.Index(i).Interface())
 		}
 	}
 	for _, f := range fieldsOf(p, guard) {

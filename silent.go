@@ -7,6 +7,8 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // Without an SDK, a span costs as much as the rest of a request's telemetry and
@@ -26,7 +28,7 @@ func kindOf(provider trace.TracerProvider) providerKind {
 	switch {
 	case isNoop(provider):
 		return noopProvider
-	case packageOf(provider) == "go.opentelemetry.io/otel/internal/global":
+	case identity.PackageOf(provider) == "go.opentelemetry.io/otel/internal/global":
 		return defaultProvider
 	}
 	return anyProvider
@@ -77,7 +79,7 @@ func (t *providedTracer) observe(span trace.Span, recording bool) {
 	if t.kind != defaultProvider {
 		return
 	}
-	if silent := !recording && same(span.TracerProvider(), t.provider); silent != t.silent.Load() {
+	if silent := !recording && identity.Same(span.TracerProvider(), t.provider); silent != t.silent.Load() {
 		t.silent.Store(silent)
 	}
 }

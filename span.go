@@ -89,7 +89,7 @@ func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch, req *http.
 }
 
 func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string) {
-	if in.spanName != nil && in.guard.call("span name formatter", func() { name = in.spanName(req) }) && name != "" {
+	if in.spanName != nil && in.guard.Call("span name formatter", func() { name = in.spanName(req) }) && name != "" {
 		return foreign.Text(name)
 	}
 	method := f.method
@@ -104,7 +104,7 @@ func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string)
 
 // describeResponse records the response's headers on the span, and its outcome
 // for the metrics.
-func (x *exchange) describeResponse(sent *identity, resp *http.Response) {
+func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	x.in.describeResponse(&x.outcome, resp)
 	if x.facts.host == "" {
 		x.resolve(sent, resp)

@@ -33,7 +33,7 @@ func (c *config) template(req *http.Request, state *contextState) (template stri
 	if state.template != "" && !redirectedElsewhere(req) {
 		return state.template
 	}
-	if c.templater == nil || !c.guard.call("URL templater", func() { template = c.templater(req) }) {
+	if c.templater == nil || !c.guard.Call("URL templater", func() { template = c.templater(req) }) {
 		return ""
 	}
 	return foreign.Text(template)

@@ -6,6 +6,8 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // WithTracerProvider sets the provider of the tracer. The default, also for nil,
@@ -54,11 +56,11 @@ func (in *instrumentation) tracer(ctx context.Context) *providedTracer {
 // span may be of an application's type.
 func (in *instrumentation) parentsTracer(ctx context.Context, global trace.TracerProvider) (t *providedTracer) {
 	span := trace.SpanFromContext(ctx)
-	in.guard.call("TracerProvider of the parent span", func() {
+	in.guard.Call("TracerProvider of the parent span", func() {
 		if sc := span.SpanContext(); !sc.IsValid() || sc.IsRemote() {
 			return
 		}
-		if p := span.TracerProvider(); p != nil && !same(p, global) {
+		if p := span.TracerProvider(); p != nil && !identity.Same(p, global) {
 			t = in.tracers.parents.of(p)
 		}
 	})
@@ -67,7 +69,7 @@ func (in *instrumentation) parentsTracer(ctx context.Context, global trace.Trace
 
 func (s *tracerSlot) of(provider trace.TracerProvider) *providedTracer {
 	t := s.Load()
-	if t == nil || !same(t.provider, provider) {
+	if t == nil || !identity.Same(t.provider, provider) {
 		t = newProvidedTracer(provider)
 		s.Store(t)
 	}
@@ -76,6 +78,6 @@ func (s *tracerSlot) of(provider trace.TracerProvider) *providedTracer {
 
 func newProvidedTracer(provider trace.TracerProvider) *providedTracer {
 	t := &providedTracer{provider: provider, Tracer: newTracer(provider), kind: kindOf(provider)}
-	t.copies = t.kind == noopProvider || packageOf(t.Tracer) == "go.opentelemetry.io/otel/sdk/trace"
+	t.copies = t.kind == noopProvider || identity.PackageOf(t.Tracer) == "go.opentelemetry.io/otel/sdk/trace"
 	return t
 }

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -141,7 +142,7 @@ func WithoutRedaction() Option {
 // recordedURL returns what is recorded of a request's URL, and the host, with its
 // port, that the request is addressed to.
 func (c *config) recordedURL(req *http.Request) (full, host string) {
-	host = hostOf(req)
+	host = hostport.OfRequest(req)
 	if req.URL == nil {
 		return "", host
 	}
@@ -164,7 +165,7 @@ func (c *config) filterURL(u *url.URL) *url.URL {
 	result := &copied
 	for _, filter := range c.urlFilters {
 		in := result
-		if !c.filterGuard.call("URL filter", func() { result = filter(in) }) {
+		if !c.filterGuard.Call("URL filter", func() { result = filter(in) }) {
 			return originOf(u)
 		}
 		if result == nil {

@@ -1,4 +1,4 @@
-package otelhttpclient
+package hostport
 
 import (
 	"strings"
@@ -33,8 +33,8 @@ func TestHosts(t *testing.T) {
 		{strings.Repeat("a", 254), "http", "", 0},
 		{strings.Repeat("é", 1<<20), "http", "", 0}, // converting it takes quadratic time
 	} {
-		if host, port := splitHost(c.hostport, c.scheme); host != c.host || port != c.port {
-			t.Errorf("splitHost(%q, %q): got %q, %d, want %q, %d", c.hostport, c.scheme, host, port, c.host, c.port)
+		if host, port := Split(c.hostport, c.scheme); host != c.host || port != c.port {
+			t.Errorf("Split(%q, %q): got %q, %d, want %q, %d", c.hostport, c.scheme, host, port, c.host, c.port)
 		}
 	}
 }

@@ -1,4 +1,7 @@
-package otelhttpclient
+// Package hostport finds out where a request goes: its URL as it is sent, its host and
+// port, and the address of its peer. It is given requests, URLs and addresses. It
+// knows nothing of spans.
+package hostport
 
 import (
 	"net"
@@ -13,10 +16,10 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// onWire returns the request with the URL that goes over the wire: the request
+// OnWire returns the request with the URL that goes over the wire: the request
 // itself, or, if its URL is opaque, a copy. The copy is what the application's
 // functions and the redaction get; it is never sent.
-func onWire(req *http.Request) *http.Request {
+func OnWire(req *http.Request) *http.Request {
 	if req.URL == nil || req.URL.Opaque == "" {
 		return req
 	}
@@ -32,9 +35,9 @@ func onWire(req *http.Request) *http.Request {
 	return seen
 }
 
-// hostOf returns the host, with its port, that a request is addressed to on the
+// OfRequest returns the host, with its port, that a request is addressed to on the
 // wire: Request.Host, else URL.Host.
-func hostOf(req *http.Request) string {
+func OfRequest(req *http.Request) string {
 	if req.Host != "" || req.URL == nil {
 		return req.Host
 	}
@@ -61,10 +64,10 @@ func asciiHost(host string) string {
 	return ascii
 }
 
-// splitHost splits a host and an optional port. It removes the brackets and the
+// Split splits a host and an optional port. It removes the brackets and the
 // zone of an IPv6 address, and converts an internationalized name to ASCII. If
 // no port is written, it returns the port that the scheme implies, or 0.
-func splitHost(hostport, scheme string) (host string, port int) {
+func Split(hostport, scheme string) (host string, port int) {
 	host = hostport
 	var digits string
 	if strings.HasPrefix(host, "[") {
@@ -119,9 +122,9 @@ func isHost(s string) bool {
 	return s != "" && len(s) <= longestHost
 }
 
-// splitAddress splits the address of a connection's peer. The port is 0 if the
+// Peer splits the address of a connection's peer. The port is 0 if the
 // address has none.
-func splitAddress(a net.Addr) (address string, port int) {
+func Peer(a net.Addr) (address string, port int) {
 	switch a := a.(type) {
 	case *net.TCPAddr:
 		if a == nil {
@@ -146,8 +149,8 @@ func splitAddress(a net.Addr) (address string, port int) {
 	return s, 0
 }
 
-// transportOf returns the value of network.transport for an address.
-func transportOf(a net.Addr) string {
+// Network returns the value of network.transport for an address.
+func Network(a net.Addr) string {
 	switch network := a.Network(); network {
 	case "tcp", "tcp4", "tcp6":
 		return "tcp"
@@ -160,9 +163,9 @@ func transportOf(a net.Addr) string {
 	}
 }
 
-// dialsTo reports whether the address of a connection is that of a URL's server,
+// IsServer reports whether the address of a connection is that of a URL's server,
 // and not of a proxy.
-func dialsTo(hostPort string, u *url.URL) bool {
+func IsServer(hostPort string, u *url.URL) bool {
 	if u == nil {
 		return false
 	}

@@ -1,4 +1,4 @@
-package otelhttpclient
+package callback
 
 import (
 	"errors"
@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"go.opentelemetry.io/otel"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 func TestPanicReportsAreBounded(t *testing.T) {
 	h := &onlyError{}
 	withErrorHandler(t, h)
-	defaultInstrumentation().guard.report("test", strings.Repeat("x", 1<<20))
+	New(redact.New(redact.Config{})).report("test", strings.Repeat("x", 1<<20))
 	if len(h.text) == 0 || len(h.text) > 4<<10 {
 		t.Errorf("report: got %d bytes, want some and at most %d", len(h.text), 4<<10)
 	}
@@ -38,7 +40,7 @@ func TestPanicsWithCyclicValuesAreReported(t *testing.T) {
 		v    any
 		want string
 	}{{cyclic, "[]interface {}"}, {http.Header{"Authorization": {"secret"}}, "http.Header"}, {42, "42"}, {"text", "text"}, {errors.New("broken"), "broken"}} {
-		defaultInstrumentation().guard.call("test", func() { panic(c.v) })
+		New(redact.New(redact.Config{})).Call("test", func() { panic(c.v) })
 		if !strings.Contains(h.text, c.want) || strings.Contains(h.text, "secret") {
 			t.Errorf("report: got %q, want %q in it", h.text, c.want)
 		}

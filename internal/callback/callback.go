@@ -1,4 +1,7 @@
-package otelhttpclient
+// Package callback runs code that is not the library's, and keeps its panics from
+// the request. It is given the redaction policy for its reports. It knows nothing
+// of requests and spans.
+package callback
 
 import (
 	"fmt"
@@ -9,15 +12,18 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// guard runs code that is not this library's: callbacks of the application, and
+// Guard runs code that is not this library's: callbacks of the application, and
 // what stands behind OpenTelemetry's interfaces. A panic in it is reported to
 // otel.Handle and does not reach the request, as the specification's error
 // handling principles require.
-type guard struct{ policy *redact.Policy }
+type Guard struct{ policy *redact.Policy }
 
-// call runs f and reports whether it returned. If f calls runtime.Goexit, call
+// New returns a Guard that redacts its reports by a policy.
+func New(policy *redact.Policy) Guard { return Guard{policy} }
+
+// Call runs f and reports whether it returned. If f calls runtime.Goexit, Call
 // does not return either.
-func (g guard) call(what string, f func()) (returned bool) {
+func (g Guard) Call(what string, f func()) (returned bool) {
 	defer func() {
 		if v := recover(); v != nil {
 			g.report(what, v)
@@ -28,7 +34,7 @@ func (g guard) call(what string, f func()) (returned bool) {
 }
 
 // report redacts the panic's text, which may quote a URL.
-func (g guard) report(what string, v any) {
+func (g Guard) report(what string, v any) {
 	defer func() { _ = recover() }() // an error handler may panic, too
 	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, g.policy.Text(panicText(v))))
 }
@@ -55,9 +61,9 @@ func panicText(v any) string {
 	}
 }
 
-// unlessReturns runs f. If f panics or calls runtime.Goexit, it runs otherwise,
+// UnlessReturns runs f. If f panics or calls runtime.Goexit, it runs otherwise,
 // and the panic continues.
-func unlessReturns(f, otherwise func()) {
+func UnlessReturns(f, otherwise func()) {
 	returned := false
 	defer func() {
 		if !returned {

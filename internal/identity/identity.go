@@ -1,14 +1,16 @@
-package otelhttpclient
+// Package identity compares values of foreign types, such as providers, and tells who
+// declares their types.
+package identity
 
 import (
 	"reflect"
 	"strings"
 )
 
-// same reports whether two values, such as providers, are identical. Values of
+// Same reports whether two values, such as providers, are identical. Values of
 // a type that cannot be compared never are, except slices: those are identical
 // if they share their elements, as copies of a composite propagator do.
-func same(a, b any) bool {
+func Same(a, b any) bool {
 	t := reflect.TypeOf(a)
 	switch {
 	case t == nil || t != reflect.TypeOf(b):
@@ -22,8 +24,8 @@ func same(a, b any) bool {
 	return a == b
 }
 
-// packageOf returns the path of the package that declares v's type.
-func packageOf(v any) string {
+// PackageOf returns the path of the package that declares v's type.
+func PackageOf(v any) string {
 	t := reflect.TypeOf(v)
 	if t == nil {
 		return ""
@@ -34,8 +36,8 @@ func packageOf(v any) string {
 	return t.PkgPath()
 }
 
-// isOpenTelemetry reports whether OpenTelemetry itself declares v's type.
-func isOpenTelemetry(v any) bool {
-	path := packageOf(v)
+// IsOpenTelemetry reports whether OpenTelemetry itself declares v's type.
+func IsOpenTelemetry(v any) bool {
+	path := PackageOf(v)
 	return path == "go.opentelemetry.io/otel" || strings.HasPrefix(path, "go.opentelemetry.io/otel/")
 }
