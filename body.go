@@ -1,7 +1,6 @@
 package otelhttpclient
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -185,9 +184,10 @@ func (b *responseBody) afterRead(n int64, err error) {
 	if err == nil {
 		return
 	}
-	// After another error they must not be touched: since Go 1.27, net/http reads
-	// them itself if the body was closed.
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	// HTTP/2 has trailers even if the body is shorter than its Content-Length.
+	// They are not looked at once the body was closed: since Go 1.27, net/http
+	// reads on by itself then.
+	if err == io.EOF || err == io.ErrUnexpectedEOF || !b.owner.over() {
 		b.copyTrailers()
 	}
 	if err == io.EOF {
