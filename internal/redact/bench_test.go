@@ -90,7 +90,8 @@ var hostile = map[string]string{
 	"ambiguous names": "key=", "ambiguous names, encoded": "key=%41;", "ambiguous names, encoded badly": "key=%;", "ambiguous names with tildes": "~key=%41", "ambiguous lists": "key=[",
 	"ports of users": `invalid port \"User:a Host:`, "headers of users": `invalid header field value \"User:a Host:`, "users": "User:a ", "URLs": "a://b ", "URLs with parameters": "a://b;c=d; ",
 	"escaped URLs": `http:\/\/u:p@h\/`, "names of codes": "key=~", "names of codes with values": "key=a~", "names after equals": "a=token=", "passwords of nested URLs": "http:/x:y/", "dots": "/./", "backslashes of nested URLs": `a:\\`, "slashes in nested passwords": "http:/u:p/", "opening brackets": "http://(", "closing brackets": "http://a)))))))))) ", "links": "<a>;",
-	"URLs that were parsed": `parse "redis://:a`, "errors of parsed URLs": `parse "a://:b": invalid port ":b" after host `, "escaped errors of parsed URLs": `parse \"a://:b\": invalid port \":b\" after host `, "booleans": "auth=true,", "bearers of nothing": "bearer x=",
+	"URLs that were parsed": `parse "redis://:a`, "errors of parsed URLs": `parse "a://:b": invalid port ":b" after host `, "escaped errors of parsed URLs": `parse \"a://:b\": invalid port \":b\" after host `, "booleans": "auth=true,",
+	"YAML": "token: a\n", "blocks of YAML": "token: |\n", "blocks of YAML with lines": " token: |\n  a\n\n", "empty lines of YAML": "token:\n\n", "indented YAML": "\n          token:", "names of YAML": ": token: a", "variables of YAML": "- name: token\n  value: a\n", "dashes of YAML": "- - token: ", "bearers of nothing": "bearer x=",
 }
 
 // ends make a failure of what has seemed a match up to there.

@@ -228,7 +228,7 @@ var textForms = []string{
 	"https://u:<s>@h.example/", "https://h.example/?<k>=<s>", `Get "https://h.example/#<k>=<s>": EOF`, "postgres://u:<s>@h/db", `https:\/\/u:<s>@h\/`,
 	"-----BEGIN PRIVATE KEY-----\n<s>\n-----END PRIVATE KEY-----", "body: %7B%22<k>%22%3A%22<s>%22%7D", `"Authorization: Basic <s>\r\nHost: x\r\n"`,
 	"https://h/?next=https%3A%2F%2Fh%2F%3F<k>%3D<s>", `{"Authorization":["Bearer <s>"]}`, `--<k>=<s>`, `<k> => "<s>"`, `<k> := <s>`,
-	"form-data; name=\"<k>\"\r\n\r\n<s>\r\n--x",
+	"form-data; name=\"<k>\"\r\n\r\n<s>\r\n--x", "a: b\n<k>: <s>\nc: d", "a:\n  <k>: <s>", "a:\n- <k>: |\n    <s>\n", "- name: <k>\n  value: <s>\n",
 }
 
 func textWith(form, key uint8) string {

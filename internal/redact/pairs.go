@@ -60,6 +60,7 @@ func (f *finder) pairs(l layer, urls [][2]int) {
 		hide(pair{
 			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]],
 			quoted: m[5] == m[1], colon: s[m[4]] == ':', spaced: m[5] < m[1], value: m[1],
+			block: strings.IndexByte(s[m[3]:m[4]], '\n') >= 0,
 		})
 	}
 	f.multipart(l)
@@ -85,6 +86,7 @@ type pair struct {
 	colon   bool // separates name and value; else an equals sign
 	spaced  bool // the value is separated by a space too
 	empty   bool // there may be no value: a= b=c
+	block   bool // the value is on a line of its own, below the name
 	structs bool // the text holds what fmt prints of a struct or a map
 	value   int  // where it begins
 	header  bool // the name is that of a hidden header
@@ -124,6 +126,11 @@ func (p *pair) find() (start, end int) {
 	if v >= len(s) {
 		return 0, 0
 	}
+	if p.colon && strings.IndexByte("|>\r\n", s[v]) >= 0 {
+		if start, end = p.yaml(v); start < end {
+			return start, end
+		}
+	}
 	prose := p.colon && p.spaced && !p.header && (!p.quoted || isWordByte(s[v]) && s[v] > '9')
 	if m := typed.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil {
 		switch value := v + m[2]; {
@@ -159,6 +166,9 @@ func (p *pair) find() (start, end int) {
 		return p.word(v, "")
 	case !p.spaced && p.structs && p.start > 0 && strings.IndexByte("{[ &", s[p.start-1]) >= 0 || strings.Contains(p.name, "["):
 		return p.word(v, "]}")
+	}
+	if start, end = p.yaml(v); start < end {
+		return start, end
 	}
 	return p.token(v)
 }

@@ -1,0 +1,103 @@
+package redact
+
+import (
+	"regexp"
+	"strings"
+)
+
+var (
+	// yamlLine is the beginning of a line with a name.
+	yamlLine = regexp.MustCompile(`^[ \t]*(?:- +)*["']?[\w./-]+["']?:(?:[ \t\r\n]|$)`)
+
+	// yamlBlock is what stands in place of a value that is on the lines below.
+	yamlBlock = regexp.MustCompile(`^[|>][-+1-9]{0,2}$`)
+
+	// verdict is what a validation says about a field. Its list of faults looks
+	// like YAML.
+	verdict = regexp.MustCompile(`(?i)^(?:required|invalid|missing|expired|incorrect|wrong|empty|blank|unknown|denied|` +
+		`rejected|revoked|malformed|mismatch|unauthorized|forbidden|failed|error|eof)[.!,;]?$`)
+)
+
+// yaml is a value in a block of YAML: one word up to the end of a line that is
+// beside another line with a name, or what is indented on the lines below. In a
+// line of prose, other words stand before the name or behind the value.
+func (p *pair) yaml(v int) (start, end int) {
+	s := p.s
+	line := len(strings.TrimRight(s[:p.start], " \t-\"'")) // where it begins
+	begins := line == 0 || s[line-1] == '\n'
+	if !begins && !p.block && !strings.HasSuffix(s[:p.start], ": ") {
+		return 0, 0
+	}
+	end, next := lineWord(s, v)
+	switch word := s[v:end]; {
+	case next < 0, word != "" && !p.spaced, verdict.MatchString(word):
+		return 0, 0
+	case word == "" || yamlBlock.MatchString(word):
+		if !begins {
+			return 0, 0
+		}
+		return p.below(next, p.start-line, word != "")
+	case p.block, isYAMLLine(s[next:]):
+	case !begins || line == 0 || !isYAMLLine(s[strings.LastIndexByte(s[:line-1], '\n')+1:]):
+		return 0, 0
+	}
+	return p.check(v, end)
+}
+
+// below is a value on the lines from next on that are indented by more than
+// column: a word, or all of them if it is a block.
+func (p *pair) below(next, column int, block bool) (start, end int) {
+	s := p.s
+	for next < len(s) {
+		begin := next + len(s[next:]) - len(strings.TrimLeft(s[next:], " \t"))
+		isBlank := begin == len(s) || s[begin] == '\n' || s[begin] == '\r'
+		if !isBlank && begin-next <= column || isBlank && !block {
+			break
+		}
+		if !block {
+			if s[begin] == '"' || s[begin] == '\'' {
+				return p.quotedValue(begin)
+			}
+			end, next = lineWord(s, begin)
+			if word := s[begin:end]; next < 0 || strings.HasSuffix(word, ":") || verdict.MatchString(word) {
+				return 0, 0
+			}
+			return p.check(begin, end)
+		}
+		if start == 0 && !isBlank {
+			start = begin
+		}
+		next = lineEnd(s, begin)
+		if !isBlank {
+			end = begin + len(strings.TrimRight(s[begin:next], " \t\r\n"))
+		}
+	}
+	if start >= end {
+		return 0, 0
+	}
+	return p.check(start, end)
+}
+
+func isYAMLLine(s string) bool { return yamlLine.MatchString(s[:min(len(s), maxBegin)]) }
+
+// lineWord returns the end of the word that s[i:] begins with, and where the next
+// line begins. It is -1 if another word follows.
+func lineWord(s string, i int) (end, next int) {
+	end = i
+	for end < len(s) && s[end] > ' ' {
+		end++
+	}
+	rest := strings.TrimLeft(s[end:], " \t\r")
+	if rest != "" && rest[0] != '\n' && rest[0] != '#' {
+		return end, -1
+	}
+	return end, lineEnd(s, len(s)-len(rest))
+}
+
+// lineEnd returns where the line after that of s[i] begins.
+func lineEnd(s string, i int) int {
+	if n := strings.IndexByte(s[i:], '\n'); n >= 0 {
+		return i + n + 1
+	}
+	return len(s)
+}
