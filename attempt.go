@@ -13,6 +13,8 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
+	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 // attempt is the first sending of a request, as a Transport sees it while one
@@ -22,7 +24,7 @@ import (
 type attempt struct {
 	in      *instrumentation
 	above   *sending
-	tracer  *providedTracer
+	tracer  *tracers.Tracer
 	meter   *instruments // nil: it is not measured
 	ctx     context.Context
 	started time.Time
@@ -51,8 +53,8 @@ type attempt struct {
 }
 
 // watch makes the passage remember what it sends, in case that it is sent again.
-func (p *passage) watch(above *sending, tracer *providedTracer, meter *instruments, share share) {
-	if meter == nil && (tracer.makesNoSpan() || !above.recording()) {
+func (p *passage) watch(above *sending, tracer *tracers.Tracer, meter *instruments, share share) {
+	if meter == nil && (tracer.SkipsSpans() || !above.recording()) {
 		return
 	}
 	in, req := p.in, p.sent
@@ -224,11 +226,11 @@ func (a *attempt) exchange(meter *instruments) *exchange {
 }
 
 func (a *attempt) startSpan(x *exchange) {
-	s := a.tracer.scratch()
-	defer s.release()
-	s.attributes = a.in.creationAttributes(s.attributes, &a.description)
-	s.options = append(s.startOptions(a.in.spanOptions), trace.WithTimestamp(a.started))
-	x.context.Context, x.span = a.tracer.Start(a.ctx, a.name, s.options...)
+	s := scratch.Get(a.tracer.Copies())
+	defer s.Release()
+	s.Attributes = a.in.creationAttributes(s.Attributes, &a.description)
+	options := append(s.StartOptions(a.in.spanOptions), trace.WithTimestamp(a.started))
+	x.context.Context, x.span = a.tracer.Start(a.ctx, a.name, options...)
 	x.recording = x.span.IsRecording()
 }
 

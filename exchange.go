@@ -12,6 +12,9 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/exporters"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/inject"
+	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
+	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 // The way of a request: RoundTrip routes it to base; start gathers its facts,
@@ -62,32 +65,32 @@ func (p *passage) observe() {
 		return
 	}
 	if state.unobserved {
-		p.sent = in.propagate(ctx, req, &headerCarrier{})
+		p.sent = in.propagate(ctx, req, &inject.Carrier{})
 		return
 	}
-	tracer := in.tracer(ctx)
-	if tracer.mayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && exporters.OnStack() {
+	tracer := in.tracers.For(ctx, in.tracerProvider, in.guard)
+	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && exporters.OnStack() {
 		return // to record an export would need another export, without end
 	}
 	share := shareOf(state, above, req, p.through, tracer)
 	meter := in.instruments(ctx)
 	if share.none {
 		p.above = above
-		excluded := !in.targets.include(req)
+		excluded := !in.targets.Include(req)
 		if excluded {
 			above.withhold()
 		}
 		if excluded || above.unheralded() {
-			p.sent = in.propagate(ctx, req, &headerCarrier{})
+			p.sent = in.propagate(ctx, req, &inject.Carrier{})
 		}
 		p.watch(above, tracer, meter, share)
 		return
 	}
 	hooked := in.hooked()
-	s := tracer.scratch()
-	defer s.release()
-	if meter == nil && !hooked && tracer.makesNoSpan() {
-		p.sent = in.propagate(ctx, req, &s.carrier)
+	s := scratch.Get(tracer.Copies())
+	defer s.Release()
+	if meter == nil && !hooked && tracer.SkipsSpans() {
+		p.sent = in.propagate(ctx, req, &s.Carrier)
 		return
 	}
 
@@ -99,8 +102,8 @@ func (p *passage) observe() {
 	}
 	spanCtx, span := in.startSpan(tracer, s, seen, &d)
 	recording := span.IsRecording()
-	tracer.observe(span, recording)
-	own := recording || !passesThrough(span, ctx)
+	tracer.Learn(span, recording)
+	own := recording || !tracers.PassesThrough(span, ctx)
 	if !own && !hooked {
 		// The span in the caller's context is the same to services, and it has
 		// the provider that it came from.
@@ -113,7 +116,7 @@ func (p *passage) observe() {
 			return
 		}
 		share.discount()
-		p.sent = in.propagate(spanCtx, req, &s.carrier)
+		p.sent = in.propagate(spanCtx, req, &s.Carrier)
 		return
 	}
 
@@ -138,12 +141,12 @@ type dropped struct {
 
 // propagateDecision prepares the request of a span that the sampler dropped.
 // Transports below make no other decision for the same sending.
-func (p *passage) propagateDecision(ctx context.Context, tracer *providedTracer, state *contextState, ordinal int, s *scratch) {
+func (p *passage) propagateDecision(ctx context.Context, tracer *tracers.Tracer, state *contextState, ordinal int, s *scratch.Memory) {
 	d := &dropped{}
 	o := &d.outgoing
 	o.init(ctx, tracer, state, ordinal)
 	o.request = *p.sent.WithContext(o)
-	o.complete(p.in, &o.request, &s.carrier)
+	o.complete(p.in, &o.request, &s.Carrier)
 	p.sent, p.own, p.room = &o.request, &o.sending, &d.response
 }
 
@@ -241,14 +244,14 @@ type exchange struct {
 
 // copyRequest returns the request that base gets: the caller's with the span's
 // context, and with the headers that hooks and propagator add.
-func (x *exchange) copyRequest(req *http.Request, s *scratch) *http.Request {
+func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Request {
 	sent := &x.context.request
 	if len(x.in.requestHooks) == 0 {
 		*sent = *req.WithContext(&x.context) // without an allocation
 	} else {
 		sent = x.copyForHooks(req)
 	}
-	x.context.complete(x.in, sent, &s.carrier)
+	x.context.complete(x.in, sent, &s.Carrier)
 	x.connection.aim(sent.URL)
 	if x.recording {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -129,7 +130,7 @@ func (h *headerCapture) name(name string) capturedName {
 		n.key = attribute.Key(h.prefix + foreign.Text(lower))
 	}
 	n.userAgent = h.request && name == "User-Agent"
-	n.odd = !isCanonical(name)
+	n.odd = !inject.IsCanonical(name)
 	h.keys.Put(strings.Clone(name), n)
 	return n
 }

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
+	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 // Transports may be nested: a client's own, a library's, the default one. The
@@ -21,7 +22,7 @@ import (
 // in the request's context.
 type sending struct {
 	request  atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
-	tracer   *providedTracer
+	tracer   *tracers.Tracer
 	caller   *contextState
 	exchange *exchange // nil: nothing is recorded
 	values   [3]string // of the headers that the propagator wrote and that may name the span
@@ -107,7 +108,7 @@ type share struct {
 // shareOf returns the share of a Transport that gets a request with this state
 // in its context, and what a Transport above is sending with it. The request
 // passes through the Transport as through.
-func shareOf(state *contextState, above *sending, req *http.Request, through any, tracer *providedTracer) share {
+func shareOf(state *contextState, above *sending, req *http.Request, through any, tracer *tracers.Tracer) share {
 	s := share{ordinal: unknownOrdinal, state: state}
 	if above == nil {
 		return s
@@ -120,7 +121,7 @@ func shareOf(state *contextState, above *sending, req *http.Request, through any
 	switch {
 	case relation == firstSending:
 		// If not, the span above is not recorded, and this one may be.
-		s.none = above.recording() || identity.Same(above.tracer.provider, tracer.provider)
+		s.none = above.recording() || above.tracer.Same(tracer)
 	case s.state.attempts != nil:
 		s.ordinal = unknownOrdinal // ContextWithRetries counts it
 	}

@@ -19,18 +19,14 @@ import (
 	"strings"
 	"testing"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
@@ -175,57 +171,8 @@ func TestTLSHooksOfCustomConnections(t *testing.T) {
 	}
 }
 
-// The default propagator and provider of OpenTelemetry's API are recognized.
-func TestDefaultsOfOpenTelemetry(t *testing.T) {
-	if !oteltest.OwnProcess(t) {
-		return
-	}
-	if got := kindOf(otel.GetTracerProvider()); got != defaultProvider {
-		t.Errorf("%T: got kind %v, want the default provider", otel.GetTracerProvider(), got)
-	}
-	if k := newKnownPropagator(otel.GetTextMapPropagator(), callback.Guard{}); !k.delegates {
-		t.Errorf("%T: got one that does not delegate, want one that does", otel.GetTextMapPropagator())
-	}
-	otel.SetTracerProvider(sdktrace.NewTracerProvider())
-	otel.SetTextMapPropagator(propagation.TraceContext{})
-	if got := kindOf(otel.GetTracerProvider()); got != anyProvider {
-		t.Errorf("%T: got kind %v, want any", otel.GetTracerProvider(), got)
-	}
-	if k := newKnownPropagator(otel.GetTextMapPropagator(), callback.Guard{}); k.delegates {
-		t.Errorf("%T: got one that delegates, want the one that was set", otel.GetTextMapPropagator())
-	}
-}
-
-// Types of OpenTelemetry are recognized, and others are not taken for them.
-func TestTypesOfOpenTelemetry(t *testing.T) {
-	for name, provider := range map[string]trace.TracerProvider{
-		"noop": noop.NewTracerProvider(), "absent": trace.SpanFromContext(context.Background()).TracerProvider(),
-	} {
-		if got := kindOf(provider); got != noopProvider {
-			t.Errorf("%s, %T: got kind %v, want a no-op", name, provider, got)
-		}
-	}
-	if got := kindOf(struct{ noop.TracerProvider }{}); got != anyProvider {
-		t.Errorf("a type that embeds the no-op: got kind %v, want any", got)
-	}
-	if tracer := newProvidedTracer(sdktrace.NewTracerProvider()); !tracer.copies {
-		t.Errorf("the SDK's tracer, %T: got one that may keep slices, want one that copies", tracer.Tracer)
-	}
-	own := struct{ propagation.TextMapPropagator }{propagation.TraceContext{}}
-	for _, row := range []struct {
-		propagator propagation.TextMapPropagator
-		want       bool
-	}{
-		{propagation.TraceContext{}, true},
-		{propagation.Baggage{}, true},
-		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), true},
-		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, own), false},
-		{own, false},
-	} {
-		if k := newKnownPropagator(row.propagator, callback.Guard{}); k.keepsNothing != row.want {
-			t.Errorf("%T %v: got a propagator that keeps nothing %v, want %v", row.propagator, row.propagator, k.keepsNothing, row.want)
-		}
-	}
+// Instruments of OpenTelemetry are recognized, and others are not taken for them.
+func TestTypesOfInstruments(t *testing.T) {
 	counter, err := sdkmetric.NewMeterProvider().Meter("test").Int64Counter("c")
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
+	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 // An Option configures a [Transport].
@@ -32,7 +34,7 @@ type config struct {
 	tracerProvider trace.TracerProvider          // nil: the parent's or the global one
 	meterProvider  metric.MeterProvider          // nil: the global one
 	propagator     propagation.TextMapPropagator // nil: the global one
-	targets        *targets                      // nil: every host
+	targets        *inject.Targets               // nil: every host
 
 	spanOptions    []trace.SpanStartOption
 	spanAttributes []attribute.KeyValue // of spanOptions
@@ -79,6 +81,19 @@ func (c *config) apply(opts []Option) {
 	c.guard = callback.New(c.redaction)
 }
 
+// WithTracerProvider sets the provider of the tracer. The default, also for nil,
+// is the provider of the span in the request's context if that span is valid
+// and not remote, else the global provider that is installed when the request
+// starts. So a program without a global provider gets client spans wherever it
+// has spans of its own.
+func WithTracerProvider(tp trace.TracerProvider) Option {
+	return optionFunc(func(c *config) {
+		if tp != nil {
+			c.tracerProvider = tp
+		}
+	})
+}
+
 // badOption reports a value that an option cannot use.
 func badOption(option, format string, args ...any) {
 	otel.Handle(fmt.Errorf("otelhttpclient: %s: %w", option, fmt.Errorf(format, args...)))
@@ -88,14 +103,16 @@ func badOption(option, format string, args ...any) {
 // and propagators that it uses.
 type instrumentation struct {
 	config
-	tracers     tracerSource
-	meters      meterSource
-	propagators propagatorSource
+	tracers  tracers.Source
+	meters   meterSource
+	injector inject.Propagator
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
 	in := &instrumentation{}
 	in.config.apply(opts)
+	in.tracers.New = newTracer
+	in.injector.Configured, in.injector.Targets, in.injector.Guard = in.propagator, in.targets, in.guard
 	return in
 }
 

@@ -9,6 +9,8 @@ import (
 	"reflect"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
+	"github.com/otelhttpclient/otelhttpclient/internal/inject"
+	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 // outgoing is the context of the request that base gets. It carries the span
@@ -21,23 +23,18 @@ type outgoing struct {
 }
 
 // init prepares the sending for Transports below.
-func (o *outgoing) init(ctx context.Context, tracer *providedTracer, caller *contextState, ordinal int) {
+func (o *outgoing) init(ctx context.Context, tracer *tracers.Tracer, caller *contextState, ordinal int) {
 	o.Context = ctx
 	o.sending.tracer, o.sending.caller, o.sending.ordinal = tracer, caller, int32(ordinal)
 }
 
 // complete injects the propagator's headers into sent, the request that base
 // gets, or removes them if the host is no target.
-func (o *outgoing) complete(in *instrumentation, sent *http.Request, carrier *headerCarrier) {
-	*carrier = headerCarrier{original: sent.Header, values: &o.sending.values}
-	if in.targets.include(sent) {
-		in.inject(sent.Context(), carrier)
-	} else {
-		in.withhold(carrier)
-		o.sending.withheld = true
-	}
-	if carrier.copied != nil {
-		sent.Header = carrier.copied
+func (o *outgoing) complete(in *instrumentation, sent *http.Request, carrier *inject.Carrier) {
+	carrier.Reset(sent.Header, &o.sending.values)
+	o.sending.withheld = in.injector.Inject(sent.Context(), sent, carrier)
+	if h := carrier.Header(); h != nil {
+		sent.Header = h
 	}
 	o.sending.request.Store(sent)
 }

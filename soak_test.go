@@ -30,6 +30,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 var soakDuration = flag.Duration("soak.duration", 30*time.Second, "how long TestSoak sends requests")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
 )
 
 // WithSpanOptions adds options to those that each span is started with, after
@@ -83,9 +84,9 @@ func WithSpanEnd(end SpanEnd) Option {
 }
 
 // startSpan starts the span of a request as a child of the span in its context.
-func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch, req *http.Request, d *description) (context.Context, trace.Span) {
-	s.attributes = in.creationAttributes(s.attributes, d)
-	return tracer.Start(req.Context(), in.nameOfSpan(&d.facts, req), s.startOptions(in.spanOptions)...)
+func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch.Memory, req *http.Request, d *description) (context.Context, trace.Span) {
+	s.Attributes = in.creationAttributes(s.Attributes, d)
+	return tracer.Start(req.Context(), in.nameOfSpan(&d.facts, req), s.StartOptions(in.spanOptions)...)
 }
 
 func (in *instrumentation) nameOfSpan(f *facts, req *http.Request) (name string) {
@@ -113,12 +114,12 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	if !x.recording {
 		return
 	}
-	s := x.context.sending.tracer.scratch()
-	defer s.release()
-	a := x.in.responseAttributes(s.attributes, &x.outcome, resp, x.connection.target)
+	s := scratch.Get(x.context.sending.tracer.Copies())
+	defer s.Release()
+	a := x.in.responseAttributes(s.Attributes, &x.outcome, resp, x.connection.target)
 	a = x.connection.attributes(a, x.in, x.startTime())
 	x.set(a...)
-	s.attributes = a
+	s.Attributes = a
 	if x.outcome.errorType != "" {
 		x.setErrorStatus("")
 	}

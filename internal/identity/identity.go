@@ -5,6 +5,7 @@ package identity
 import (
 	"reflect"
 	"strings"
+	"sync/atomic"
 )
 
 // Same reports whether two values, such as providers, are identical. Values of
@@ -41,3 +42,23 @@ func IsOpenTelemetry(v any) bool {
 	path := PackageOf(v)
 	return path == "go.opentelemetry.io/otel" || strings.HasPrefix(path, "go.opentelemetry.io/otel/")
 }
+
+// Latest remembers the value of one key, such as a provider: the latest that was
+// put. The zero Latest is empty. It is safe for concurrent use.
+type Latest[V any] struct{ entry atomic.Pointer[latest[V]] }
+
+type latest[V any] struct {
+	key   any
+	value V
+}
+
+// Get returns the value of the key, and whether it is remembered.
+func (l *Latest[V]) Get(key any) (v V, ok bool) {
+	if e := l.entry.Load(); e != nil && Same(e.key, key) {
+		return e.value, true
+	}
+	return v, false
+}
+
+// Put remembers the value of a key in place of the one before.
+func (l *Latest[V]) Put(key any, v V) { l.entry.Store(&latest[V]{key, v}) }

@@ -1,4 +1,4 @@
-package otelhttpclient
+package inject
 
 import (
 	"context"
@@ -16,55 +16,65 @@ const (
 	tracestateHeader = "Tracestate"
 )
 
-// headerCarrier is the carrier for propagators. It copies the
-// caller's header when the first value is set. So the caller's header never
-// changes, and a propagator that writes nothing costs nothing.
-type headerCarrier struct {
+// Carrier is the carrier for propagators. It copies the caller's header when the
+// first value is set. So the caller's header never changes, and a propagator that
+// writes nothing costs nothing.
+type Carrier struct {
 	original http.Header
 	copied   http.Header
-	values   *[3]string // memory for the values that may name the span; nil: allocated with the first
+	values   *[3]string // memory for the values that identify the span; nil: allocated with the first
 	used     int        // of values
 	written  []string   // the keys that were set
-	room     [3]string  // memory for them
-	sloppy   bool       // the caller has keys that are not in canonical form
+	memory   [3]string  // for them
+	oddKeys  bool       // the caller has keys that are not in canonical form
 }
 
-func (h *headerCarrier) header() http.Header {
+// Reset makes the carrier one for a caller's header. The values that identify the
+// span are written to values, by whose address they can be recognized later; nil:
+// to memory of their own.
+func (h *Carrier) Reset(header http.Header, values *[3]string) {
+	*h = Carrier{original: header, values: values}
+}
+
+// Header returns the header with what was written, or nil if nothing was.
+func (h *Carrier) Header() http.Header { return h.copied }
+
+func (h *Carrier) header() http.Header {
 	if h.copied != nil {
 		return h.copied
 	}
 	return h.original
 }
 
-func (h *headerCarrier) Get(key string) string { return h.header().Get(key) }
+func (h *Carrier) Get(key string) string { return h.header().Get(key) }
 
-func (h *headerCarrier) Values(key string) []string { return h.header().Values(key) }
+func (h *Carrier) Values(key string) []string { return h.header().Values(key) }
 
-func (h *headerCarrier) Keys() []string { return slices.Collect(maps.Keys(h.header())) }
+func (h *Carrier) Keys() []string { return slices.Collect(maps.Keys(h.header())) }
 
-func (h *headerCarrier) Set(key, value string) {
+func (h *Carrier) Set(key, value string) {
 	if h.original == nil {
 		return // net/http rejects a request without a header
 	}
 	h.copy()
 	key = canonicalKey(key)
-	if h.sloppy {
+	if h.oddKeys {
 		h.deleteFolded(key)
 	}
 	if v := h.copied[key]; len(v) == 1 && slices.Contains(h.written, key) {
 		v[0] = value // keeps its place in h.values
 		return
 	}
-	h.copied[key] = h.one(key, value)
+	h.copied[key] = h.newValue(key, value)
 	if h.written == nil {
-		h.written = h.room[:0]
+		h.written = h.memory[:0]
 	}
 	h.written = append(h.written, key)
 }
 
-// one returns a slice of one value. It is in h.values if it may name the span:
-// baggage and tracestate are those of the whole trace.
-func (h *headerCarrier) one(key, value string) []string {
+// newValue returns []string{value}. Values that identify the span are stored in
+// h.values; baggage and tracestate belong to the trace and are not.
+func (h *Carrier) newValue(key, value string) []string {
 	n := h.used
 	if key == baggageHeader || key == tracestateHeader || n == len(h.values) {
 		return []string{value}
@@ -77,7 +87,7 @@ func (h *headerCarrier) one(key, value string) []string {
 	return h.values[n : n+1 : n+1]
 }
 
-func (h *headerCarrier) copy() {
+func (h *Carrier) copy() {
 	if h.copied != nil {
 		return
 	}
@@ -87,12 +97,12 @@ func (h *headerCarrier) copy() {
 			// An append to the copy must not write into the caller's array.
 			h.copied[k] = slices.Clip(vv)
 		}
-		h.sloppy = h.sloppy || !isCanonical(k)
+		h.oddKeys = h.oddKeys || !IsCanonical(k)
 	}
 }
 
 // deleteFolded deletes the key in any other spelling of its case.
-func (h *headerCarrier) deleteFolded(key string) {
+func (h *Carrier) deleteFolded(key string) {
 	maps.DeleteFunc(h.copied, func(k string, _ []string) bool { return k != key && strings.EqualFold(k, key) })
 }
 
@@ -100,7 +110,7 @@ func (h *headerCarrier) deleteFolded(key string) {
 // proxy forwards those of its incoming request, and a tracestate must not be
 // sent with a traceparent that it does not belong to. If there is no span
 // context to propagate, the caller's fields are kept.
-func (h *headerCarrier) removeStale(ctx context.Context, fields []string) {
+func (h *Carrier) removeStale(ctx context.Context, fields []string) {
 	if len(h.original) == 0 || !h.wroteMoreThanBaggage() && !trace.SpanContextFromContext(ctx).IsValid() {
 		return
 	}
@@ -108,7 +118,7 @@ func (h *headerCarrier) removeStale(ctx context.Context, fields []string) {
 }
 
 // remove deletes the fields that were not written, in any spelling of their case.
-func (h *headerCarrier) remove(fields []string) {
+func (h *Carrier) remove(fields []string) {
 	for _, field := range fields {
 		if slices.Contains(h.written, field) || !h.has(field) {
 			continue
@@ -119,13 +129,13 @@ func (h *headerCarrier) remove(fields []string) {
 	}
 }
 
-func (h *headerCarrier) wroteMoreThanBaggage() bool {
+func (h *Carrier) wroteMoreThanBaggage() bool {
 	return slices.ContainsFunc(h.written, func(key string) bool { return key != baggageHeader })
 }
 
 // has reports whether the header has the field in any spelling of its case.
-func (h *headerCarrier) has(field string) bool {
-	if _, ok := h.header()[field]; ok || h.copied != nil && !h.sloppy {
+func (h *Carrier) has(field string) bool {
+	if _, ok := h.header()[field]; ok || h.copied != nil && !h.oddKeys {
 		return ok
 	}
 	for k := range h.header() {
@@ -150,9 +160,9 @@ func canonicalKey(key string) string {
 	return textproto.CanonicalMIMEHeaderKey(key)
 }
 
-// isCanonical reports whether a header name has capital letters at its start and
+// IsCanonical reports whether a header name has capital letters at its start and
 // after dashes, and nowhere else.
-func isCanonical(key string) bool {
+func IsCanonical(key string) bool {
 	upper := true
 	for i := range len(key) {
 		c := key[i]

@@ -1,0 +1,56 @@
+package inject
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Targets are the hosts that context is propagated to. A nil *Targets is every host;
+// the zero Targets is none.
+type Targets struct {
+	exact    map[string]struct{}
+	suffixes []string // with the leading dot
+}
+
+// Add adds an exact name, or *.example.com for every name below example.com. It
+// reports whether the host is valid.
+func (t *Targets) Add(host string) bool {
+	name := normalHost(strings.Trim(host, "[]"))
+	suffix, wild := strings.CutPrefix(name, "*.")
+	if suffix == "" || strings.ContainsAny(suffix, "/@*?# \t") || (strings.Contains(suffix, ":") && strings.Count(suffix, ":") < 2) {
+		return false
+	}
+	if wild {
+		t.suffixes = append(t.suffixes, "."+suffix)
+	} else {
+		if t.exact == nil {
+			t.exact = map[string]struct{}{}
+		}
+		t.exact[name] = struct{}{}
+	}
+	return true
+}
+
+// Include reports whether the request goes to a target.
+func (t *Targets) Include(req *http.Request) bool {
+	if t == nil {
+		return true
+	}
+	if req.URL == nil {
+		return false
+	}
+	host := normalHost(req.URL.Hostname())
+	if _, ok := t.exact[host]; ok {
+		return true
+	}
+	return slices.ContainsFunc(t.suffixes, func(s string) bool {
+		return len(host) > len(s) && strings.HasSuffix(host, s)
+	})
+}
+
+// normalHost returns the form in which names are compared: in lower case, without
+// the final dot of a fully qualified name.
+func normalHost(host string) string {
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
