@@ -9,85 +9,76 @@ import (
 // If the application neither reads a body to its end nor closes it, its exchange
 // ends when the garbage collector finds the body. A runtime cleanup for each body
 // would cost two allocations and 9 % of the time of a sampled request, and
-// nearly all bodies are closed soon. So a body is first put into a nursery,
-// which refers to it. Each garbage collection empties the nursery, and only the
+// nearly all bodies are closed soon. So a new body is first put into a list,
+// which refers to it. Each garbage collection empties the list, and only the
 // bodies that are still in it get a cleanup, which runs when a later collection
 // finds them unreachable.
 
-// nurseries are many, so that requests do not contend for one lock.
-type nurseries [64]struct {
-	generation
-	_ [64]byte // a cache line for each
+// recent lists the bodies created since the last collection. It is sharded to
+// avoid lock contention.
+var recent [64]shard
+
+type shard struct {
+	mu    sync.Mutex
+	first *responseBody
+	_     [64]byte // a cache line for each
 }
 
-var nursery nurseries
-
-// generation is a list of bodies that were created since the last collection.
-type generation struct {
-	mu     sync.Mutex
-	bodies *responseBody
+// link links a body into its shard's list.
+type link struct {
+	shard   uint8
+	next    *responseBody
+	back    **responseBody  // the pointer to this body; nil: not in the list
+	cleanup runtime.Cleanup // set once the body has left the list
 }
 
-// place is the place of a body in its generation.
-type place struct {
-	in         uint8 // the index of its generation
-	held       bool
-	prev, next *responseBody
-	cleanup    runtime.Cleanup // after it has left
-}
-
-func (n *nurseries) add(b *responseBody) {
-	collectorWatch()
-	b.place.in = uint8(rand.N(len(n)))
-	g := &n[b.place.in].generation
-	g.mu.Lock()
-	b.place.held = true
-	b.place.next = g.bodies
-	if g.bodies != nil {
-		g.bodies.place.prev = b
+func watch(b *responseBody) {
+	collectorWatch.Do(watchCollector)
+	b.link.shard = uint8(rand.Uint32() % uint32(len(recent)))
+	s := &recent[b.link.shard]
+	s.mu.Lock()
+	b.link.next, b.link.back = s.first, &s.first
+	if s.first != nil {
+		s.first.link.back = &b.link.next
 	}
-	g.bodies = b
-	g.mu.Unlock()
+	s.first = b
+	s.mu.Unlock()
 }
 
-// remove removes a body that has ended. It stops the cleanup, whose argument would
-// stay reachable until it runs, and with it the body if the request or its
+// unwatch removes a body that has ended. It stops the cleanup: until it runs, its
+// argument keeps the exchange alive, and so the body if the request or its
 // context refers to the response.
-func (n *nurseries) remove(b *responseBody) {
-	g := &n[b.place.in].generation
-	g.mu.Lock()
-	if b.place.held {
-		if b.place.prev != nil {
-			b.place.prev.place.next = b.place.next
-		} else {
-			g.bodies = b.place.next
-		}
-		if b.place.next != nil {
-			b.place.next.place.prev = b.place.prev
-		}
-		b.place.release()
+func unwatch(b *responseBody) {
+	s := &recent[b.link.shard]
+	s.mu.Lock()
+	if b.link.back != nil {
+		b.link.remove()
 	}
-	b.place.cleanup.Stop()
-	g.mu.Unlock()
+	b.link.cleanup.Stop()
+	s.mu.Unlock()
 }
 
-func (p *place) release() { p.held, p.prev, p.next = false, nil, nil }
+func (l *link) remove() {
+	*l.back = l.next
+	if l.next != nil {
+		l.next.link.back = l.back
+	}
+	l.next, l.back = nil, nil
+}
 
-// graduate empties the nursery and attaches a cleanup to each body in it.
-func (n *nurseries) graduate() {
-	for i := range n {
-		g := &n[i].generation
-		g.mu.Lock()
-		for b := g.bodies; b != nil; {
-			next := b.place.next
-			b.place.release()
+// watchAll empties the list and attaches a cleanup to each body in it.
+func watchAll() {
+	for i := range recent {
+		s := &recent[i]
+		s.mu.Lock()
+		for s.first != nil {
+			b := s.first
+			b.link.remove()
 			if !b.owner.over() {
-				b.place.cleanup = runtime.AddCleanup(b, abandon, b.owner)
+				b.link.cleanup = runtime.AddCleanup(b, abandon, b.owner)
 			}
-			b = next
 		}
-		g.bodies = nil
-		g.mu.Unlock()
+		s.mu.Unlock()
 	}
 }
 
@@ -100,15 +91,16 @@ func abandon(owner bodyOwner) {
 	go owner.finish(ending{abandoned: true, at: owner.lastActive()})
 }
 
-// collectorWatch makes each later garbage collection empty the nursery.
-var collectorWatch = sync.OnceFunc(watchCollector)
+// collectorWatch makes each later garbage collection empty the list.
+var collectorWatch sync.Once
 
-// collection is garbage from the start: its finalizer runs after a collection.
-type collection struct{ _ [16]*byte }
+// sentinel is unreachable at once, so its finalizer runs after the next garbage
+// collection.
+type sentinel struct{ _ [16]*byte }
 
 func watchCollector() {
-	runtime.SetFinalizer(&collection{}, func(*collection) {
+	runtime.SetFinalizer(&sentinel{}, func(*sentinel) {
 		watchCollector()
-		go nursery.graduate()
+		go watchAll()
 	})
 }

@@ -49,7 +49,7 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 					resp := oteltest.Open(t, rt, prepare(oteltest.NewRequest(t, context.Background(), "GET", "https://example.com/", nil), h))
 					h.resp = resp
 					runtime.AddCleanup(resp, func(struct{}) { freed.Add(1) }, struct{}{})
-					// Twice: the body leaves the nursery in the first.
+					// Twice: the body leaves the list of recent bodies in the first.
 					collect()
 					collect()
 					oteltest.Discard(resp)

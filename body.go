@@ -111,7 +111,7 @@ func (b *responseBody) of() bodyOwner { return b.owner }
 // net/http looks at it after the body's end. Were the body in it, the collector
 // would not find a body that the caller forgot.
 //
-// Only the caller refers to a responseBody, and the nursery for a short time.
+// Only the caller refers to a responseBody, and the list of recent bodies for a short time.
 type responseBody struct {
 	response http.Response // first: SetFinalizer takes only the beginning of an allocation
 
@@ -119,7 +119,7 @@ type responseBody struct {
 	base     io.ReadCloser
 	original atomic.Pointer[http.Response] // base's, until its trailers are copied
 
-	place place // in the nursery
+	link link
 }
 
 // copyResponse makes b a copy of base's response.
@@ -143,7 +143,7 @@ func (b *responseBody) wrap(owner bodyOwner) {
 	owner.progress(0)
 	b.response.Body = b.withInterfaces()
 	if watched {
-		nursery.add(b)
+		watch(b)
 	}
 }
 
@@ -208,7 +208,7 @@ func (b *responseBody) end(e ending) {
 	if b.owner.over() {
 		return // Close follows EOF
 	}
-	nursery.remove(b)
+	unwatch(b)
 	b.owner.finish(e)
 }
 
