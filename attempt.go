@@ -238,7 +238,8 @@ func (a *attempt) describeSpan(x *exchange) {
 	x.set(a.headers...)
 	if a.outcome.status != 0 {
 		attrs := a.in.responseAttributes(nil, &a.outcome, &http.Response{ContentLength: a.respLength}, &a.target)
-		x.set(x.connection.attributes(attrs, a.in, a.started)...)
+		x.connection.answered(a.outcome.status, a.outcome.protocol)
+		x.set(x.connection.attributes(attrs, a.in, a.started, a.ending.at)...)
 	}
 	switch {
 	case a.ending.err != nil:

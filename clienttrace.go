@@ -50,14 +50,15 @@ func (x *exchange) watchConnection() {
 		c.user = x.meter.connectionUser(&x.facts)
 	}
 	timed := x.in.connectionTimings && x.recording
-	if timed || measured(optInTimeInQueue) {
+	if timed || measured(optInTimeInQueue|optInDNSLookup) {
 		c.timings = &timings{}
 	}
 	if timed {
-		c.watchTimings(trace)
+		c.watchTimings(ctx, trace)
 	}
 	ctx.Context = httptrace.WithClientTrace(ctx.Context, trace)
 	if measured(optInDNSLookup) {
-		ctx.Context = httptrace.WithClientTrace(ctx.Context, x.watchLookups())
+		c.timings.lookups = &lookups{record: x.recordLookup}
+		ctx.Context = httptrace.WithClientTrace(ctx.Context, c.timings.lookups.hooks())
 	}
 }

@@ -142,6 +142,9 @@ func (c *connection) relabel(labels connectionLabels) {
 func (c *connection) answered(status int, p protocol) {
 	c.mu.Lock()
 	tracked := c.tracked
+	if c.timings != nil {
+		c.timings.answered = true
+	}
 	c.mu.Unlock()
 	tracked.answered(p.version)
 	if status == http.StatusSwitchingProtocols {
@@ -166,6 +169,7 @@ func (c *connection) copyTo(to *connection) {
 	to.asked, to.targeted, to.obtained, to.sent, to.continued, to.agent, to.peer = c.asked, c.targeted, c.obtained, c.sent, c.continued, c.agent, c.peer
 	if c.timings != nil {
 		t := *c.timings
+		t.lookups = nil
 		to.timings = &t
 	}
 }
@@ -228,16 +232,16 @@ func (c *connection) written(asksFirst, responded bool) sentState {
 }
 
 // attributes appends the attributes of the connection. started is when the span
-// started.
-func (c *connection) attributes(a []attribute.KeyValue, in *instrumentation, started time.Time) []attribute.KeyValue {
-	a, agent := c.reported(a, in, started)
+// started, and end when it ended; zero means now.
+func (c *connection) attributes(a []attribute.KeyValue, in *instrumentation, started, end time.Time) []attribute.KeyValue {
+	a, agent := c.reported(a, in, started, end)
 	// Without the lock: redaction runs the application's URL filters.
 	return in.appendUserAgent(a, agent)
 }
 
 // reported appends the attributes that need no redaction, and returns the user
 // agent.
-func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, started time.Time) (_ []attribute.KeyValue, agent string) {
+func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, started, end time.Time) (_ []attribute.KeyValue, agent string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.peer != nil {
@@ -257,7 +261,7 @@ func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, start
 		}
 	}
 	if in.connectionTimings {
-		a = c.timings.attributes(a, started)
+		a = c.timings.attributes(a, started, end)
 	}
 	return a, c.agent
 }

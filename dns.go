@@ -18,35 +18,68 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// watchLookups returns hooks that measure DNS lookups. A lookup may outlast its
-// request: a dial continues when another connection is obtained.
-func (x *exchange) watchLookups() *httptrace.ClientTrace {
-	var mu sync.Mutex
-	var host string
-	var started time.Time
+// lookups are the DNS lookups of a request. One may outlast its request: a dial
+// continues when another connection is obtained, or when the request is over.
+type lookups struct {
+	record func(name string, d time.Duration, err error)
+
+	mu      sync.Mutex
+	host    string
+	started time.Time
+	running int
+}
+
+func (l *lookups) hooks() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		DNSStart: func(info httptrace.DNSStartInfo) {
-			mu.Lock()
-			defer mu.Unlock()
-			host, started = info.Host, time.Now()
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.host, l.started = info.Host, time.Now()
+			l.running++
 		},
-		DNSDone: func(info httptrace.DNSDoneInfo) {
-			mu.Lock()
-			name, start := host, started
-			mu.Unlock()
-			if start.IsZero() {
-				return
-			}
-			duration := time.Since(start)
-			x.in.guard.Call("measurement of a DNS lookup", func() {
-				a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Copy(x.recordedName(name)))}
-				if info.Err != nil {
-					a = append(a, errorTypeKey.String(lookupErrorType(info.Err)))
-				}
-				x.meter.dnsLookup.Record(&x.context, duration.Seconds(), metric.WithAttributes(a...))
-			})
-		},
+		DNSDone: func(info httptrace.DNSDoneInfo) { l.end(info.Err, false) },
 	}
+}
+
+// timeOut records a lookup that the request has waited for until its deadline. It
+// may never end. If it does, it is not recorded again.
+func (l *lookups) timeOut() {
+	if l != nil {
+		l.end(&net.DNSError{IsTimeout: true}, true)
+	}
+}
+
+// end records that a lookup ends, or that all do, if there is one.
+func (l *lookups) end(err error, all bool) {
+	l.mu.Lock()
+	running, name, start := l.running, l.host, l.started
+	if l.running = max(0, running-1); all {
+		l.running = 0
+	}
+	l.mu.Unlock()
+	if running > 0 {
+		l.record(name, time.Since(start), err)
+	}
+}
+
+// lookup returns the lookups of the request, or nil if they are not measured.
+func (c *connection) lookup() *lookups {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timings == nil {
+		return nil
+	}
+	return c.timings.lookups
+}
+
+func (x *exchange) recordLookup(name string, d time.Duration, err error) {
+	x.in.guard.Call("measurement of a DNS lookup", func() {
+		a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Copy(x.recordedName(name)))}
+		if err != nil {
+			a = append(a, errorTypeKey.String(lookupErrorType(err)))
+		}
+		x.meter.dnsLookup.Record(&x.context, d.Seconds(), metric.WithAttributes(a...))
+	})
 }
 
 // recordedName returns what is recorded of a name that is looked up. If a URL

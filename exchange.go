@@ -253,6 +253,9 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 	}
 	x.context.complete(x.in, sent, &s.Carrier)
 	x.connection.aim(sent.URL)
+	if x.in.connectionTimings && hasBody(sent) {
+		x.connection.expectUpload()
+	}
 	if x.recording {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)
@@ -364,7 +367,10 @@ func (x *exchange) measure(e ending) {
 	m := measures{duration: x.duration(e.at), active: !x.context.sending.activeAbove, abandoned: e.abandoned && !x.bodyBelow}
 	m.requestSize.bytes, m.requestSize.known = x.upload.sentBytes(&x.connection, x.outcome.status)
 	m.responseSize.bytes, m.responseSize.known = x.receivedBytes()
-	m.timeInQueue, m.waited = x.connection.timeInQueue()
+	m.timeInQueue, m.waited = x.connection.timeInQueue(e.at)
+	if x.outcome.status == 0 && x.outcome.errorType == errortype.Timeout {
+		x.connection.lookup().timeOut()
+	}
 	if m.below = x.context.sending.measuredBelow(x.meter.provider); m.below == nil {
 		m.below = &noInstruments
 	}

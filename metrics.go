@@ -89,7 +89,8 @@ const (
 	MetricRequestTimeInQueue Metric = "http.client.request.time_in_queue"
 	// MetricDNSLookupDuration is a histogram of the duration of DNS lookups, in
 	// seconds, with dns.question.name. A failed lookup has the error.type
-	// host_not_found, timeout, try_again or _OTHER. Requests that share a lookup
+	// host_not_found, timeout, try_again or _OTHER. A lookup that outlasts the
+	// deadline of its request is recorded at the deadline, as timeout. Requests that share a lookup
 	// each record it. Concurrent lookups of one request cannot be told apart.
 	// base must call the hooks of [net/http/httptrace].
 	MetricDNSLookupDuration Metric = "dns.lookup.duration"

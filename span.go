@@ -117,7 +117,7 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	s := scratch.Get(x.context.sending.tracer.Copies())
 	defer s.Release()
 	a := x.in.responseAttributes(s.Attributes, &x.outcome, resp, x.connection.target)
-	a = x.connection.attributes(a, x.in, x.startTime())
+	a = x.connection.attributes(a, x.in, x.startTime(), time.Time{})
 	x.set(a...)
 	s.Attributes = a
 	if x.outcome.errorType != "" {
@@ -183,7 +183,7 @@ func (x *exchange) describeEnd(e ending) {
 		a = append(a, abandonedKey.Bool(true))
 	}
 	if x.outcome.status == 0 {
-		a = x.connection.attributes(a, x.in, x.startTime())
+		a = x.connection.attributes(a, x.in, x.startTime(), e.at)
 	}
 	if n, known := x.upload.sentBytes(&x.connection, x.outcome.status); known && x.in.optInAttributes&optInRequestSize != 0 {
 		a = append(a, semconv.HTTPRequestBodySizeKey.Int64(n))

@@ -1,6 +1,7 @@
 package otelhttpclient
 
 import (
+	"context"
 	"crypto/tls"
 	"net/http/httptrace"
 	"time"
@@ -18,8 +19,18 @@ import (
 //     it is obtained, including the dial; it shows an exhausted pool
 //   - otelhttpclient.dns.duration, otelhttpclient.connect.duration,
 //     otelhttpclient.tls.duration: the parts of establishing it
+//   - otelhttpclient.stream.wait_time: from obtaining the connection until the
+//     request is written, if that takes 10 ms or more; on HTTP/2 it shows the
+//     server's limit of concurrent streams
+//   - otelhttpclient.request.write.duration: writing a request with a body, until
+//     the first byte of the response at the latest; it shows a slow upload
 //   - otelhttpclient.first_byte.duration: from the span's start until the first
 //     byte of the response
+//   - otelhttpclient.unfinished_phase: what was under way when the request ended
+//     without a response (a string): connection, dns, connect, tls, stream, write
+//     or first_byte, each named for its attribute above, which has the time until
+//     that end. connection is an exhausted pool, or a dialer or proxy that reports
+//     nothing further. A phase that failed by itself has an end.
 //
 // base must call the hooks of [net/http/httptrace], as *http.Transport does.
 func WithConnectionTimings() Option {
@@ -33,17 +44,54 @@ const (
 	dnsDurationKey        = attribute.Key("otelhttpclient.dns.duration")
 	connectDurationKey    = attribute.Key("otelhttpclient.connect.duration")
 	tlsDurationKey        = attribute.Key("otelhttpclient.tls.duration")
+	streamWaitTimeKey     = attribute.Key("otelhttpclient.stream.wait_time")
+	writeDurationKey      = attribute.Key("otelhttpclient.request.write.duration")
 	firstByteDurationKey  = attribute.Key("otelhttpclient.first_byte.duration")
+	unfinishedPhaseKey    = attribute.Key("otelhttpclient.unfinished_phase")
 )
+
+// phase is the value of otelhttpclient.unfinished_phase.
+type phase string
+
+const (
+	phaseNone       phase = ""
+	phaseConnection phase = "connection"
+	phaseDNS        phase = "dns"
+	phaseConnect    phase = "connect"
+	phaseTLS        phase = "tls"
+	phaseStream     phase = "stream"
+	phaseWrite      phase = "write"
+	phaseFirstByte  phase = "first_byte"
+)
+
+// streamWait is the shortest time that is a wait for a stream. net/http has no hook
+// for it, and takes a moment to write a header in any case.
+const streamWait = 10 * time.Millisecond
 
 // timings are what WithConnectionTimings records. A nil *timings records
 // nothing. The lock of the connection guards it.
 type timings struct {
-	got, reused, wasIdle         bool
-	idle                         time.Duration
-	asked, gotAt, firstByte      time.Time
+	lookups  *lookups // nil unless they are measured
+	upload   bool     // the request has a body
+	answered bool     // there is a response
+
+	waits
+}
+
+// waits are of the latest connection that base has asked for.
+type waits struct {
+	got, reused, wasIdle bool
+	failed               bool // what was under way last, by itself
+	idle                 time.Duration
+	asked, gotAt         time.Time
+
+	// A start is zero before it and after the end. A duration is the sum of what
+	// has ended.
 	dnsStart, dialStart, tlsFrom time.Time
+	dialing                      int
 	dns, dial, tls               time.Duration
+
+	headers, written, firstByte time.Time
 }
 
 // ask records that a connection is needed.
@@ -55,7 +103,7 @@ func (t *timings) ask() {
 	// first: HTTP/2 asks again for a connection that another request has
 	// established meanwhile.
 	if t.got {
-		*t = timings{}
+		t.waits = waits{}
 	}
 	if t.asked.IsZero() {
 		t.asked = time.Now()
@@ -67,32 +115,44 @@ func (t *timings) get(info httptrace.GotConnInfo) {
 	if t == nil {
 		return
 	}
-	t.got, t.gotAt = true, time.Now()
+	t.got, t.gotAt, t.failed = true, time.Now(), false
 	t.reused, t.wasIdle, t.idle = info.Reused, info.WasIdle, info.IdleTime
+	// HTTP/2 may write the request again without asking again.
+	t.headers, t.written, t.firstByte = time.Time{}, time.Time{}, time.Time{}
+}
+
+// expectUpload records that the request has a body.
+func (c *connection) expectUpload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.timings != nil {
+		c.timings.upload = true
+	}
 }
 
 // timeInQueue returns how long the exchange waited for a connection, and whether
-// it did.
-func (c *connection) timeInQueue() (waited time.Duration, known bool) {
+// it did. end is when the exchange ended; zero means now.
+func (c *connection) timeInQueue(end time.Time) (waited time.Duration, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.timings.wait()
+	return c.timings.wait(end)
 }
 
 // wait returns how long the request has waited for a connection, if at all.
-func (t *timings) wait() (waited time.Duration, known bool) {
+func (t *timings) wait(end time.Time) (waited time.Duration, known bool) {
 	if t == nil || t.asked.IsZero() {
 		return 0, false
 	}
 	until := t.gotAt
 	if !t.got {
-		until = time.Now() // in vain
+		until = orNow(end) // in vain
 	}
 	return max(0, until.Sub(t.asked)), true
 }
 
-// watchTimings adds the hooks that the timings need.
-func (c *connection) watchTimings(trace *httptrace.ClientTrace) {
+// watchTimings adds the hooks that the timings need. ctx is the request's: what
+// fails when it is done has not failed by itself.
+func (c *connection) watchTimings(ctx context.Context, trace *httptrace.ClientTrace) {
 	t := c.timings
 	// at runs a change, unless it is too late: a dial continues when the
 	// request has obtained another connection.
@@ -104,45 +164,115 @@ func (c *connection) watchTimings(trace *httptrace.ClientTrace) {
 			change(now)
 		}
 	}
-	since := func(start *time.Time, now time.Time) (d time.Duration) {
-		if !start.IsZero() {
-			d = now.Sub(*start)
-		}
-		*start = time.Time{}
-		return d
+	start := func(start *time.Time) { at(func(now time.Time) { *start, t.failed = now, false }) }
+	done := func(sum *time.Duration, start *time.Time, err error) {
+		at(func(now time.Time) {
+			if err == nil || ctx.Err() == nil {
+				*sum += since(start, now)
+				t.failed = err != nil
+			}
+		})
 	}
-	trace.DNSStart = func(httptrace.DNSStartInfo) { at(func(now time.Time) { t.dnsStart = now }) }
-	trace.DNSDone = func(httptrace.DNSDoneInfo) { at(func(now time.Time) { t.dns += since(&t.dnsStart, now) }) }
+	trace.DNSStart = func(httptrace.DNSStartInfo) { start(&t.dnsStart) }
+	trace.DNSDone = func(info httptrace.DNSDoneInfo) { done(&t.dns, &t.dnsStart, info.Err) }
+	trace.TLSHandshakeStart = func() { start(&t.tlsFrom) }
+	trace.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsFrom, err) }
 	trace.ConnectStart = func(string, string) {
 		at(func(now time.Time) {
-			if t.dialStart.IsZero() { // with happy eyeballs there are several
-				t.dialStart = now
+			if t.dialing++; t.dialing == 1 { // with happy eyeballs there are several
+				t.dialStart, t.failed = now, false
 			}
 		})
 	}
 	trace.ConnectDone = func(_, _ string, err error) {
 		at(func(now time.Time) {
-			if err == nil {
+			if err != nil && ctx.Err() != nil {
+				return
+			}
+			if t.dialing = max(0, t.dialing-1); err == nil || t.dialing == 0 {
 				t.dial += since(&t.dialStart, now)
+				t.failed = err != nil
 			}
 		})
 	}
-	trace.TLSHandshakeStart = func() { at(func(now time.Time) { t.tlsFrom = now }) }
-	trace.TLSHandshakeDone = func(tls.ConnectionState, error) {
-		at(func(now time.Time) { t.tls += since(&t.tlsFrom, now) })
-	}
-	trace.GotFirstResponseByte = func() {
+	c.watchExchange(ctx, trace)
+}
+
+// watchExchange adds the hooks of the timings after a connection is obtained.
+func (c *connection) watchExchange(ctx context.Context, trace *httptrace.ClientTrace) {
+	t := c.timings
+	at := func(change func(now time.Time)) {
 		now := time.Now()
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if !c.ended && c.obtained {
-			t.firstByte = now
+			change(now)
 		}
 	}
+	field, wrote := trace.WroteHeaderField, trace.WroteRequest
+	trace.WroteHeaderField = func(name string, values []string) {
+		at(func(now time.Time) {
+			if t.headers.IsZero() {
+				t.headers = now
+			}
+		})
+		if field != nil {
+			field(name, values)
+		}
+	}
+	trace.WroteRequest = func(info httptrace.WroteRequestInfo) {
+		at(func(now time.Time) {
+			if info.Err == nil || ctx.Err() == nil {
+				t.written, t.failed = now, info.Err != nil
+			}
+		})
+		if wrote != nil {
+			wrote(info)
+		}
+	}
+	trace.GotFirstResponseByte = func() { at(func(now time.Time) { t.firstByte = now }) }
 }
 
-// attributes appends what took place. started is when the span started.
-func (t *timings) attributes(a []attribute.KeyValue, started time.Time) []attribute.KeyValue {
+// since returns how long something has taken until now, and ends it.
+func since(start *time.Time, now time.Time) (d time.Duration) {
+	if !start.IsZero() {
+		d = now.Sub(*start)
+	}
+	*start = time.Time{}
+	return d
+}
+
+// unfinished returns what is under way.
+func (t *timings) unfinished() phase {
+	switch {
+	case t.asked.IsZero() || t.failed || t.answered || !t.firstByte.IsZero():
+		return phaseNone
+	case !t.written.IsZero():
+		return phaseFirstByte
+	case !t.headers.IsZero():
+		return phaseWrite
+	case t.got:
+		return phaseStream
+	case !t.tlsFrom.IsZero():
+		return phaseTLS
+	case !t.dialStart.IsZero():
+		return phaseConnect
+	case !t.dnsStart.IsZero():
+		return phaseDNS
+	}
+	return phaseConnection
+}
+
+func orNow(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Now()
+	}
+	return t
+}
+
+// attributes appends what took place. started is when the span started, and end
+// when it ended; zero means now.
+func (t *timings) attributes(a []attribute.KeyValue, started, end time.Time) []attribute.KeyValue {
 	if t == nil {
 		return a
 	}
@@ -151,22 +281,55 @@ func (t *timings) attributes(a []attribute.KeyValue, started time.Time) []attrib
 			a = append(a, key.Float64(d.Seconds()))
 		}
 	}
+	end = orNow(end)
+	running := t.unfinished()
+	// until returns what has ended of a phase, and what of it is under way.
+	until := func(p phase, ended time.Duration, start time.Time) time.Duration {
+		if p == running {
+			ended += end.Sub(start)
+		}
+		return ended
+	}
 	if t.got {
 		a = append(a, connectionReusedKey.Bool(t.reused))
 		if t.wasIdle {
 			a = append(a, connectionIdleTimeKey.Float64(t.idle.Seconds()))
 		}
 	}
-	if waited, known := t.wait(); known {
+	if waited, known := t.wait(end); known {
 		a = append(a, connectionWaitTimeKey.Float64(waited.Seconds()))
 	}
 	if !t.reused {
-		seconds(dnsDurationKey, t.dns)
-		seconds(connectDurationKey, t.dial)
-		seconds(tlsDurationKey, t.tls)
+		seconds(dnsDurationKey, until(phaseDNS, t.dns, t.dnsStart))
+		seconds(connectDurationKey, until(phaseConnect, t.dial, t.dialStart))
+		seconds(tlsDurationKey, until(phaseTLS, t.tls, t.tlsFrom))
+	}
+	if running == phaseStream {
+		seconds(streamWaitTimeKey, end.Sub(t.gotAt))
+	} else if waited := t.headers.Sub(t.gotAt); waited >= streamWait {
+		seconds(streamWaitTimeKey, waited)
+	}
+	if !t.headers.IsZero() && (t.upload || running == phaseWrite) {
+		seconds(writeDurationKey, t.wroteAt(end).Sub(t.headers))
 	}
 	if !t.firstByte.IsZero() {
 		seconds(firstByteDurationKey, t.firstByte.Sub(started))
+	} else if running == phaseFirstByte {
+		seconds(firstByteDurationKey, end.Sub(started))
+	}
+	if running != phaseNone {
+		a = append(a, unfinishedPhaseKey.String(string(running)))
 	}
 	return a
+}
+
+// wroteAt returns when the request was written, or when that no longer mattered.
+func (t *timings) wroteAt(end time.Time) time.Time {
+	switch {
+	case !t.firstByte.IsZero() && (t.written.IsZero() || t.firstByte.Before(t.written)):
+		return t.firstByte
+	case !t.written.IsZero():
+		return t.written
+	}
+	return end
 }

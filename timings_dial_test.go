@@ -223,7 +223,7 @@ func TestTimingsOfFailedDial(t *testing.T) {
 		t.Fatal("GET of a closed port: got no error, want one")
 	}
 	span := tel.OnlySpan()
-	wantTimings(t, span, timingWait) // it has no connection
+	wantTimings(t, span, timingWait, timingConnect) // it has no connection
 	wantSeconds(t, span, timingWait, 1)
 }
 
