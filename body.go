@@ -117,7 +117,7 @@ type responseBody struct {
 
 	owner    bodyOwner
 	base     io.ReadCloser
-	original atomic.Pointer[http.Response] // base's, until its trailers are copied
+	original atomic.Pointer[http.Response] // base's, until its trailers are copied; nil: there are none
 
 	link link
 }
@@ -125,7 +125,9 @@ type responseBody struct {
 // copyResponse makes b a copy of base's response.
 func (b *responseBody) copyResponse(resp *http.Response) *http.Response {
 	b.response = *resp
-	b.original.Store(resp)
+	if mayHaveTrailers(resp) {
+		b.original.Store(resp) // else it is freed
+	}
 	return &b.response
 }
 
@@ -134,7 +136,7 @@ func (b *responseBody) copyResponse(resp *http.Response) *http.Response {
 func (b *responseBody) wrap(owner bodyOwner) {
 	watched := owner != nil
 	if !watched {
-		if !mayHaveTrailers(&b.response) {
+		if b.original.Load() == nil || hasNoBody(&b.response) {
 			return
 		}
 		owner = noOwner{}
