@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -50,8 +49,8 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 					h.resp = resp
 					runtime.AddCleanup(resp, func(struct{}) { freed.Add(1) }, struct{}{})
 					// Twice: the body leaves the list of recent bodies in the first.
-					collect()
-					collect()
+					oteltest.CollectGarbage()
+					oteltest.CollectGarbage()
 					oteltest.Discard(resp)
 				}()
 			}
@@ -59,12 +58,6 @@ func TestClosedResponsesAreFreed(t *testing.T) {
 			oteltest.Eventually(t, "all are freed", func() bool { runtime.GC(); return freed.Load() == requests })
 		})
 	}
-}
-
-// collect runs a garbage collection and lets the cleanups that it queues run.
-func collect() {
-	runtime.GC()
-	time.Sleep(2 * time.Millisecond)
 }
 
 // The counter of abandoned bodies exists from the first request on, so that it

@@ -90,7 +90,7 @@ func TestCallersHeaderIsUnchanged(t *testing.T) {
 	}
 }
 
-type writesA struct{ noPropagator }
+type writesA struct{ oteltest.NoPropagator }
 
 func (writesA) Inject(_ context.Context, c propagation.TextMapCarrier) { c.Set("x-a", "2") }
 func (writesA) Fields() []string                                       { return []string{"x-a", "x-b", "baggage"} }

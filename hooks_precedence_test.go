@@ -92,7 +92,7 @@ func TestHooksWin(t *testing.T) {
 				}
 				end.send(t, w, otelhttpclient.NewTransport(base, append(instrumented.EveryOption(tel), extra...)...))
 				if end.name == "abandoned" {
-					oteltest.Eventually(t, "the span ends", func() bool { collect(); return len(tel.Spans()) == 1 })
+					oteltest.Eventually(t, "the span ends", func() bool { oteltest.CollectGarbage(); return len(tel.Spans()) == 1 })
 				}
 				return tel.OnlySpan().Snapshot()
 			}

@@ -18,37 +18,18 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
-type untracedKey struct{}
-
-// switchedTracers passes the span of some contexts through, like SDKs with an
-// on/off switch.
-type switchedTracers struct{ trace.TracerProvider }
-
-func (s switchedTracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	return switchedTracer{s.TracerProvider.Tracer(name, opts...)}
-}
-
-type switchedTracer struct{ trace.Tracer }
-
-func (s switchedTracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
-	if ctx.Value(untracedKey{}) != nil {
-		return noop.Tracer{}.Start(ctx, name, opts...)
-	}
-	return s.Tracer.Start(ctx, name, opts...)
-}
-
 func TestPassThroughSpans(t *testing.T) {
 	if !oteltest.OwnProcess(t) {
 		return
 	}
 	tel := oteltest.New(t)
-	otel.SetTracerProvider(switchedTracers{tel.Tracers})
+	otel.SetTracerProvider(oteltest.SwitchedTracers{TracerProvider: tel.Tracers})
 	rt := otelhttpclient.NewTransport(oteltest.Answer(200))
 	const requests = 200
 	for i := range requests {
 		ctx := t.Context()
 		if i%10 == 0 {
-			ctx = context.WithValue(ctx, untracedKey{}, true)
+			ctx = oteltest.SwitchedOff(ctx)
 		}
 		oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "https://example.com/", nil))
 	}

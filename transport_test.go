@@ -131,7 +131,7 @@ func TestZeroTransport(t *testing.T) {
 func TestNilBase(t *testing.T) {
 	tel := oteltest.New(t)
 	rt := instrumented.Transport(tel, nil)
-	setDefault(t, oteltest.AnswerText(http.StatusTeapot, "installed later"))
+	oteltest.SetDefault(t, oteltest.AnswerText(http.StatusTeapot, "installed later"))
 	resp, body := oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if resp.StatusCode != http.StatusTeapot || body != "installed later" {
 		t.Errorf("got %d %q, want the answer of the default transport that was installed later", resp.StatusCode, body)
@@ -156,7 +156,7 @@ func TestTransportAsDefault(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			tel := oteltest.New(t)
 			server := oteltest.NewServer(t, "1.1", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-			setDefault(t, row.make(instrumented.Options(tel)))
+			oteltest.SetDefault(t, row.make(instrumented.Options(tel)))
 			resp, err := http.Get(server.URL)
 			if err != nil {
 				t.Fatalf("http.Get() = %v, want no error", err)
@@ -181,7 +181,7 @@ func TestTransportAsDefault(t *testing.T) {
 }
 
 func TestNilDefaultTransport(t *testing.T) {
-	setDefault(t, nil)
+	oteltest.SetDefault(t, nil)
 	body := oteltest.NewBody(strings.NewReader("text"))
 	req := oteltest.NewRequest(t, t.Context(), http.MethodPost, "http://inventory.example/", nil)
 	req.Body = body

@@ -6,4 +6,9 @@
 //   - streams: bodies that are sent and read piece by piece, and upgrades
 //   - faults: bases, servers, callbacks and SDKs that misbehave
 //   - conventions: the semantic conventions, rule by rule
+//   - redaction: what may be recorded, and how it is
+//   - nested: Transports around Transports
+//   - defaultclient: InstrumentDefault
+//   - soak: all kinds of requests, for minutes
+//   - nethttp: a command that runs net/http's own tests through a Transport
 package conformance

@@ -68,3 +68,8 @@ func AllMetrics() otelhttpclient.Option {
 		otelhttpclient.MetricActiveRequests, otelhttpclient.MetricOpenConnections, otelhttpclient.MetricConnectionDuration,
 		otelhttpclient.MetricRequestTimeInQueue, otelhttpclient.MetricDNSLookupDuration)
 }
+
+// Attributes returns the option that adds these attributes to every request.
+func Attributes(kv ...attribute.KeyValue) otelhttpclient.Option {
+	return otelhttpclient.WithAttributes(func(*http.Request) []attribute.KeyValue { return kv })
+}

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package conventions
 
 import (
 	"context"
@@ -110,13 +110,13 @@ func TestErrorTypeDoesNotDependOnTheBody(t *testing.T) {
 		want   string
 	}{
 		{"the connection fails at once, reading", failingConn{read: plain, after: 1}, written, "_OTHER"},
-		{"the connection fails at once, reading, with a type", failingConn{read: typed, after: 1}, written, "*otelhttpclient_test.typedError"},
+		{"the connection fails at once, reading, with a type", failingConn{read: typed, after: 1}, written, "*conventions.typedError"},
 		{"the connection fails at once, writing", failingConn{write: plain}, fine, "_OTHER"},
-		{"the connection fails at once, writing, with a type", failingConn{write: typed}, fine, "*otelhttpclient_test.typedError"},
+		{"the connection fails at once, writing, with a type", failingConn{write: typed}, fine, "*conventions.typedError"},
 		{"the connection fails halfway, writing", failingConn{write: plain, after: size / 2}, fine[2:], "_OTHER"},
 		{"the connection is reset", failingConn{read: &net.OpError{Op: "read", Err: net.ErrClosed}, after: 1}, fine, "response_ended"},
 		{"the body fails", failingConn{}, failingBodies(plain), "_OTHER"},
-		{"the body fails, with a type", failingConn{}, failingBodies(typed), "*otelhttpclient_test.typedError"},
+		{"the body fails, with a type", failingConn{}, failingBodies(typed), "*conventions.typedError"},
 	} {
 		oteltest.OnBothVersions(t, func(t *testing.T, version string) {
 			server := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package defaultclient
 
 import (
 	"context"
@@ -19,17 +19,6 @@ import (
 
 // Tests that replace http.DefaultTransport are not parallel.
 
-// setDefault sets http.DefaultTransport until the test ends.
-func setDefault(t *testing.T, rt http.RoundTripper) {
-	t.Helper()
-	before := http.DefaultTransport
-	http.DefaultTransport = rt
-	t.Cleanup(func() {
-		http.DefaultClient.CloseIdleConnections()
-		http.DefaultTransport = before
-	})
-}
-
 // freshDefault sets http.DefaultTransport to an unused transport with those
 // settings of net/http's that matter here.
 func freshDefault(t *testing.T) *http.Transport {
@@ -40,7 +29,7 @@ func freshDefault(t *testing.T) *http.Transport {
 		MaxIdleConns:      100,
 		IdleConnTimeout:   90 * time.Second,
 	}
-	setDefault(t, fresh)
+	oteltest.SetDefault(t, fresh)
 	return fresh
 }
 
@@ -271,7 +260,7 @@ func TestInstrumentDefaultOfWrongType(t *testing.T) {
 		{(*http.Transport)(nil), "is a nil *http.Transport"},
 	} {
 		t.Run(row.want, func(t *testing.T) {
-			setDefault(t, nil)
+			oteltest.SetDefault(t, nil)
 			http.DefaultTransport = row.other
 			defer func() { http.DefaultTransport = http.NewFileTransport(http.Dir(".")) }() // for the clean-up
 			uninstrument, err := otelhttpclient.InstrumentDefault()

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package redaction
 
 import (
 	"errors"

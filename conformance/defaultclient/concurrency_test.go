@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package defaultclient
 
 import (
 	"net/http"
@@ -85,7 +85,7 @@ func TestInstrumentDefaultConcurrently(t *testing.T) {
 
 // A program that replaces the default can have several instrumented ones.
 func TestUninstrumentDefaultConcurrently(t *testing.T) {
-	setDefault(t, nil)
+	oteltest.SetDefault(t, nil)
 	var original http.RoundTripper
 	var wg sync.WaitGroup
 	var uninstruments []func()

@@ -1,6 +1,6 @@
 //go:build soak
 
-package otelhttpclient_test
+package soak
 
 import (
 	"bytes"
@@ -30,7 +30,6 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
-	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
 var soakDuration = flag.Duration("soak.duration", 30*time.Second, "how long TestSoak sends requests")
@@ -52,7 +51,7 @@ const (
 // the end no span is missing: all that started have ended and arrived at the
 // receiver, and they are as many as the requests that base got.
 //
-//	go test -tags soak -run TestSoak -v -timeout 0 -soak.duration 10m .
+//	go test -tags soak -run TestSoak -v -timeout 0 -soak.duration 10m ./conformance/soak
 func TestSoak(t *testing.T) {
 	load := newSoakLoad(t)
 	received, addr := newSoakReceiver(t)

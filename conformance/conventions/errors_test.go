@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package conventions
 
 import (
 	"context"
@@ -54,15 +54,15 @@ func TestErrorTypeOfErrorValues(t *testing.T) {
 		{"an ErrorType method comes first", &namedError{"quota_exceeded", context.DeadlineExceeded}, "quota_exceeded"},
 		{"also of a wrapped error", fmt.Errorf("call: %w", &namedError{"quota_exceeded", nil}), "quota_exceeded"},
 		{"but not if it is empty", &namedError{"", context.DeadlineExceeded}, "timeout"},
-		{"nor if it panics", panickingError{}, "github.com/otelhttpclient/otelhttpclient_test.panickingError"},
+		{"nor if it panics", panickingError{}, "github.com/otelhttpclient/otelhttpclient/conformance/conventions.panickingError"},
 		{"timeout comes before name resolution", &net.DNSError{IsTimeout: true}, "timeout"},
 		{"name resolution comes before connection", &net.OpError{Op: "dial", Err: &net.DNSError{}}, "name_resolution_error"},
 		{"a dial that failed", &net.OpError{Op: "dial", Err: plain}, "connection_error"},
 		{"EOF", fmt.Errorf("broken: %w", io.EOF), "response_ended"},
 		{"the innermost meaningful type", &typedError{fmt.Errorf("wrapped: %w", &net.OpError{Op: "read", Err: plain})}, "*net.OpError"},
-		{"a type that wraps meaningless ones", fmt.Errorf("wrapped: %w", &typedError{fmt.Errorf("wrapped: %w", plain)}), "*otelhttpclient_test.typedError"},
-		{"a value type has its package's path", valueError("value"), "github.com/otelhttpclient/otelhttpclient_test.valueError"},
-		{"joined errors", errors.Join(plain, &typedError{}), "*otelhttpclient_test.typedError"},
+		{"a type that wraps meaningless ones", fmt.Errorf("wrapped: %w", &typedError{fmt.Errorf("wrapped: %w", plain)}), "*conventions.typedError"},
+		{"a value type has its package's path", valueError("value"), "github.com/otelhttpclient/otelhttpclient/conformance/conventions.valueError"},
+		{"joined errors", errors.Join(plain, &typedError{}), "*conventions.typedError"},
 		{"never *errors.errorString", plain, "_OTHER"},
 		{"never *fmt.wrapError", fmt.Errorf("twice: %w", fmt.Errorf("once: %w", plain)), "_OTHER"},
 		{"never *fmt.wrapErrors", fmt.Errorf("%w and %w", plain, plain), "_OTHER"},
@@ -86,7 +86,7 @@ func TestErrorTypeOfRefusedTunnels(t *testing.T) {
 		{"there is no tunnel for http", "http://shop.invalid/", errors.New("Forbidden"), "_OTHER"},
 		{"nor an error without text", "http://shop.invalid/", errors.New(""), "_OTHER"},
 		{"net/http wraps it in nothing", "https://shop.invalid/", fmt.Errorf("token: %w", errors.New("Forbidden")), "_OTHER"},
-		{"nor does it have a type", "https://shop.invalid/", valueError("Forbidden"), "github.com/otelhttpclient/otelhttpclient_test.valueError"},
+		{"nor does it have a type", "https://shop.invalid/", valueError("Forbidden"), "github.com/otelhttpclient/otelhttpclient/conformance/conventions.valueError"},
 		{"the text is the whole phrase", "https://shop.invalid/", errors.New("Forbidden by policy"), "_OTHER"},
 		{"the case matters", "https://shop.invalid/", errors.New("forbidden"), "_OTHER"},
 		{"200 opens the tunnel", "https://shop.invalid/", errors.New("OK"), "_OTHER"},

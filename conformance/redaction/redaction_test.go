@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package redaction
 
 import (
 	"bufio"
@@ -179,7 +179,7 @@ type corpusRow struct {
 
 func readCorpus(t *testing.T, name string) (rows []corpusRow) {
 	t.Helper()
-	file, err := os.Open(filepath.Join("internal", "redact", "testdata", name))
+	file, err := os.Open(filepath.Join("..", "..", "internal", "redact", "testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build !plan9
 
-package otelhttpclient_test
+package conventions
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package nested
 
 import (
 	"context"
@@ -507,10 +507,10 @@ func TestForgottenBodyBelowIsCountedOnce(t *testing.T) {
 				_ = oteltest.Open(t, rt, oteltest.NewRequest(t, context.Background(), http.MethodGet, "https://example.com/", nil))
 			}
 			oteltest.Eventually(t, "the bodies are found", func() bool {
-				collect()
+				oteltest.CollectGarbage()
 				return tel.Started() == tel.Ended() && tel.Count(name, attribute.KeyValue{}) >= requests
 			})
-			collect()
+			oteltest.CollectGarbage()
 			if got := tel.Count(name, attribute.KeyValue{}); got != requests {
 				t.Errorf("%s = %d, want %d", name, got, requests)
 			}

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package nested
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
@@ -92,7 +91,7 @@ func TestNestedTransports(t *testing.T) {
 				tel := oteltest.New(t)
 				var opts []otelhttpclient.Option
 				if !propagated {
-					opts = append(opts, otelhttpclient.WithPropagators(noPropagator{}))
+					opts = append(opts, otelhttpclient.WithPropagators(oteltest.NoPropagator{}))
 				}
 				parents := map[string]bool{}
 				sent := 0
@@ -132,14 +131,6 @@ func TestNestedTransports(t *testing.T) {
 	}
 }
 
-type noPropagator struct{}
-
-func (noPropagator) Inject(context.Context, propagation.TextMapCarrier) {}
-func (noPropagator) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context {
-	return ctx
-}
-func (noPropagator) Fields() []string { return nil }
-
 func TestRequestAfterRoundTrip(t *testing.T) {
 	tel := oteltest.New(t)
 	below := instrumented.Transport(tel, oteltest.Answer(200))
@@ -165,9 +156,9 @@ func nonRecording(t *testing.T) trace.TracerProvider {
 func TestNestedUnderNonRecordingProvider(t *testing.T) {
 	for name, above := range map[string]trace.TracerProvider{
 		"no-op":             noop.NewTracerProvider(),
-		"pass-through":      switchedTracers{noop.NewTracerProvider()},
+		"pass-through":      oteltest.SwitchedTracers{TracerProvider: noop.NewTracerProvider()},
 		"records nothing":   nonRecording(t),
-		"wrapped, disabled": switchedTracers{nonRecording(t)},
+		"wrapped, disabled": oteltest.SwitchedTracers{TracerProvider: nonRecording(t)},
 	} {
 		for _, parent := range []bool{false, true} {
 			for _, measured := range []bool{false, true} {
@@ -325,7 +316,7 @@ func TestInnerPropagatorWrites(t *testing.T) {
 		head = r.Header.Get("Traceparent")
 		return oteltest.AnswerText(200, "x")(r)
 	})
-	rt := instrumented.Transport(tel, instrumented.Transport(tel, wire), otelhttpclient.WithPropagators(noPropagator{}))
+	rt := instrumented.Transport(tel, instrumented.Transport(tel, wire), otelhttpclient.WithPropagators(oteltest.NoPropagator{}))
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
 	if head == "" {
 		t.Error("traceparent = \"\", want the inner Transport's propagator to write it")

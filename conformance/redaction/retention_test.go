@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package redaction
 
 import (
 	"errors"
@@ -52,7 +52,7 @@ func TestNothingKeepsTheTextOfARequest(t *testing.T) {
 				req.URL, _ = url.Parse(piece("https://h" + i + ".example/"))
 				return req
 			}},
-		{name: "the host with the application's attributes", options: []otelhttpclient.Option{with(attribute.String("own", "a"))},
+		{name: "the host with the application's attributes", options: []otelhttpclient.Option{instrumented.Attributes(attribute.String("own", "a"))},
 			request: func(req *http.Request, i string) *http.Request {
 				req.URL, _ = url.Parse(piece("https://h" + i + ".example/"))
 				return req

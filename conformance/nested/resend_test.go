@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package nested
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func TestFailoverIsAResend(t *testing.T) {
 }
 
 func TestRetriesBelowNoop(t *testing.T) {
-	for name, tp := range map[string]trace.TracerProvider{"noop": noop.NewTracerProvider(), "wrapped noop": switchedTracers{noop.NewTracerProvider()}} {
+	for name, tp := range map[string]trace.TracerProvider{"noop": noop.NewTracerProvider(), "wrapped noop": oteltest.SwitchedTracers{TracerProvider: noop.NewTracerProvider()}} {
 		t.Run(name, func(t *testing.T) {
 			tel := oteltest.New(t)
 			rt := instrumented.Transport(tel, instrumented.Transport(tel, oteltest.Answer(200)), otelhttpclient.WithTracerProvider(tp), otelhttpclient.WithMeterProvider(metricnoop.NewMeterProvider()))
