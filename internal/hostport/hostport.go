@@ -97,13 +97,19 @@ func Split(hostport, scheme string) (host string, port int) {
 			return host, int(n)
 		}
 	}
+	port, _ = defaultPort(scheme)
+	return host, port
+}
+
+// defaultPort returns the port that a scheme implies, as a number and as text.
+func defaultPort(scheme string) (int, string) {
 	switch scheme {
 	case "http":
-		return host, 80
+		return 80, "80"
 	case "https":
-		return host, 443
+		return 443, "443"
 	}
-	return host, 0
+	return 0, ""
 }
 
 // longestHost is the length of the longest name in the domain name system.
@@ -175,10 +181,7 @@ func IsServer(hostPort string, u *url.URL) bool {
 	}
 	want := u.Port()
 	if want == "" {
-		want = "80"
-		if u.Scheme == "https" {
-			want = "443"
-		}
+		_, want = defaultPort(u.Scheme)
 	}
 	return port == want && strings.EqualFold(host, u.Hostname())
 }

@@ -3,16 +3,16 @@ package redact
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/muxpattern"
 )
 
 // Paths returns a filter that replaces the parts of a path that the wildcards of
 // a pattern match. The patterns are those of [http.ServeMux], without method:
-// "[HOST]/[PATH]". All patterns that match are applied. As for a server, hosts
-// are compared without port; other than there, repeated slashes count as one,
+// "[HOST]/[PATH]". All patterns that match are applied. As in a server, hosts
+// are compared without the port; unlike there, repeated slashes count as one,
 // and paths match with and without their segments "." and "..".
 // A malformed pattern is an error that names it.
 func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
@@ -56,23 +56,19 @@ type pathPattern struct {
 	hideRest bool     // and is hidden
 }
 
-var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
-
 func newPathPattern(pattern string) (p pathPattern, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			// The place of the registration is an implementation detail.
-			err = errors.New(registeredAt.ReplaceAllString(fmt.Sprint(v), ""))
-		}
-	}()
-	// ServeMux knows what a valid pattern is.
-	http.NewServeMux().Handle(pattern, http.NotFoundHandler())
+	if err := muxpattern.Check(pattern); err != nil {
+		return p, err
+	}
 	if strings.ContainsAny(pattern, " \t") {
 		return p, errors.New("a URL has no method")
 	}
-	slash := strings.IndexByte(pattern, '/')
-	p.host = hostname(pattern[:slash])
-	for segment := range strings.SplitSeq(pattern[slash+1:], "/") {
+	host, path, found := strings.Cut(pattern, "/")
+	if !found {
+		return p, errors.New("a URL has a path") // GODEBUG=httpmuxgo121=1 accepts it
+	}
+	p.host = hostname(host)
+	for segment := range strings.SplitSeq(path, "/") {
 		switch {
 		case segment == "{$}":
 		case strings.HasSuffix(segment, "...}"):

@@ -1,4 +1,4 @@
-package otelhttpclient
+package muxpattern
 
 import (
 	"net/http"
@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-func BenchmarkServeMuxTemplates(b *testing.B) {
-	template, err := ServeMuxTemplates("GET /items/{sku}", "POST /items", "GET /orders/{id}/lines/{line}")
+func BenchmarkTemplates(b *testing.B) {
+	template, err := Templates("GET /items/{sku}", "POST /items", "GET /orders/{id}/lines/{line}")
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package muxpattern
 
 import (
 	"fmt"
@@ -6,11 +6,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/otelhttpclient/otelhttpclient"
 )
 
-func FuzzServeMuxTemplates(f *testing.F) {
+func FuzzTemplates(f *testing.F) {
 	for _, s := range []struct{ one, two, method, host, path string }{
 		{"/items/{sku}", "GET /items/new", "GET", "example.com", "/items/new"},
 		{"GET example.com/items/{sku}", "/items/", "HEAD", "example.com", "/items/42"},
@@ -31,15 +29,15 @@ func FuzzServeMuxTemplates(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, one, two, method, host, path string) {
 		patterns := []string{one, two}
-		templater, err := otelhttpclient.ServeMuxTemplates(patterns...)
+		template, err := Templates(patterns...)
 		// net/http's own ServeMux is the judge.
 		mux, refused := muxOf(patterns)
 		if (err != nil) != (refused != "") {
 			t.Fatalf("%q: got error %v, want one exactly where ServeMux refuses the pattern: %q", patterns, err, refused)
 		}
 		if err != nil {
-			if templater != nil {
-				t.Errorf("%q: got a templater beside the error, want nil", patterns)
+			if template != nil {
+				t.Errorf("%q: got a function beside the error, want nil", patterns)
 			}
 			if refused != `""` && !strings.Contains(err.Error(), fmt.Sprintf("%q", refused)) {
 				t.Errorf("%q: got error %q, want one that names %q", patterns, err, refused)
@@ -47,7 +45,7 @@ func FuzzServeMuxTemplates(f *testing.F) {
 			return
 		}
 		req := &http.Request{Method: method, URL: &url.URL{Scheme: "http", Host: host, Path: path}}
-		template := templater(req)
+		got := template(req)
 		want := ""
 		probe := &http.Request{Method: method, Host: host, URL: &url.URL{Path: path}}
 		if method == "" {
@@ -63,8 +61,8 @@ func FuzzServeMuxTemplates(f *testing.F) {
 			_, rest, _ := strings.Cut(pattern, "/")
 			want = "/" + strings.TrimSuffix(rest, "{$}")
 		}
-		if template != want {
-			t.Errorf("%q, %s %s%s: got template %q, want the path of the pattern that matches: %q", patterns, method, host, path, template, want)
+		if got != want {
+			t.Errorf("%q, %s %s%s: got template %q, want the path of the pattern that matches: %q", patterns, method, host, path, got, want)
 		}
 	})
 }
