@@ -33,6 +33,8 @@ type pool struct {
 	open    int
 	retired bool // removed with its last connection
 	timer   *time.Timer
+	timers  int                   // that were started: the latest is in use
+	bubbled bool                  // the timer is of a bubble of testing/synctest
 	check   atomic.Pointer[check] // the latest
 }
 
@@ -121,11 +123,25 @@ func (p *pool) add(t *trackedConnection) *trackedConnection {
 		return before.(*trackedConnection)
 	}
 	p.open++
-	if p.timer == nil {
-		p.timer = time.AfterFunc(connectionCheckInterval, p.tick)
+	if p.timer == nil || p.bubbled {
+		p.start()
 	}
 	return t
 }
+
+// start starts the timer. One that was started in a bubble dies with the bubble,
+// which cannot be observed. It also must not be used from outside. So any further
+// connection starts another in its place, until there is one of the process.
+func (p *pool) start() {
+	p.timers++
+	n := p.timers
+	p.bubbled = hasNoMonotonicClock(time.Now())
+	p.timer = time.AfterFunc(connectionCheckInterval, func() { p.tick(n) })
+}
+
+// hasNoMonotonicClock reports whether t is a time of a bubble of testing/synctest.
+// Those of the process have a reading of the monotonic clock, until it is removed.
+func hasNoMonotonicClock(t time.Time) bool { return t == t.Round(0) }
 
 func (p *pool) remove(t *trackedConnection) {
 	p.mu.Lock()
@@ -135,20 +151,30 @@ func (p *pool) remove(t *trackedConnection) {
 	}
 	if p.open--; p.open == 0 {
 		p.retired = true
-		p.timer.Stop()
+		if !p.bubbled { // else it ends by itself
+			p.timer.Stop()
+		}
 		pools.CompareAndDelete(p.owner, p)
 	}
 }
 
-// tick starts a check, unless the latest still makes progress. If that one is
-// stuck in a connection, the new one skips that connection.
-func (p *pool) tick() {
+// tick runs when the nth timer fires.
+func (p *pool) tick(n int) {
 	p.mu.Lock()
-	if p.retired {
-		p.mu.Unlock()
-		return
+	over := p.retired || n != p.timers
+	if !over {
+		p.timer.Reset(connectionCheckInterval)
 	}
-	p.timer.Reset(connectionCheckInterval)
+	p.mu.Unlock()
+	if !over {
+		p.look()
+	}
+}
+
+// look starts a check, unless the latest still makes progress. If that one is
+// stuck in a connection, the new one skips that connection.
+func (p *pool) look() {
+	p.mu.Lock()
 	if c := p.check.Load(); c != nil && !c.over.Load() {
 		if n := c.checked.Load(); n != c.before {
 			c.before = n

@@ -240,11 +240,13 @@ func (t *trackedConnection) end(closed bool) {
 	}
 	t.gone = true
 	labels, duration := t.labels, t.duration
-	measured := closed && t.responded && duration != nil
+	now := time.Now()
+	sameClock := hasNoMonotonicClock(now) == hasNoMonotonicClock(t.since) // else it is of another bubble
+	measured := closed && t.responded && duration != nil && sameClock
 	t.mu.Unlock()
 	t.pool.remove(t)
 	if measured {
-		open := time.Since(t.since)
+		open := now.Sub(t.since)
 		defer t.guard.Call("measurement of a connection", func() {
 			duration.Record(context.Background(), open.Seconds(), metric.WithAttributes(labels.attributes()...))
 		})

@@ -178,9 +178,9 @@ func TestConnectionsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestPoolTimerStops: the timer runs while there are open connections, and a
-// connection that comes when all were closed is checked again.
-func TestPoolTimerStops(t *testing.T) {
+// TestPoolComesAgain: a connection that comes when all were closed is checked
+// again.
+func TestPoolComesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := &poolMeter{}
 		for round := range 3 {
@@ -196,12 +196,96 @@ func TestPoolTimerStops(t *testing.T) {
 			if poolOf(m) != nil {
 				t.Error("after all were closed: got a pool, want none")
 			}
-			if p.timer.Stop() {
-				t.Error("after all were closed: the timer runs, want it stopped")
-			}
 			if p.add(&trackedConnection{conn: &poolConn{}}) != nil {
 				t.Error("after all were closed: the pool takes a connection, want it to go to another that is checked")
 			}
+		}
+	})
+}
+
+// eventually waits for what the pools count.
+func (m *poolMeter) eventually(t *testing.T, when string, active, idle int64, durations int) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if a, i, d := m.state(); a == active && i == idle && d == durations {
+			return
+		}
+	}
+	m.wantState(t, when, active, idle, durations)
+}
+
+// TestPoolTimerStops: the timer runs while there are open connections.
+func TestPoolTimerStops(t *testing.T) {
+	t.Parallel()
+	m := &poolMeter{}
+	c := &poolConn{}
+	m.exchange(c)
+	p := poolOf(m)
+	c.closed.Store(true)
+	m.eventually(t, "after it was closed", 0, 0, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.timer.Stop() {
+		t.Error("after all were closed: the timer runs, want it stopped")
+	}
+}
+
+// TestPoolOutlivesBubbles: a timer of a bubble dies with the bubble, and ends the
+// process if it is used from outside. Connections are checked all the same, in
+// later bubbles and outside.
+func TestPoolOutlivesBubbles(t *testing.T) {
+	t.Parallel()
+	m := &poolMeter{}
+	left := &poolConn{}
+	for bubble := range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			if bubble == 0 {
+				m.exchange(left)
+			}
+			c := &poolConn{}
+			m.exchange(c)
+			time.Sleep(2 * connectionCheckInterval)
+			m.wantState(t, "in a bubble", 0, 2, bubble)
+			c.closed.Store(true)
+			time.Sleep(connectionCheckInterval)
+			synctest.Wait()
+			m.wantState(t, "in a bubble, after one was closed", 0, 1, bubble+1)
+		})
+	}
+	c := &poolConn{}
+	m.exchange(c)
+	c.closed.Store(true)
+	m.eventually(t, "outside", 0, 1, 3)
+	left.closed.Store(true)
+	// How long it was open is unknown: it has no time on this clock.
+	m.eventually(t, "outside, after the first was closed", 0, 0, 3)
+	if poolOf(m) != nil {
+		t.Error("after all were closed: got a pool, want none")
+	}
+}
+
+// TestPoolEmptiedOutsideABubble: the last connection of a bubble may be removed from
+// outside, before any other is there.
+func TestPoolEmptiedOutsideABubble(t *testing.T) {
+	m := &poolMeter{}
+	var tracked *trackedConnection
+	synctest.Test(t, func(*testing.T) {
+		tracked = track(httptrace.GotConnInfo{Conn: &poolConn{}}, m.user())
+		tracked.answered("1.1")
+	})
+	tracked.switchedProtocols()
+	tracked.release()
+	m.wantState(t, "after the connection was taken over", 0, 0, 0)
+}
+
+// Bubbles are recognized by a habit of package time.
+func TestTimesOfBubblesHaveNoMonotonicClock(t *testing.T) {
+	if hasNoMonotonicClock(time.Now()) {
+		t.Error("outside: a time has no monotonic clock, want it to have one")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		if !hasNoMonotonicClock(time.Now()) {
+			t.Error("in a bubble: a time has a monotonic clock, want none")
 		}
 	})
 }
@@ -531,7 +615,7 @@ func TestPoolAddsComeInPairs(t *testing.T) {
 				tracked.answered([]string{"1.1", "2"}[g%2])
 				tracked.release()
 				if p := poolOf(m); p != nil && i%50 == 0 {
-					p.tick()
+					p.look()
 				}
 			}
 		})
@@ -599,7 +683,7 @@ func BenchmarkConnectionCheck(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		p.check.Store(nil)
-		p.tick()
+		p.look()
 	}
 	p.connections.Range(func(_, t any) bool { t.(*trackedConnection).end(false); return true })
 }
