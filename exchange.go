@@ -69,7 +69,7 @@ func (p *passage) observe() {
 		return
 	}
 	tracer := in.tracers.For(ctx, in.tracerProvider, in.guard)
-	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && exporters.OnStack() {
+	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && seen.URL != nil && exporters.Send(seen.URL.Host, seen.URL.Path) {
 		return // to record an export would need another export, without end
 	}
 	share := shareOf(state, above, req, p.through, tracer)

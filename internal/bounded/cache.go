@@ -44,7 +44,7 @@ func (c *Cache[K, V]) Put(key K, v V) {
 	if m := c.values.Load(); m != nil {
 		old = *m
 	}
-	if len(old) >= Size {
+	if _, known := old[key]; !known && len(old) >= Size {
 		if c.missed++; c.missed < MissesUntilEmptied {
 			return
 		}

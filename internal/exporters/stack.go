@@ -4,6 +4,7 @@ package exporters
 
 import (
 	"hash/maphash"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"unsafe"
@@ -20,15 +21,37 @@ import (
 // http.Client.Do if the exporter calls that itself.
 const depth = 64
 
+// probeEvery is the mean number of requests to an endpoint between two searches of
+// the stack, until one finds an exporter. An exporter that shares its endpoint with
+// the application is found after so many of its own requests.
+const probeEvery = 64
+
 var (
 	seed    = maphash.MakeSeed()
-	results bounded.Cache[uint64, bool] // by the hash of the stack's program counters
+	results bounded.Cache[uint64, bool]   // by the hash of the stack's program counters
+	known   bounded.Cache[endpoint, bool] // whether an exporter sends there
 )
 
-// OnStack reports whether the caller runs on behalf of an SDK: of an exporter, of
-// a processor of spans or logs, or of a sampler. Callbacks of the SDK that belong
-// to the application, such as those of observable instruments, do not.
-func OnStack() bool {
+type endpoint struct{ host, path string }
+
+// Send reports whether the caller, which sends a request to this endpoint, runs on
+// behalf of an SDK: of an exporter, of a processor of spans or logs, or of a sampler.
+// Callbacks of the SDK that belong to the application, such as those of observable
+// instruments, do not.
+func Send(host, path string) bool {
+	to := endpoint{host, path}
+	exported, ok := known.Get(to)
+	if ok && !exported && rand.N(probeEvery) != 0 {
+		return false
+	}
+	found := onStack()
+	if !ok || found && !exported {
+		known.Put(endpoint{strings.Clone(host), strings.Clone(path)}, found)
+	}
+	return found
+}
+
+func onStack() bool {
 	var pcs [depth]uintptr
 	n := runtime.Callers(2, pcs[:])
 	key := maphash.Bytes(seed, unsafe.Slice((*byte)(unsafe.Pointer(&pcs)), uintptr(n)*unsafe.Sizeof(pcs[0])))
@@ -63,7 +86,7 @@ const sdk = "go.opentelemetry.io/otel/sdk/"
 // telemetry. Functions are named as package runtime does.
 func exports(caller, callee string) bool {
 	// The method of every exporter of spans, and goroutines that it starts.
-	if strings.Contains(caller, ".ExportSpans") {
+	if _, after, ok := strings.Cut(caller, ".ExportSpans"); ok && (after == "" || after[0] == '.' || after[0] == '-') {
 		return true
 	}
 	pkg, ok := strings.CutPrefix(caller, sdk)

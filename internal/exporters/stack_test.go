@@ -26,6 +26,7 @@ func TestExports(t *testing.T) {
 		{sdk + "metric.(*PeriodicReader).Shutdown", sdk + "metric.(*ManualReader).Shutdown", false, "the SDK's own method"},
 		{sdk + "resource.detect", "example.com.(*detector).Detect", false, "a resource's detector sends no telemetry"},
 		{sdk + "trace/tracetest.(*SpanRecorder).OnEnd", "example.com.f", false, "a package of its own"},
+		{"example.com.(*Reports).ExportSpansAsCSV", "net/http.(*Client).Do", false, "another method of an application"},
 		{"example.com.(*Reports).Export", "net/http.(*Client).Do", false, "a method of an application"},
 		{"example.com.(*queue).ForceFlush", "example.com.send", false, "a method of an application"},
 		{"go.opentelemetry.io/otel/trace.Start", "example.com.f", false, "the API"},
@@ -41,17 +42,17 @@ func TestExports(t *testing.T) {
 type exporter struct{}
 
 func (exporter) ExportSpans() (direct, nested, elsewhere bool) {
-	direct = OnStack()
+	direct = onStack()
 	func() { nested = deep(40) }()
 	done := make(chan struct{})
-	go func() { elsewhere = OnStack(); close(done) }()
+	go func() { elsewhere = onStack(); close(done) }()
 	<-done
 	return direct, nested, elsewhere
 }
 
 func deep(n int) bool {
 	if n == 0 {
-		return OnStack()
+		return onStack()
 	}
 	return deep(n - 1)
 }
@@ -61,17 +62,52 @@ func TestOnStack(t *testing.T) {
 		if direct, nested, elsewhere := (exporter{}).ExportSpans(); !direct || !nested || !elsewhere {
 			t.Errorf("in an exporter: got %v, in a helper %v, in a goroutine %v, want true", direct, nested, elsewhere)
 		}
-		if OnStack() || deep(100) {
+		if onStack() || deep(100) {
 			t.Error("in no exporter: got true, want false")
 		}
 	}
-	if got := testing.AllocsPerRun(100, func() { OnStack() }); got != 0 {
+	if got := testing.AllocsPerRun(100, func() { onStack() }); got != 0 {
 		t.Errorf("got %v allocations, want none", got)
+	}
+}
+
+// An exporter that shares its endpoint with the application is found after a while, and
+// then every time.
+func TestSend(t *testing.T) {
+	if Send("application.example", "/") {
+		t.Error("in no exporter: got true, want false")
+	}
+	var e sender
+	if !e.ExportSpans("collector.example") {
+		t.Error("in an exporter, to a endpoint of its own: got false, want true at once")
+	}
+	for n := 0; !e.ExportSpans("application.example"); n++ {
+		if n > 100*probeEvery {
+			t.Fatal("in an exporter, to the application's endpoint: not found")
+		}
+	}
+	for range 1000 {
+		if !e.ExportSpans("application.example") {
+			t.Fatal("in an exporter, to an endpoint that exporters use: got false, want true")
+		}
+		if Send("application.example", "/") {
+			t.Fatal("in no exporter, to an endpoint that exporters use: got true, want false")
+		}
+	}
+}
+
+type sender struct{}
+
+func (sender) ExportSpans(host string) bool { return Send(host, "/") }
+
+func BenchmarkSend(b *testing.B) {
+	for b.Loop() {
+		Send("application.example", "/")
 	}
 }
 
 func BenchmarkOnStack(b *testing.B) {
 	for b.Loop() {
-		OnStack()
+		onStack()
 	}
 }
