@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
@@ -37,10 +38,10 @@ type attempt struct {
 	headers    []attribute.KeyValue // of the request, then of the response
 	respLength int64
 
-	outcome  outcome
-	download download
-	ended    atomic.Bool
-	ending   ending // without an error that the status code or a cancellation stands for
+	outcome outcome
+	body.Progress
+	ended  atomic.Bool
+	ending body.End // without an error that the status code or a cancellation stands for
 
 	bodyless    bool
 	sizeUnknown bool
@@ -140,34 +141,33 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 	}
 	if err != nil {
 		a.sizeUnknown = true
-		a.finish(ending{err: err})
+		a.End(body.End{Err: err})
 		return false
 	}
 	a.sizeUnknown = resp.Uncompressed
-	a.bodyless = sent.method == http.MethodHead || hasNoBody(resp)
+	a.bodyless = sent.method == http.MethodHead || body.Absent(resp)
 	if a.bodyless || a.in.spanEnd == EndOnHeaders {
-		a.finish(ending{})
+		a.End(body.End{})
 		return false
 	}
 	return true
 }
 
-func (a *attempt) over() bool            { return a.ended.Load() }
-func (a *attempt) progress(n int64)      { a.download.progress(n) }
-func (a *attempt) lastActive() time.Time { return a.download.lastActive(a.started) }
+// StartTime is for [body.Owner].
+func (a *attempt) StartTime() time.Time { return a.started }
 
-// finish records how the attempt ended. The first call counts.
-func (a *attempt) finish(e ending) {
+// End records how the attempt ended. The first call counts.
+func (a *attempt) End(e body.End) {
 	if !a.ended.CompareAndSwap(false, true) {
 		return
 	}
-	if e.at.IsZero() {
-		e.at = time.Now()
+	if e.At.IsZero() {
+		e.At = time.Now()
 	}
 	a.ending = e
-	if e.err != nil {
+	if e.Err != nil {
 		// At once: the context may be canceled afterwards.
-		a.in.guard.Call("description of the error", func() { a.describeError(e.err) })
+		a.in.guard.Call("description of the error", func() { a.describeError(e.Err) })
 	}
 	if a.always {
 		a.in.guard.Call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
@@ -179,7 +179,7 @@ func (a *attempt) finish(e ending) {
 
 func (a *attempt) describeError(err error) {
 	if a.outcome.errorType != "" || errortype.CancelledByCaller(a.ctx, err) {
-		a.ending.err = nil
+		a.ending.Err = nil
 		return
 	}
 	a.outcome.errorType = a.in.errorType(a.ctx, a.scheme, err)
@@ -197,7 +197,7 @@ func (a *attempt) record() {
 		if x.recording {
 			a.describeSpan(x)
 		}
-		x.finish(ending{at: a.ending.at, abandoned: a.ending.abandoned})
+		x.End(body.End{At: a.ending.At, Abandoned: a.ending.Abandoned})
 	})
 }
 
@@ -207,7 +207,7 @@ func (a *attempt) exchange(meter *instruments) *exchange {
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown}
 	x.context.init(a.ctx, a.tracer, &noState, a.resendCount)
 	x.context.sending.activeAbove = !a.active
-	x.download.received.Store(a.download.received.Load())
+	x.Progress.Add(a.Received())
 
 	c := &x.connection
 	c.guard, c.target = a.in.guard, &a.target
@@ -239,11 +239,11 @@ func (a *attempt) describeSpan(x *exchange) {
 	if a.outcome.status != 0 {
 		attrs := a.in.responseAttributes(nil, &a.outcome, &http.Response{ContentLength: a.respLength}, &a.target)
 		x.connection.answered(a.outcome.status, a.outcome.protocol)
-		x.set(x.connection.attributes(attrs, a.in, a.started, a.ending.at)...)
+		x.set(x.connection.attributes(attrs, a.in, a.started, a.ending.At)...)
 	}
 	switch {
-	case a.ending.err != nil:
-		x.setError(a.ending.err, false)
+	case a.ending.Err != nil:
+		x.setError(a.ending.Err, false)
 	case a.outcome.errorType != "":
 		x.setErrorStatus("")
 	}

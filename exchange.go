@@ -3,15 +3,19 @@ package otelhttpclient
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/exporters"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
@@ -20,18 +24,18 @@ import (
 // The way of a request: RoundTrip routes it to base; start gathers its facts,
 // starts the span and copies the request with the propagator's headers; base
 // sends the copy; finish describes the response and wraps its body; the end of
-// the body, or whatever ends the request before, calls exchange.finish.
+// the body, or whatever ends the request before, calls exchange.End.
 
 // passage is the way of one request through a Transport. It lives on the stack
 // of RoundTrip.
 type passage struct {
 	in      *instrumentation // nil: the request is not observed
 	base    http.RoundTripper
-	caller  *http.Request // as the caller made it
-	sent    *http.Request // as base gets it
-	through any           // how Transports above tell those below apart
-	asSent  sentRequest   // of sent; zero if in is nil
-	room    *responseBody // for the response, if it was allocated before
+	caller  *http.Request  // as the caller made it
+	sent    *http.Request  // as base gets it
+	through any            // how Transports above tell those below apart
+	asSent  sentRequest    // of sent; zero if in is nil
+	room    *body.Response // for the response, if it was allocated before
 
 	exchange *exchange // nil: the request is not observed any further
 	first    *attempt  // instead, if a Transport above observes the request
@@ -135,7 +139,7 @@ func (p *passage) observe() {
 // dropped is what a request takes whose span the sampler dropped, in one
 // allocation.
 type dropped struct {
-	response responseBody
+	response body.Response
 	outgoing outgoing
 }
 
@@ -178,10 +182,10 @@ func (p *passage) answer(resp *http.Response, err error) *http.Response {
 	}
 	own := p.room
 	if own == nil {
-		own = new(responseBody)
+		own = new(body.Response)
 	}
-	resp = own.copyResponse(resp)
-	own.wrap(p.answered(resp, err))
+	resp = own.Copy(resp)
+	own.Wrap(p.answered(resp, err))
 	if p.asSent.matches(resp.Request) {
 		resp.Request = p.caller
 	}
@@ -189,7 +193,7 @@ func (p *passage) answer(resp *http.Response, err error) *http.Response {
 }
 
 // answered returns what the response's body ends, or nil.
-func (p *passage) answered(resp *http.Response, err error) bodyOwner {
+func (p *passage) answered(resp *http.Response, err error) body.Owner {
 	switch {
 	case p.exchange != nil && p.exchange.answered(&p.asSent, resp, err):
 		return p.exchange
@@ -205,21 +209,18 @@ func (p *passage) endUnlessReturned() {
 	if p.returned || p.exchange == nil && p.first == nil {
 		return
 	}
-	var e ending
+	var e body.End
 	if p.inBase {
-		e.err = errPanic
+		e.Err = body.ErrPanic
 	}
 	if p.exchange == nil {
-		p.first.finish(e)
+		p.first.End(e)
 		return
 	}
-	p.exchange.finish(e)
+	p.exchange.End(e)
 }
 
-var (
-	errPanic      = errors.New("base panicked")
-	errNoResponse = errors.New("base returned neither a response nor an error")
-)
+var errNoResponse = errors.New("base returned neither a response nor an error")
 
 // exchange is a request that is observed, until its telemetry ends.
 type exchange struct {
@@ -239,7 +240,7 @@ type exchange struct {
 	outcome    outcome  // known when base has returned
 	connection connection
 	upload     *upload // nil: there is none, or its size is not recorded
-	download   download
+	body.Progress
 }
 
 // copyRequest returns the request that base gets: the caller's with the span's
@@ -299,10 +300,10 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 	if hooked {
 		x.in.runResponseHooks(x.span, sent.request, resp, nil)
 	}
-	x.bodyless = sent.method == http.MethodHead || hasNoBody(resp)
+	x.bodyless = sent.method == http.MethodHead || body.Absent(resp)
 	x.sizeUnknown = resp.Uncompressed
 	if !x.observed() || x.bodyless || x.in.spanEnd == EndOnHeaders {
-		x.finish(ending{})
+		x.End(body.End{})
 		return false
 	}
 	x.bodyBelow = x.meter != nil && measuredBody(resp.Body, x.meter.provider)
@@ -314,40 +315,33 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 func (x *exchange) failed(sent *http.Request, err error) {
 	x.sizeUnknown = true
 	if len(x.in.responseHooks) == 0 {
-		x.finish(ending{err: err})
+		x.End(body.End{Err: err})
 		return
 	}
 	x.in.guard.Call("description of the error", func() { x.describeError(err) })
 	x.in.runResponseHooks(x.span, sent, nil, err)
-	x.finish(ending{})
+	x.End(body.End{})
 }
 
 // observed reports whether anything is recorded. If not, the exchange is there
 // for the hooks.
 func (x *exchange) observed() bool { return x.recording || x.meter != nil }
 
-// ending is what is known only when the exchange ends.
-type ending struct {
-	err       error     // of base, or of reading the body
-	at        time.Time // zero: now
-	abandoned bool      // the body was neither read to its end nor closed
-}
-
-// finish ends the span and records the metrics. Nothing else does. The first
+// End ends the span and records the metrics. Nothing else does. The first
 // call counts.
-func (x *exchange) finish(e ending) {
+func (x *exchange) End(e body.End) {
 	if !x.ended.CompareAndSwap(false, true) {
 		return
 	}
 	// Each step runs even if the one before panics or exits the goroutine.
 	guard := x.in.guard
 	defer guard.Call("measurement", func() { x.measure(e) })
-	defer guard.Call("end of the span", func() { x.endSpan(e.at) })
+	defer guard.Call("end of the span", func() { x.endSpan(e.At) })
 	if !x.observed() {
 		return
 	}
-	if e.err != nil {
-		guard.Call("description of the error", func() { x.describeError(e.err) })
+	if e.Err != nil {
+		guard.Call("description of the error", func() { x.describeError(e.Err) })
 	}
 	guard.Call("description of the end", func() {
 		x.connection.done()
@@ -360,14 +354,31 @@ func (x *exchange) finish(e ending) {
 	})
 }
 
-func (x *exchange) measure(e ending) {
+// receivedBytes returns the size of the response body, if it is known: the span
+// lasts until the body's end, net/http did not decompress it, and base did not
+// return an error.
+func (x *exchange) receivedBytes() (n int64, known bool) {
+	if x.outcome.status == 0 || x.sizeUnknown {
+		return 0, false
+	}
+	return x.Received(), x.bodyless || x.in.spanEnd == EndOnBody
+}
+
+// measuredBody reports whether a body belongs to an exchange that is measured with
+// this provider.
+func measuredBody(rc io.ReadCloser, provider metric.MeterProvider) bool {
+	x, ok := body.OwnerOf(rc).(*exchange)
+	return ok && x.meter != nil && identity.Same(x.meter.provider, provider)
+}
+
+func (x *exchange) measure(e body.End) {
 	if x.meter == nil {
 		return
 	}
-	m := measures{duration: x.duration(e.at), active: !x.context.sending.activeAbove, abandoned: e.abandoned && !x.bodyBelow}
+	m := measures{duration: x.duration(e.At), active: !x.context.sending.activeAbove, abandoned: e.Abandoned && !x.bodyBelow}
 	m.requestSize.bytes, m.requestSize.known = x.upload.sentBytes(&x.connection, x.outcome.status)
 	m.responseSize.bytes, m.responseSize.known = x.receivedBytes()
-	m.timeInQueue, m.waited = x.connection.timeInQueue(e.at)
+	m.timeInQueue, m.waited = x.connection.timeInQueue(e.At)
 	if x.outcome.status == 0 && x.outcome.errorType == errortype.Timeout {
 		x.connection.lookup().timeOut()
 	}

@@ -27,7 +27,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
@@ -80,25 +79,6 @@ func TestInsidesAreListed(t *testing.T) {
 		if !tests[string(m[1])] {
 			t.Errorf("%s names %s, want a test that exists", insides, m[1])
 		}
-	}
-}
-
-// The type of a body shows that it is one of HTTP/2.
-func TestBodiesOfHTTP2(t *testing.T) {
-	server := oteltest.NewServer(t, "2", func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/body" {
-			_, _ = io.WriteString(w, "body")
-		}
-	})
-	for path, want := range map[string]bool{"/": true, "/body": false} {
-		resp := oteltest.Open(t, server.Base, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+path, nil))
-		if !isHTTP2s(resp.Body) {
-			t.Errorf("%s: body of HTTP/2: got type %T of %q, want a package that isHTTP2s knows", path, resp.Body, identity.PackageOf(resp.Body))
-		}
-		if got := hasNoBody(resp); got != want {
-			t.Errorf("%s: got no body %v, want %v: type %T, length %d", path, got, want, resp.Body, resp.ContentLength)
-		}
-		oteltest.Discard(resp)
 	}
 }
 

@@ -33,3 +33,7 @@ func TestRedirectsAreNotKept(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+type stub func(*http.Request) (*http.Response, error)
+
+func (s stub) RoundTrip(req *http.Request) (*http.Response, error) { return s(req) }

@@ -1,11 +1,11 @@
 package otelhttpclient
 
 import (
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/body"
 )
 
 // The size of a request body is its Content-Length, if net/http reports that it
@@ -44,57 +44,25 @@ const smallBody = 1<<16 - 1
 // upload is what is known of a request's body. It is read before base gets the
 // request, which base may change.
 type upload struct {
-	length    int64                       // the Content-Length; not above 0: unknown
-	asksFirst bool                        // whether the server wants the body
-	counted   atomic.Pointer[requestBody] // the latest, if it is counted
+	length    int64        // the Content-Length; not above 0: unknown
+	asksFirst bool         // whether the server wants the body
+	counter   body.Counter // counts only where the count is needed
 }
 
-// newUpload returns the upload of a request, or nil if it has no body. base
-// reads a counted body where the count is needed. A body that base obtains to
-// send it again is counted anew.
+// newUpload returns the upload of a request, or nil if it has no body.
 func newUpload(sent *http.Request) *upload {
 	if !hasBody(sent) {
 		return nil
 	}
 	u := &upload{length: sent.ContentLength, asksFirst: strings.EqualFold(sent.Header.Get("Expect"), "100-continue")}
-	if !needsCount(u.length, sent.URL) {
-		return u
-	}
-	sent.Body = u.count(sent.Body)
-	if again := sent.GetBody; again != nil {
-		sent.GetBody = func() (io.ReadCloser, error) {
-			body, err := again()
-			if err != nil || body == nil || body == http.NoBody {
-				return body, err
-			}
-			return u.count(body), nil
-		}
+	if needsCount(u.length, sent.URL) {
+		u.counter.Count(sent)
 	}
 	return u
 }
 
 func needsCount(length int64, u *url.URL) bool {
 	return length <= 0 || length > smallBody && u != nil && u.Scheme == "https"
-}
-
-func (u *upload) count(body io.ReadCloser) *requestBody {
-	b := &requestBody{ReadCloser: body}
-	u.counted.Store(b)
-	return b
-}
-
-// requestBody counts what is read of a request body.
-type requestBody struct {
-	io.ReadCloser
-	sent atomic.Int64
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if n > 0 {
-		b.sent.Add(int64(n))
-	}
-	return n, err
 }
 
 // sentBytes returns the size of the request body in its latest attempt, if it is
@@ -104,9 +72,9 @@ func (u *upload) sentBytes(c *connection, status int) (n int64, known bool) {
 	if u == nil {
 		return 0, true
 	}
-	counted := u.counted.Load()
-	if counted != nil && u.length <= 0 {
-		return counted.sent.Load(), true
+	counted, isCounted := u.counter.Sent()
+	if isCounted && u.length <= 0 {
+		return counted, true
 	}
 	switch c.written(u.asksFirst, status != 0) {
 	case sentNothing:
@@ -120,13 +88,10 @@ func (u *upload) sentBytes(c *connection, status int) (n int64, known bool) {
 }
 
 // acceptedWhole reports whether a response proves that a body of n bytes was
-// written. The body is nil if it is not counted.
-func acceptedWhole(n int64, counted *requestBody, status int) bool {
-	switch {
-	case n <= smallBody:
+// written. counted is 0 if it is not counted.
+func acceptedWhole(n, counted int64, status int) bool {
+	if n <= smallBody {
 		return status != 0 && status < http.StatusBadRequest
-	case counted == nil:
-		return false
 	}
-	return status/100 == 2 && counted.sent.Load() >= n
+	return status/100 == 2 && counted >= n
 }

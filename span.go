@@ -10,6 +10,7 @@ import (
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
@@ -117,7 +118,7 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	s := scratch.Get(x.context.sending.tracer.Copies())
 	defer s.Release()
 	a := x.in.responseAttributes(s.Attributes, &x.outcome, resp, x.connection.target)
-	a = x.connection.attributes(a, x.in, x.startTime(), time.Time{})
+	a = x.connection.attributes(a, x.in, x.StartTime(), time.Time{})
 	x.set(a...)
 	s.Attributes = a
 	if x.outcome.errorType != "" {
@@ -177,13 +178,13 @@ func (x *exchange) setError(err error, ofStatus bool) {
 }
 
 // describeEnd records on the span what is known only at the end.
-func (x *exchange) describeEnd(e ending) {
+func (x *exchange) describeEnd(e body.End) {
 	var a []attribute.KeyValue
-	if e.abandoned {
+	if e.Abandoned {
 		a = append(a, abandonedKey.Bool(true))
 	}
 	if x.outcome.status == 0 {
-		a = x.connection.attributes(a, x.in, x.startTime(), e.at)
+		a = x.connection.attributes(a, x.in, x.StartTime(), e.At)
 	}
 	if n, known := x.upload.sentBytes(&x.connection, x.outcome.status); known && x.in.optInAttributes&optInRequestSize != 0 {
 		a = append(a, semconv.HTTPRequestBodySizeKey.Int64(n))
@@ -204,8 +205,8 @@ func (x *exchange) endSpan(at time.Time) {
 	}
 }
 
-// startTime returns when the span started.
-func (x *exchange) startTime() time.Time {
+// StartTime returns when the span started.
+func (x *exchange) StartTime() time.Time {
 	if s, ok := x.span.(interface{ StartTime() time.Time }); ok {
 		return s.StartTime()
 	}

@@ -3,7 +3,6 @@ package otelhttpclient
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 )
 
@@ -157,7 +156,4 @@ func (t *Transport) instrumentation() *instrumentation {
 	return defaultInstrumentation()
 }
 
-var (
-	_ http.RoundTripper = (*Transport)(nil)
-	_ io.Closer         = (*responseBody)(nil)
-)
+var _ http.RoundTripper = (*Transport)(nil)

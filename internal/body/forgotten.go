@@ -1,4 +1,4 @@
-package otelhttpclient
+package body
 
 import (
 	"math/rand/v2"
@@ -20,26 +20,18 @@ var recent [64]shard
 
 type shard struct {
 	mu    sync.Mutex
-	first *responseBody
+	first *body
 	_     [64]byte // a cache line for each
 }
 
-// link links a body into its shard's list.
-type link struct {
-	shard   uint8
-	next    *responseBody
-	back    **responseBody  // the pointer to this body; nil: not in the list
-	cleanup runtime.Cleanup // set once the body has left the list
-}
-
-func watch(b *responseBody) {
+func watch(b *body) {
 	collectorWatch.Do(watchCollector)
-	b.link.shard = uint8(rand.Uint32() % uint32(len(recent)))
-	s := &recent[b.link.shard]
+	b.shard = uint8(rand.Uint32() % uint32(len(recent)))
+	s := &recent[b.shard]
 	s.mu.Lock()
-	b.link.next, b.link.back = s.first, &s.first
-	if s.first != nil {
-		s.first.link.back = &b.link.next
+	b.next, b.pointsHere = s.first, &s.first
+	if b.next != nil {
+		b.next.pointsHere = &b.next
 	}
 	s.first = b
 	s.mu.Unlock()
@@ -48,22 +40,26 @@ func watch(b *responseBody) {
 // unwatch removes a body that has ended. It stops the cleanup: until it runs, its
 // argument keeps the exchange alive, and so the body if the request or its
 // context refers to the response.
-func unwatch(b *responseBody) {
-	s := &recent[b.link.shard]
+func unwatch(b *body) {
+	s := &recent[b.shard]
 	s.mu.Lock()
-	if b.link.back != nil {
-		b.link.remove()
+	b.remove()
+	if b.cleanup != nil {
+		b.cleanup.Stop()
 	}
-	b.link.cleanup.Stop()
 	s.mu.Unlock()
 }
 
-func (l *link) remove() {
-	*l.back = l.next
-	if l.next != nil {
-		l.next.link.back = l.back
+// remove removes a body from its list, if it is in one. The list is locked.
+func (b *body) remove() {
+	if b.pointsHere == nil {
+		return
 	}
-	l.next, l.back = nil, nil
+	*b.pointsHere = b.next
+	if b.next != nil {
+		b.next.pointsHere = b.pointsHere
+	}
+	b.next, b.pointsHere = nil, nil
 }
 
 // watchAll empties the list and attaches a cleanup to each body in it.
@@ -71,11 +67,11 @@ func watchAll() {
 	for i := range recent {
 		s := &recent[i]
 		s.mu.Lock()
-		for s.first != nil {
-			b := s.first
-			b.link.remove()
-			if !b.owner.over() {
-				b.link.cleanup = runtime.AddCleanup(b, abandon, b.owner)
+		for b := s.first; b != nil; b = s.first {
+			b.remove()
+			if !b.ended.Load() {
+				cleanup := runtime.AddCleanup(b, abandon, b.owner)
+				b.cleanup = &cleanup
 			}
 		}
 		s.mu.Unlock()
@@ -84,11 +80,8 @@ func watchAll() {
 
 // abandon reports the end of a body that has become unreachable, on a new
 // goroutine: an exporter may block, and the runtime's goroutine must not.
-func abandon(owner bodyOwner) {
-	if owner.over() {
-		return
-	}
-	go owner.finish(ending{abandoned: true, at: owner.lastActive()})
+func abandon(owner Owner) {
+	go owner.End(End{At: owner.progress().lastActive(owner.StartTime()), Abandoned: true})
 }
 
 // collectorWatch makes each later garbage collection empty the list.
