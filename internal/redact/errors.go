@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // Bounds of the search in an error's text.
@@ -38,7 +40,7 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	if wire != nil {
 		f.secrets(s, p.secretsOf(wire, s))
 	}
-	f.text(layer{s: s})
+	f.text(layer.Text{S: s})
 	f.hideEnd(s, whole)
 	return strings.Clone(f.applyText(s, maxText)) // a text may be a piece of a longer one
 }
@@ -127,7 +129,7 @@ func (f *finder) secrets(s string, secrets []string) {
 			start, end := i+at, i+at+len(secret)
 			i = end
 			if len(secret) >= long || !isWordAt(s, start-1) && !isWordAt(s, end) {
-				f.hide(layer{s: s}, start, end)
+				f.hide(layer.Text{S: s}, start, end)
 			}
 		}
 	}
@@ -145,7 +147,7 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 		if tries--; tries < 0 || len(s) < minSecret || len(s) > maxURL {
 			return
 		}
-		for _, form := range []string{s, decodedFully(s), decodedFully(strings.ReplaceAll(s, "+", " ")), inQuotes(s)} {
+		for _, form := range []string{s, layer.Fully(s), layer.Fully(strings.ReplaceAll(s, "+", " ")), inQuotes(s)} {
 			if len(form) >= minSecret && !isNone(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
 				secrets = append(secrets, form)
 			}

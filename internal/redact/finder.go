@@ -8,13 +8,18 @@ import (
 	"unicode/utf8"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
+
+// nestedBudget is how many bytes of a URL or text are decoded. Beyond it, what
+// could only be searched after decoding is hidden as a whole.
+const nestedBudget = 64 << 10
 
 // A finder collects the places of a text that have to be hidden.
 type finder struct {
 	policy *Policy
 	edits  []edit
-	budget int  // bytes that may still be decoded; see decode
+	budget int  // bytes that may still be decoded: see nestedBudget
 	marks  mark // of the URLs that were searched
 }
 
@@ -22,32 +27,18 @@ type finder struct {
 type edit struct {
 	start, end int
 	text       string
-	known      bool // replaced because it is known, not because of its looks
+	known      bool // exact text to replace; not a heuristic match
 }
 
-// A layer is the original text, or a part of it after decoding.
-type layer struct {
-	s       string
-	origin  []int32 // offset in the original text of each byte and of the end; nil: the same
-	depth   int     // how often it was decoded
-	percent int     // how often it was percent-decoded
-}
-
-func (l layer) at(i int) int {
-	if l.origin == nil {
-		return i
-	}
-	return int(l.origin[i])
-}
-
-// hide hides a part of a layer.
-func (f *finder) hide(l layer, start, end int) {
+// hide hides a part of a text.
+func (f *finder) hide(l layer.Text, start, end int) {
 	if start < end {
-		f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: Replacement})
+		f.edits = append(f.edits, edit{start: l.At(start), end: l.At(end), text: Replacement})
 	}
 }
 
-// digest is what stands behind the name of an image, such as docker://redis.
+// digest matches the digest of an image reference, which stands behind a name such
+// as docker://redis.
 var digest = regexp.MustCompile(`(?i)^@sha(?:256|512):[0-9a-f]{7,}(?:$|[^\w.-])`)
 
 // longestDigest is the length of @sha512: with its digits, and of what ends them.
@@ -55,15 +46,15 @@ const longestDigest = 8 + 128 + 1
 
 // hideUser hides a user name and a password. The colon between their
 // replacements is encoded like what it replaces.
-func (f *finder) hideUser(l layer, start, end int) {
-	if !f.policy.users || start >= end || strings.Trim(l.s[start:end], ":") == "" || digest.MatchString(l.s[end:min(len(l.s), end+longestDigest)]) {
+func (f *finder) hideUser(l layer.Text, start, end int) {
+	if !f.policy.users || start >= end || strings.Trim(l.S[start:end], ":") == "" || digest.MatchString(l.S[end:min(len(l.S), end+longestDigest)]) {
 		return // nothing, or an image
 	}
 	colon := ":"
-	if l.percent > 0 {
-		colon = "%" + strings.Repeat("25", l.percent-1) + "3A"
+	if l.Percent > 0 {
+		colon = "%" + strings.Repeat("25", l.Percent-1) + "3A"
 	}
-	f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: Replacement + colon + Replacement})
+	f.edits = append(f.edits, edit{start: l.At(start), end: l.At(end), text: Replacement + colon + Replacement})
 }
 
 // applyURL returns the URL s with the edits, in valid UTF-8. The scan of the URL
@@ -177,5 +168,5 @@ func (f *finder) hideEnd(s, whole string) {
 	if i := strings.LastIndex(s[:start], "//"); i >= 0 && !strings.ContainsAny(s[i:], " \t\r\n\"<>") {
 		start = i + len("//")
 	}
-	f.hide(layer{s: s}, start, len(s))
+	f.hide(layer.Text{S: s}, start, len(s))
 }

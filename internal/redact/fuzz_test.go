@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // The fuzzers put a secret where credentials are found, surround it with
@@ -109,20 +110,20 @@ func everyByteEscaped(s string) string {
 
 // leaks reports whether a text holds the secret, escaped or not.
 func leaks(text string) bool {
-	return strings.Contains(text, planted) || strings.Contains(decodedFully(text), planted)
+	return strings.Contains(text, planted) || strings.Contains(layer.Fully(text), planted)
 }
 
 // harmless reports whether a text surely holds nothing that has to be hidden. It
 // is stricter than the policy.
 func harmless(text string) bool {
 	written := text
-	if _, ok := (layer{s: decodedFully(text)}).decoded(0, len(decodedFully(text)), percent); ok {
+	if _, ok := (layer.Text{S: layer.Fully(text)}).Decoded(0, len(layer.Fully(text)), layer.Percent); ok {
 		return false // encoded too often to be searched
 	}
 	for range 4 {
-		text = decodedFully(text)
-		if l, ok := (layer{s: text}).decoded(0, len(text), escapes); ok {
-			text = l.s
+		text = layer.Fully(text)
+		if l, ok := (layer.Text{S: text}).Decoded(0, len(text), layer.Escapes); ok {
+			text = l.S
 		}
 	}
 	text += " " + written // \token is a tab and oken, or a name

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // DefaultHeaders returns the patterns of the headers whose values are hidden. A
@@ -203,7 +204,7 @@ func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.U
 	}
 	left := maxFiltered
 	f := finder{policy: p, budget: nestedBudget}
-	l := layer{s: s}
+	l := layer.Text{S: s}
 	for _, m := range places {
 		start, end := m[2], m[3]
 		if left -= cost + end - start; left < 0 && p.filter != nil {

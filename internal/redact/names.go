@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // DefaultQuery returns the names of the parameters whose values are hidden. An
@@ -190,7 +192,7 @@ type nameBuffer [64]byte
 // without what stands before brackets.
 func normal(buf *nameBuffer, name string) []byte {
 	if strings.IndexByte(name, '%') >= 0 {
-		name = decodedFully(name)
+		name = layer.Fully(name)
 	}
 	name = innermost(name)
 	if !isASCII(name) {

@@ -3,6 +3,8 @@ package redact
 import (
 	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // pairName is a name and what stands between it and its value. JSON may be
@@ -15,8 +17,8 @@ var printedStruct = regexp.MustCompile(`(?:\{|map\[)[A-Za-z_][\w-]*:[^\s:/]`)
 
 // pairs hides the values that stand behind names in a text. Those in URLs have
 // been hidden already.
-func (f *finder) pairs(l layer, urls [][2]int) {
-	s := l.s
+func (f *finder) pairs(l layer.Text, urls [][2]int) {
+	s := l.S
 	if !strings.ContainsAny(s, "=:") {
 		return
 	}
@@ -357,12 +359,12 @@ func (p *pair) token(v int) (start, end int) {
 // formField is a field of a multipart form.
 var formField = regexp.MustCompile(`(?s)name="([^"\n]+)"[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n(.*?)(?:\r?\n--|$)`)
 
-func (f *finder) multipart(l layer) {
-	if !strings.Contains(l.s, "form-data") {
+func (f *finder) multipart(l layer.Text) {
+	if !strings.Contains(l.S, "form-data") {
 		return
 	}
-	for _, m := range formField.FindAllStringSubmatchIndex(l.s, -1) {
-		if f.policy.names.hides(l.s[m[2]:m[3]], l.s[m[4]:m[5]]) {
+	for _, m := range formField.FindAllStringSubmatchIndex(l.S, -1) {
+		if f.policy.names.hides(l.S[m[2]:m[3]], l.S[m[4]:m[5]]) {
 			f.hide(l, m[4], m[5])
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/muxpattern"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // Paths returns a filter that replaces the parts of a path that the wildcards of
@@ -43,7 +44,7 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 		}
 		redacted := *parsed
 		redacted.RawPath = f.apply(path, 0)
-		redacted.Path = decodedOnce(redacted.RawPath)
+		redacted.Path = layer.Once(redacted.RawPath)
 		return &redacted
 	}, nil
 }
@@ -78,7 +79,7 @@ func newPathPattern(pattern string) (p pathPattern, err error) {
 		case segment == "":
 			p.rest = true // a trailing slash
 		default:
-			p.segments = append(p.segments, decodedOnce(segment))
+			p.segments = append(p.segments, layer.Once(segment))
 		}
 	}
 	return p, nil
@@ -91,7 +92,7 @@ func (p pathPattern) find(f *finder, host, path string, segments [][2]int) {
 		return
 	}
 	for i, segment := range p.segments {
-		if segment != "{" && segment != decodedOnce(path[segments[i][0]:segments[i][1]]) {
+		if segment != "{" && segment != layer.Once(path[segments[i][0]:segments[i][1]]) {
 			return
 		}
 	}
@@ -99,7 +100,7 @@ func (p pathPattern) find(f *finder, host, path string, segments [][2]int) {
 	if len(rest) > 0 && !p.rest {
 		return
 	}
-	l := layer{s: path}
+	l := layer.Text{S: path}
 	for i, segment := range p.segments {
 		if segment == "{" {
 			f.hide(l, segments[i][0], segments[i][1])
@@ -130,7 +131,7 @@ func pathSegments(path string) (segments [][2]int) {
 // cleanSegments removes dots, as servers do.
 func cleanSegments(path string, segments [][2]int) (cleaned [][2]int) {
 	for _, s := range segments {
-		switch decodedOnce(path[s[0]:s[1]]) {
+		switch layer.Once(path[s[0]:s[1]]) {
 		case ".":
 		case "..":
 			cleaned = cleaned[:max(0, len(cleaned)-1)]
@@ -139,11 +140,4 @@ func cleanSegments(path string, segments [][2]int) (cleaned [][2]int) {
 		}
 	}
 	return cleaned
-}
-
-func decodedOnce(s string) string {
-	if l, ok := (layer{s: s}).decoded(0, len(s), percent); ok {
-		return l.s
-	}
-	return s
 }

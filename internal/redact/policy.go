@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // Replacement is recorded instead of a credential.
@@ -92,7 +93,7 @@ func (p *Policy) Text(s string) string {
 func (p *Policy) text(whole string, maxInput, maxOutput int) string {
 	s := cut(whole, maxInput)
 	f := finder{policy: p, budget: nestedBudget}
-	f.text(layer{s: s})
+	f.text(layer.Text{S: s})
 	f.hideEnd(s, whole)
 	return f.applyText(s, maxOutput)
 }
@@ -104,7 +105,7 @@ func Query(names ...string) func(rawQuery string) string {
 	p := &Policy{names: newNames(names)}
 	return func(rawQuery string) string {
 		f := finder{policy: p, budget: nestedBudget}
-		f.query(layer{s: rawQuery}, 0, len(rawQuery), percent|plus)
+		f.query(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)
 		return f.apply(rawQuery, 0)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // A row is an input and what is recorded of it; an empty want is the input.
@@ -267,7 +269,7 @@ func TestPolicyUserinfoInOddPlaces(t *testing.T) {
 
 func TestPolicyOddURLs(t *testing.T) {
 	value := "https://h/?token=hunter2"
-	for range maxDepth + 3 {
+	for range layer.MaxDepth + 3 {
 		value = url.QueryEscape(value)
 		if got := urlOf(t, "https://h/?a="+value+"&b=c"); leaksIn(got, "hunter2") || !strings.HasSuffix(got, "&b=c") {
 			t.Errorf("%s: got %s, want the token hidden", value, got)
@@ -299,7 +301,7 @@ func urlOf(t *testing.T, raw string) string {
 
 func leaksIn(text, secret string) bool {
 	for range 2 {
-		text = decodedFully(text)
+		text = layer.Fully(text)
 	}
 	return strings.Contains(text, secret)
 }

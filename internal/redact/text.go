@@ -5,18 +5,20 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // text hides the credentials in a text, decoded or not.
-func (f *finder) text(l layer) {
+func (f *finder) text(l layer.Text) {
 	urls := f.urls(l)
 	f.printed(l)
 	f.schemes(l)
 	f.privateKeys(l)
-	f.values(l, 0, len(l.s))
-	f.webhooks(l, 0, len(l.s))
+	f.values(l, 0, len(l.S))
+	f.webhooks(l, 0, len(l.S))
 	f.pairs(l, urls)
-	if l.depth < maxDepth && strings.ContainsAny(l.s, `%\&`) {
+	if l.Depth < layer.MaxDepth && strings.ContainsAny(l.S, `%\&`) {
 		f.decodedText(l, urls)
 	}
 }
@@ -31,21 +33,21 @@ var textURL = regexp.MustCompile(
 		`|(?:^|[\s"'(=,<>\[{|;])([/\\]{2}[^\s/\\"<>:]*:[^\s/"<>]*@[^\s"<>` + "`" + `]*)`)
 
 // urls hides what URLs in a text hold, and returns their places.
-func (f *finder) urls(l layer) (places [][2]int) {
-	if !strings.ContainsAny(l.s, `/\@`) || strings.IndexByte(l.s, ':') < 0 {
+func (f *finder) urls(l layer.Text) (places [][2]int) {
+	if !strings.ContainsAny(l.S, `/\@`) || strings.IndexByte(l.S, ':') < 0 {
 		return nil
 	}
-	for _, m := range textURL.FindAllStringSubmatchIndex(l.s, -1) {
+	for _, m := range textURL.FindAllStringSubmatchIndex(l.S, -1) {
 		start, end := max(m[0], m[2], m[4]), m[1]
-		length := urlLength(l.s[start:end], l.s[:start])
-		if start+length < end && l.s[start+length] == ';' && strings.IndexByte(l.s[start:end], '@') >= 0 {
-			if host, ok := hostStart(l.s[:end], start); ok { // or is it a user name?
+		length := urlLength(l.S[start:end], l.S[:start])
+		if start+length < end && l.S[start+length] == ';' && strings.IndexByte(l.S[start:end], '@') >= 0 {
+			if host, ok := hostStart(l.S[:end], start); ok { // or is it a user name?
 				f.user(l, host, end)
 			}
 		}
 		end = start + length
 		places = append(places, [2]int{start, end})
-		if f.policy.filter != nil && l.depth == 0 && f.filtered(l, start, end) {
+		if f.policy.filter != nil && l.Depth == 0 && f.filtered(l, start, end) {
 			continue
 		}
 		f.url(l, start, end)
@@ -103,10 +105,10 @@ func opening(closing byte) string {
 
 // filtered replaces a URL by what the application's filter makes of it, and
 // reports whether it did.
-func (f *finder) filtered(l layer, start, end int) bool {
-	text, changed := f.policy.reference(l.s[start:end], nil)
+func (f *finder) filtered(l layer.Text, start, end int) bool {
+	text, changed := f.policy.reference(l.S[start:end], nil)
 	if changed {
-		f.edits = append(f.edits, edit{start: l.at(start), end: l.at(end), text: text, known: true})
+		f.edits = append(f.edits, edit{start: l.At(start), end: l.At(end), text: text, known: true})
 	}
 	return changed
 }
@@ -166,12 +168,12 @@ var (
 	printedPort = regexp.MustCompile(`invalid port \\*"((?:[^"\\]|\\.)*)"? after host`)
 )
 
-func (f *finder) printed(l layer) {
-	if !strings.Contains(l.s, "  ") && !strings.Contains(l.s, "User:") && !strings.Contains(l.s, "invalid ") &&
-		!strings.Contains(l.s, "jdbc:") {
+func (f *finder) printed(l layer.Text) {
+	if !strings.Contains(l.S, "  ") && !strings.Contains(l.S, "User:") && !strings.Contains(l.S, "invalid ") &&
+		!strings.Contains(l.S, "jdbc:") {
 		return
 	}
-	for _, m := range printed.FindAllStringSubmatchIndex(l.s, -1) {
+	for _, m := range printed.FindAllStringSubmatchIndex(l.S, -1) {
 		switch {
 		case m[8] < 0:
 			for g := 2; g < 8; g += 2 {
@@ -179,19 +181,19 @@ func (f *finder) printed(l layer) {
 					f.hideUser(l, m[g], m[g+1])
 				}
 			}
-		case f.policy.hidesHeader(l.s[m[10]:m[11]]):
+		case f.policy.hidesHeader(l.S[m[10]:m[11]]):
 			f.hide(l, m[8], m[9])
 		}
 	}
-	for _, m := range parsedURL.FindAllStringSubmatchIndex(l.s, -1) {
+	for _, m := range parsedURL.FindAllStringSubmatchIndex(l.S, -1) {
 		start, end := max(m[2], m[4]), max(m[3], m[5])
-		if i := cutPassword(l.s[start:end]); i >= 0 {
+		if i := cutPassword(l.S[start:end]); i >= 0 {
 			f.hide(l, start+i, end)
 		}
 	}
-	for _, m := range printedPort.FindAllStringSubmatchIndex(l.s, -1) {
-		port := l.s[m[2]:m[3]]
-		before, ok := strings.CutSuffix(l.s[:m[0]], `": `) // the URL
+	for _, m := range printedPort.FindAllStringSubmatchIndex(l.S, -1) {
+		port := l.S[m[2]:m[3]]
+		before, ok := strings.CutSuffix(l.S[:m[0]], `": `) // the URL
 		if !f.isWrittenPort(l, port) || ok && f.hidesPort(l, len(before)-1, len(before), port) {
 			f.hide(l, m[2], m[3])
 		}
@@ -200,18 +202,18 @@ func (f *finder) printed(l layer) {
 
 // isWrittenPort reports whether a text's port, which has no digits only, is not
 // the beginning of a password: it stands where nothing is hidden.
-func (f *finder) isWrittenPort(l layer, port string) bool {
-	at := strings.Index(l.s, port)
-	if strings.HasPrefix(l.s[max(0, at-len(`port "`)):], "port ") {
+func (f *finder) isWrittenPort(l layer.Text, port string) bool {
+	at := strings.Index(l.S, port)
+	if strings.HasPrefix(l.S[max(0, at-len(`port "`)):], "port ") {
 		return isPort(strings.TrimPrefix(port, ":"))
 	}
 	return !f.hidesPort(l, at, at+len(port), port)
 }
 
 // hidesPort reports whether a port in a place is hidden.
-func (f *finder) hidesPort(l layer, start, end int, port string) bool {
+func (f *finder) hidesPort(l layer.Text, start, end int, port string) bool {
 	return start >= 0 && slices.ContainsFunc(f.edits, func(e edit) bool {
-		return e.start < l.at(end) && l.at(start) < e.end && !(e.known && strings.Contains(e.text, port))
+		return e.start < l.At(end) && l.At(start) < e.end && !(e.known && strings.Contains(e.text, port))
 	})
 }
 
@@ -256,12 +258,12 @@ var (
 	noToken = regexp.MustCompile(`^(?:[a-z_]+=[^\s=]|[A-Za-z]?[a-z]+[/_][A-Za-z]?[a-z]+(?:[^\w/+=-]|$))`)
 )
 
-func (f *finder) schemes(l layer) {
-	if !f.policy.values || !containsFold(l.s, "bearer", "basic", "negotiate", "ntlm") {
+func (f *finder) schemes(l layer.Text) {
+	if !f.policy.values || !containsFold(l.S, "bearer", "basic", "negotiate", "ntlm") {
 		return
 	}
-	for _, m := range schemeToken.FindAllStringSubmatchIndex(l.s, -1) {
-		if !noToken.MatchString(l.s[m[2]:min(len(l.s), m[3]+1)]) {
+	for _, m := range schemeToken.FindAllStringSubmatchIndex(l.S, -1) {
+		if !noToken.MatchString(l.S[m[2]:min(len(l.S), m[3]+1)]) {
 			f.hide(l, m[2], m[3])
 		}
 	}
@@ -276,48 +278,27 @@ func containsFold(s string, words ...string) bool {
 // privateKey is a PEM block with a private key, or the beginning of one.
 var privateKey = regexp.MustCompile(`(?s)-----BEGIN[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----.*?(?:-----END[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----|$)`)
 
-func (f *finder) privateKeys(l layer) {
-	if !f.policy.values || !strings.Contains(l.s, "-----BEGIN") {
+func (f *finder) privateKeys(l layer.Text) {
+	if !f.policy.values || !strings.Contains(l.S, "-----BEGIN") {
 		return
 	}
-	for _, m := range privateKey.FindAllStringIndex(l.s, -1) {
+	for _, m := range privateKey.FindAllStringIndex(l.S, -1) {
 		f.hide(l, m[0], m[1])
 	}
 }
 
 // decodedText hides what a text holds once it is decoded. Its URLs have been
 // decoded part by part already, unless they are a part of an encoded text.
-func (f *finder) decodedText(l layer, urls [][2]int) {
-	if f.budget -= len(l.s); f.budget < 0 {
-		f.hide(l, 0, len(l.s))
+func (f *finder) decodedText(l layer.Text, urls [][2]int) {
+	if f.budget -= len(l.S); f.budget < 0 {
+		f.hide(l, 0, len(l.S))
 		return
 	}
-	var text []byte
-	next := layer{depth: l.depth + 1}
-	done, changed := 0, false
-	add := func(start, end int) {
-		part, ok := l.decoded(start, end, percent|escapes)
-		if !ok {
-			part = layer{s: l.s[start:end], origin: l.origins(start, end)}
-		}
-		changed = changed || ok
-		text = append(text, part.s...)
-		next.origin = append(next.origin, part.origin[:len(part.s)]...)
-		next.percent = max(next.percent, part.percent, l.percent)
-	}
-	for _, u := range urls {
-		if strings.ContainsAny(l.s[u[0]:u[1]], `\`) || strings.Contains(l.s[u[0]:u[1]], "&amp;") {
-			continue
-		}
-		add(done, u[0])
-		text = append(text, ' ')
-		next.origin = append(next.origin, int32(l.at(u[0])))
-		done = u[1]
-	}
-	add(done, len(l.s))
-	if changed {
-		next.s = string(text)
-		next.origin = append(next.origin, int32(l.at(len(l.s))))
+	urls = slices.DeleteFunc(urls, func(u [2]int) bool {
+		s := l.S[u[0]:u[1]]
+		return strings.Contains(s, `\`) || strings.Contains(s, "&amp;")
+	})
+	if next, ok := l.DecodedWithout(urls, layer.Percent|layer.Escapes); ok {
 		f.text(next)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // URL returns what may be recorded of a URL that has passed the filter. What is
@@ -46,7 +48,7 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 		host, _, _ := strings.Cut(rest, "/")
 		if at := lastAt(host); at > 0 {
 			start := strings.Index(s, u.Opaque) + len(u.Opaque) - len(rest)
-			f.hideUser(layer{s: s}, start, start+at)
+			f.hideUser(layer.Text{S: s}, start, start+at)
 		}
 	}
 	f.wholeURL(s)
@@ -58,12 +60,12 @@ func (f *finder) wholeURL(s string) {
 	end := len(s)
 	if end > maxURL {
 		end = strings.LastIndexAny(s[:maxURL], "/?#&") + 1
-		f.hide(layer{s: s}, end, len(s))
+		f.hide(layer.Text{S: s}, end, len(s))
 		if host, ok := hostStart(s, 0); ok {
-			f.user(layer{s: s}, host, len(s)) // a password may be as long
+			f.user(layer.Text{S: s}, host, len(s)) // a password may be as long
 		}
 	}
-	f.url(layer{s: s}, 0, end)
+	f.url(layer.Text{S: s}, 0, end)
 }
 
 // withoutUser are schemes of URLs in which an @ ends no user name of an account.
@@ -73,8 +75,8 @@ var withoutUser = []string{
 
 // url hides credentials in the URL s[start:end]. The scan saves the work of all
 // searches in most URLs, which have nothing to hide.
-func (f *finder) url(l layer, start, end int) {
-	s := l.s[:end]
+func (f *finder) url(l layer.Text, start, end int) {
+	s := l.S[:end]
 	host, hasHost := hostStart(s, start)
 	is := f.policy.names.scan(s, host, hasHost)
 	if hasHost && is.has(user|encoded) {
@@ -87,12 +89,12 @@ func (f *finder) url(l layer, start, end int) {
 	if is.has(user) {
 		f.nestedUsers(l, path, end)
 	}
-	e := percent | plus
+	e := layer.Percent | layer.Plus
 	if !is.has(encoded) {
 		e = 0
 	}
 	if is.has(encoded | parameters | named) {
-		if l.depth > 0 && path == start && isForm(s[path:is.query], is.query < end) {
+		if l.Depth > 0 && path == start && isForm(s[path:is.query], is.query < end) {
 			f.query(l, path, is.fragment, e)
 		} else {
 			f.path(l, path, is.query)
@@ -123,8 +125,8 @@ func isForm(s string, hasMark bool) bool {
 
 // user hides the user name and password before a host, and returns where the path
 // begins.
-func (f *finder) user(l layer, host, end int) (path int) {
-	s := l.s[:end]
+func (f *finder) user(l layer.Text, host, end int) (path int) {
+	s := l.S[:end]
 	path = end
 	if i := strings.IndexAny(s[host:], "/?#"); i >= 0 {
 		path = host + i
@@ -190,8 +192,8 @@ var nestedUser = regexp.MustCompile(
 		// A password with a slash, which is surely no port.
 		`|(?i:https?|wss?|ftp):[/\\]+([^/\\?#&\s"'<>:@{}$*\[\]%]+:(?:\d*[a-zA-Z]|[~!^_-])[^?#&\s"'<>:@]*[/\\][^?#&\s"'<>@]*)@`)
 
-func (f *finder) nestedUsers(l layer, start, end int) {
-	for _, m := range nestedUser.FindAllStringSubmatchIndex(l.s[start:end], -1) {
+func (f *finder) nestedUsers(l layer.Text, start, end int) {
+	for _, m := range nestedUser.FindAllStringSubmatchIndex(l.S[start:end], -1) {
 		for g := 2; g < len(m); g += 2 {
 			if m[g] >= 0 {
 				f.hideUser(l, start+m[g], start+m[g+1])
@@ -203,8 +205,8 @@ func (f *finder) nestedUsers(l layer, start, end int) {
 // path hides the parameters in a path, which follow a semicolon, Akamai's tilde,
 // or an ampersand where the question mark was forgotten, and what is encoded in
 // it.
-func (f *finder) path(l layer, start, end int) {
-	s := l.s[:end]
+func (f *finder) path(l layer.Text, start, end int) {
+	s := l.S[:end]
 	for i := start; i < end; {
 		if !beginsParameter(s[i]) {
 			i++
@@ -222,16 +224,16 @@ func (f *finder) path(l layer, start, end int) {
 		}
 		i = stop
 	}
-	f.nested(l, start, end, percent)
+	f.nested(l, start, end, layer.Percent)
 }
 
 func beginsParameter(c byte) bool { return c == ';' || c == '~' || c == '&' }
 
 // query hides the values of the parameters of a query, or of a fragment, in which
 // there may be encodings.
-func (f *finder) query(l layer, start, end int, e encoding) {
+func (f *finder) query(l layer.Text, start, end int, e layer.Encoding) {
 	for start < end {
-		next := strings.IndexByte(l.s[start:end], '&')
+		next := strings.IndexByte(l.S[start:end], '&')
 		if next < 0 {
 			next = end - start
 		}
@@ -243,8 +245,8 @@ func (f *finder) query(l layer, start, end int, e encoding) {
 // parameter hides the value of a parameter. A semicolon and the delimiters of a
 // nested URL begin another name, but do not end a value that is hidden: servers
 // differ in how they read them.
-func (f *finder) parameter(l layer, start, end int, e encoding) {
-	s := l.s[:end]
+func (f *finder) parameter(l layer.Text, start, end int, e layer.Encoding) {
+	s := l.S[:end]
 	first := true
 	for i := start; i < end; {
 		equals := strings.IndexByte(s[i:], '=')
@@ -293,22 +295,24 @@ func beginsName(c byte) bool {
 }
 
 // nested hides what a part of a URL holds once it is decoded.
-func (f *finder) nested(l layer, start, end int, e encoding) {
+func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
 	if e == 0 || start == end {
 		return
 	}
-	part := l.s[start:end]
+	part := l.S[start:end]
 	if strings.IndexByte(part, '\\') >= 0 {
-		e |= escapes
+		e |= layer.Escapes
 	}
-	if l.depth == maxDepth && strings.IndexByte(part, '%') >= 0 && decodedOnce(part) != part {
+	if l.Depth == layer.MaxDepth && strings.IndexByte(part, '%') >= 0 && layer.Once(part) != part {
 		f.hide(l, start, end) // nobody decodes so often but who hides something
 		return
 	}
-	if l.depth == maxDepth || strings.IndexByte(part, '%') < 0 && e&escapes == 0 &&
-		(e&plus == 0 || strings.IndexByte(part, '+') < 0) {
+	if l.Depth == layer.MaxDepth || strings.IndexByte(part, '%') < 0 && e&layer.Escapes == 0 &&
+		(e&layer.Plus == 0 || strings.IndexByte(part, '+') < 0) {
 		if looksLikeText(part) {
-			f.text(layer{s: part, origin: l.origins(start, end), depth: maxDepth, percent: l.percent})
+			inner := l.Part(start, end)
+			inner.Depth = layer.MaxDepth
+			f.text(inner)
 		}
 		return
 	}
@@ -316,15 +320,15 @@ func (f *finder) nested(l layer, start, end int, e encoding) {
 		f.hide(l, start, end)
 		return
 	}
-	inner, ok := l.decoded(start, end, e)
+	inner, ok := l.Decoded(start, end, e)
 	if !ok {
 		return
 	}
-	if strings.ContainsAny(inner.s, " \t\r\n\"'{}<>\\") {
+	if strings.ContainsAny(inner.S, " \t\r\n\"'{}<>\\") {
 		f.text(inner)
 		f.firstUser(inner)
 	} else {
-		f.url(inner, 0, len(inner.s))
+		f.url(inner, 0, len(inner.S))
 	}
 }
 
@@ -336,26 +340,15 @@ func looksLikeText(part string) bool {
 
 // firstUser hides the user name and password of the URL that a text begins with,
 // whatever slashes and line breaks a browser would ignore in it.
-func (f *finder) firstUser(l layer) {
-	start := len(l.s) - len(strings.TrimLeft(l.s, " \t\r\n"))
-	host, ok := hostStart(l.s, start)
-	if !ok || strings.IndexByte(l.s[start:host], ':') < 0 {
+func (f *finder) firstUser(l layer.Text) {
+	start := len(l.S) - len(strings.TrimLeft(l.S, " \t\r\n"))
+	host, ok := hostStart(l.S, start)
+	if !ok || strings.IndexByte(l.S[start:host], ':') < 0 {
 		return
 	}
-	end := len(l.s)
-	if i := strings.IndexAny(l.s[host:], " \t\r\n\"'<>"); i >= 0 {
+	end := len(l.S)
+	if i := strings.IndexAny(l.S[host:], " \t\r\n\"'<>"); i >= 0 {
 		end = host + i
 	}
 	f.user(l, host, end)
-}
-
-func (l layer) origins(start, end int) []int32 {
-	if l.origin != nil {
-		return l.origin[start : end+1]
-	}
-	origin := make([]int32, end-start+1)
-	for i := range origin {
-		origin[i] = int32(start + i)
-	}
-	return origin
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // A valueRule describes credentials that are known by their shape.
@@ -174,12 +176,12 @@ const (
 )
 
 // values hides the credentials in s[start:end] that are known by their shape.
-func (f *finder) values(l layer, start, end int) {
+func (f *finder) values(l layer.Text, start, end int) {
 	if !f.policy.values || end-start < shortestValue {
 		return
 	}
 	table := compiledRules()
-	s := l.s[start:end]
+	s := l.S[start:end]
 	var failed map[*compiledRule]int // up to where
 	for i := 0; i+shortestValue <= len(s); {
 		word := i
@@ -297,7 +299,7 @@ func isRandom(value string) bool {
 		return false
 	}
 	if strings.IndexByte(value, '%') >= 0 {
-		value = decodedFully(value)
+		value = layer.Fully(value)
 	}
 	if i := strings.IndexAny(value, ";?#"); i >= 0 {
 		value = value[:i] // the same, encoded

@@ -4,6 +4,8 @@ import (
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // webhook is a URL whose path is a credential: Slack's, Discord's and Teams'
@@ -15,17 +17,17 @@ var webhook = regexp.MustCompile(`(?i)` +
 	`|outlook\.office(?:365)?\.com\.?(?::\d*)?/+webhook/+([^\s?#"'<>\\]+)` +
 	`|api\.telegram\.org\.?(?::\d*)?/+(?:file/+)?(?-i:bot)([^\s?#"'<>\\/]+)`)
 
-func (f *finder) webhooks(l layer, start, end int) {
-	if !f.policy.values || !containsFold(l.s[start:end], "hook", "/bot") {
+func (f *finder) webhooks(l layer.Text, start, end int) {
+	if !f.policy.values || !containsFold(l.S[start:end], "hook", "/bot") {
 		return
 	}
-	for _, m := range webhook.FindAllStringSubmatchIndex(l.s[start:end], -1) {
+	for _, m := range webhook.FindAllStringSubmatchIndex(l.S[start:end], -1) {
 		for g := 2; g < len(m); g += 2 {
 			if m[g] < 0 {
 				continue
 			}
 			from := start + m[g]
-			for segment := range strings.SplitSeq(l.s[from:start+m[g+1]], "/") {
+			for segment := range strings.SplitSeq(l.S[from:start+m[g+1]], "/") {
 				if segment != "IncomingWebhook" {
 					f.hide(l, from, from+len(segment))
 				}
@@ -40,15 +42,15 @@ var dotSegment = regexp.MustCompile(`(?i)/(?:\.|%2e)`)
 
 // disguisedWebhook hides the path of a webhook that has encoded parts or dot
 // segments.
-func (f *finder) disguisedWebhook(l layer, host, begin, end int) {
-	s := l.s[:end]
+func (f *finder) disguisedWebhook(l layer.Text, host, begin, end int) {
+	s := l.S[:end]
 	if !f.policy.values || begin == end || !containsFold(s[host:begin], "hooks.slack", "discord", "office", "telegram") {
 		return
 	}
 	if isWebhook(s[host:], begin-host) && !dotSegment.MatchString(s[begin:]) {
 		return // found as it is written
 	}
-	if isWebhook(s[host:begin]+path.Clean(decodedFully(s[begin:])), begin-host) {
+	if isWebhook(s[host:begin]+path.Clean(layer.Fully(s[begin:])), begin-host) {
 		f.hide(l, begin+1, end)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
 // Wire returns the URL that a request to u is sent to. It is u unless u is an
@@ -44,7 +46,7 @@ func Wire(u *url.URL) *url.URL {
 		path = "/" + path
 	}
 	w.RawPath = escapedPath(path)
-	w.Path = decodedOnce(w.RawPath)
+	w.Path = layer.Once(w.RawPath)
 	return w
 }
 
@@ -52,9 +54,9 @@ func Wire(u *url.URL) *url.URL {
 func userinfo(s string) *url.Userinfo {
 	name, password, has := strings.Cut(s, ":")
 	if !has {
-		return url.User(decodedOnce(name))
+		return url.User(layer.Once(name))
 	}
-	return url.UserPassword(decodedOnce(name), decodedOnce(password))
+	return url.UserPassword(layer.Once(name), layer.Once(password))
 }
 
 // escapedPath escapes the bytes that a path of a URL cannot hold. Other than
@@ -66,7 +68,7 @@ func escapedPath(path string) string {
 	var b strings.Builder
 	for i := range len(path) {
 		c := path[i]
-		_, isEscape := hexByte(path, i+1)
+		_, isEscape := layer.HexByte(path, i+1)
 		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?\\^`{|}", c) >= 0 || c == '%' && !isEscape {
 			fmt.Fprintf(&b, "%%%02X", c)
 		} else {
