@@ -46,6 +46,11 @@ func TestPropagationTargets(t *testing.T) {
 		{[]string{"*.example"}, "http://evilexample/", false, "a suffix begins with a dot"},
 		{[]string{"::1"}, "http://[::1]:8080/", true, "brackets are no part of an address"},
 		{[]string{"a.example", "b.example"}, "http://b.example/", true, "any of the list is enough"},
+		{[]string{"bücher.example"}, "http://xn--bcher-kva.example/", true, "both spellings are one name on the wire"},
+		{[]string{"xn--bcher-kva.example"}, "http://bücher.example/", true, "both spellings are one name on the wire"},
+		{[]string{"*.bücher.example"}, "http://a.xn--bcher-kva.example/", true, "a suffix has two spellings as well"},
+		{[]string{"fe80::1"}, "http://[fe80::1%25lo]/", true, "a zone is no part of an address"},
+		{[]string{"::1"}, "http://[0:0:0:0:0:0:0:1]/", true, "both are one address"},
 	}
 	for _, row := range rows {
 		t.Run(fmt.Sprint(row.targets, row.url), func(t *testing.T) {

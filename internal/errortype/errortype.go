@@ -123,7 +123,7 @@ func Of(ctx context.Context, scheme string, err error) string {
 		return SecureConnection
 	case isConnectionError(err):
 		return Connection
-	case isResponseEnded(err): // before protocol errors, which may wrap an EOF
+	case !isOfRequestBody(err) && isResponseEnded(err): // before protocol errors, which may wrap an EOF
 		return ResponseEnded
 	case isHTTPProtocolError(err):
 		return HTTPProtocol
@@ -202,6 +202,25 @@ func isResponseEnded(err error) bool {
 		return true
 	}
 	return hasText(err, ResponseEnded)
+}
+
+// isOfRequestBody reports whether err is known to be that of reading the request's
+// body, which says nothing of the server. On HTTP/1.1, package net marks the error
+// of a body of known length, as that of a reverse proxy's client that has gone.
+func isOfRequestBody(err error) bool {
+	return contains(err, func(e error) bool {
+		op, ok := e.(*net.OpError)
+		if !ok || op.Op != "readfrom" {
+			return false
+		}
+		switch inner := op.Err.(type) {
+		case *net.OpError:
+			return inner.Op == "read" // not a write to the server
+		case *os.SyscallError:
+			return false // of sendfile or splice
+		}
+		return !errors.Is(op.Err, net.ErrClosed)
+	})
 }
 
 func isHTTPProtocolError(err error) bool {

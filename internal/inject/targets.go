@@ -2,8 +2,12 @@ package inject
 
 import (
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // Targets are the hosts that context is propagated to. A nil *Targets is every host;
@@ -16,8 +20,8 @@ type Targets struct {
 // Add adds an exact name, or *.example.com for every name below example.com. It
 // reports whether the host is valid.
 func (t *Targets) Add(host string) bool {
-	name := normalHost(strings.Trim(host, "[]"))
-	suffix, wild := strings.CutPrefix(name, "*.")
+	name, wild := strings.CutPrefix(strings.Trim(host, "[]"), "*.")
+	suffix := normalHost(name)
 	if suffix == "" || strings.ContainsAny(suffix, "/@*?# \t") || (strings.Contains(suffix, ":") && strings.Count(suffix, ":") < 2) {
 		return false
 	}
@@ -27,7 +31,7 @@ func (t *Targets) Add(host string) bool {
 		if t.exact == nil {
 			t.exact = map[string]struct{}{}
 		}
-		t.exact[name] = struct{}{}
+		t.exact[suffix] = struct{}{}
 	}
 	return true
 }
@@ -50,7 +54,28 @@ func (t *Targets) Include(req *http.Request) bool {
 }
 
 // normalHost returns the form in which names are compared: in lower case, without
-// the final dot of a fully qualified name.
+// the final dot of a fully qualified name, internationalized names in ASCII, and
+// IPv6 addresses in their shortest form without a zone.
 func normalHost(host string) string {
-	return strings.ToLower(strings.TrimSuffix(host, "."))
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	switch {
+	case strings.IndexByte(host, ':') >= 0:
+		if a, err := netip.ParseAddr(host); err == nil {
+			return a.WithZone("").String()
+		}
+	case !isASCII(host):
+		if ascii, _ := hostport.Split(host, ""); ascii != "" {
+			return ascii
+		}
+	}
+	return host
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
