@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
 // Bounds of the search in an error's text.
@@ -26,7 +27,7 @@ func (p *Policy) Error(err error, request *url.URL) string {
 		return ""
 	}
 	whole := err.Error()
-	s := cut(whole, maxTextInput)
+	s := splice.Cut(whole, maxTextInput)
 	f := finder{policy: p, budget: nestedBudget}
 	wire := Wire(request)
 	urls := knownURLs(err, wire)
@@ -94,20 +95,20 @@ func (p *Policy) recorded(raw string) string {
 }
 
 func (f *finder) knownAs(s, raw, text string) {
-	f.replace(s, raw, text)
+	f.replaceAll(s, raw, text)
 	if quoted := inQuotes(raw); quoted != raw {
-		f.replace(s, quoted, inQuotes(text))
+		f.replaceAll(s, quoted, inQuotes(text))
 	}
 }
 
-func (f *finder) replace(s, old, text string) {
+func (f *finder) replaceAll(s, old, text string) {
 	for i := 0; ; {
 		at := strings.Index(s[i:], old)
 		if at < 0 {
 			return
 		}
 		i += at
-		f.edits = append(f.edits, edit{start: i, end: i + len(old), text: text, known: true})
+		f.replace(i, i+len(old), text)
 		i += len(old)
 	}
 }
@@ -139,8 +140,7 @@ func isWordAt(s string, i int) bool {
 	return i >= 0 && i < len(s) && isWordByte(s[i])
 }
 
-// secretsOf returns the parts of a URL that are not recorded of it, if they
-// stand in a text.
+// secretsOf returns the redacted parts of u that occur in text.
 func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 	tries := maxTries
 	add := func(s string) {
@@ -167,7 +167,7 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 	f := finder{policy: p, budget: nestedBudget}
 	f.wholeURL(raw)
 	for _, e := range f.edits {
-		add(raw[e.start:e.end])
+		add(raw[e.Start:e.End])
 	}
 	if p.filter == nil {
 		return secrets
@@ -181,7 +181,7 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 	if recorded == raw {
 		return secrets
 	}
-	recorded = cut(recorded, maxURL) // the rest is not recorded
+	recorded = splice.Cut(recorded, maxURL) // the rest is not recorded
 	parts := maxTries
 	removed := func(part string) {
 		if parts--; parts >= 0 && len(part) >= minSecret && strings.Contains(text, part) && !strings.Contains(recorded, part) {

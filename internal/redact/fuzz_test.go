@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
 // The fuzzers put a secret where credentials are found, surround it with
@@ -256,7 +257,7 @@ func FuzzText(f *testing.F) {
 			t.Errorf("%q: got %q, want UTF-8", text, got)
 		}
 		if text := before + " " + after; len(text) < maxText && harmless(text) {
-			if got := p.Text(text); got != cut(foreign.Text(text), maxText) {
+			if got := p.Text(text); got != splice.Cut(foreign.Text(text), maxText) {
 				t.Errorf("a text without secrets: got %q, want %q", got, text)
 			}
 		}
@@ -311,7 +312,7 @@ func FuzzError(f *testing.F) {
 		}
 		text := before + " " + after
 		if len(text) < maxText && harmless(text) {
-			if got := New(Config{}).Error(errors.New(text), nil); got != cut(foreign.Text(text), maxText) {
+			if got := New(Config{}).Error(errors.New(text), nil); got != splice.Cut(foreign.Text(text), maxText) {
 				t.Errorf("an error without secrets: got %q, want %q", got, text)
 			}
 		}

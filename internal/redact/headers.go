@@ -10,6 +10,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
 // DefaultHeaders returns the patterns of the headers whose values are hidden. A
@@ -137,7 +138,7 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	for i, v := range values {
 		switch {
 		case kind == hiddenHeader && isNone(v), v == "":
-			recorded[i] = cut(foreign.Text(v), maxHeader)
+			recorded[i] = splice.Cut(foreign.Text(v), maxHeader)
 		case kind == hiddenHeader:
 			recorded[i] = Replacement
 		case kind == urlHeader:
@@ -193,7 +194,7 @@ func Searched(values []string) (bytes int) {
 func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.URL) string {
 	s, places := whole, [][]int{{0, len(whole), 0, len(whole)}}
 	if pattern != nil {
-		s = cut(whole, maxHeaderInput)
+		s = splice.Cut(whole, maxHeaderInput)
 		places = pattern.FindAllStringSubmatchIndex(s, -1)
 	} else if len(s) > maxReference {
 		return Replacement
@@ -208,17 +209,17 @@ func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.U
 	for _, m := range places {
 		start, end := m[2], m[3]
 		if left -= cost + end - start; left < 0 && p.filter != nil {
-			f.edits = append(f.edits, edit{start: start, end: end, text: Replacement, known: true})
+			f.replace(start, end, Replacement)
 			continue
 		}
 		if text, changed := p.reference(s[start:end], request); changed {
-			f.edits = append(f.edits, edit{start: start, end: end, text: text, known: true})
+			f.replace(start, end, text)
 			continue
 		}
 		f.url(l, start, end)
 	}
 	if pattern == nil {
-		return cut(f.applyURL(s), maxHeader)
+		return splice.Cut(f.applyURL(s), maxHeader)
 	}
 	f.text(l)
 	f.hideEnd(s, whole)

@@ -43,7 +43,7 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 			return u
 		}
 		redacted := *parsed
-		redacted.RawPath = f.apply(path, 0)
+		redacted.RawPath = f.edits.Apply(path, 0)
 		redacted.Path = layer.Once(redacted.RawPath)
 		return &redacted
 	}, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
 // Replacement is recorded instead of a credential.
@@ -91,7 +92,7 @@ func (p *Policy) Text(s string) string {
 }
 
 func (p *Policy) text(whole string, maxInput, maxOutput int) string {
-	s := cut(whole, maxInput)
+	s := splice.Cut(whole, maxInput)
 	f := finder{policy: p, budget: nestedBudget}
 	f.text(layer.Text{S: s})
 	f.hideEnd(s, whole)
@@ -106,6 +107,6 @@ func Query(names ...string) func(rawQuery string) string {
 	return func(rawQuery string) string {
 		f := finder{policy: p, budget: nestedBudget}
 		f.query(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)
-		return f.apply(rawQuery, 0)
+		return f.edits.Apply(rawQuery, 0)
 	}
 }

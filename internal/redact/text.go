@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
 // text hides the credentials in a text, decoded or not.
@@ -108,7 +109,7 @@ func opening(closing byte) string {
 func (f *finder) filtered(l layer.Text, start, end int) bool {
 	text, changed := f.policy.reference(l.S[start:end], nil)
 	if changed {
-		f.edits = append(f.edits, edit{start: l.At(start), end: l.At(end), text: text, known: true})
+		f.replace(l.At(start), l.At(end), text)
 	}
 	return changed
 }
@@ -212,8 +213,8 @@ func (f *finder) isWrittenPort(l layer.Text, port string) bool {
 
 // hidesPort reports whether a port in a place is hidden.
 func (f *finder) hidesPort(l layer.Text, start, end int, port string) bool {
-	return start >= 0 && slices.ContainsFunc(f.edits, func(e edit) bool {
-		return e.start < l.At(end) && l.At(start) < e.end && !(e.known && strings.Contains(e.text, port))
+	return start >= 0 && slices.ContainsFunc(f.edits, func(e splice.Edit) bool {
+		return e.Start < l.At(end) && l.At(start) < e.End && !(e.Known && strings.Contains(e.Text, port))
 	})
 }
 
