@@ -114,7 +114,7 @@ func isHTTP2s(body io.ReadCloser) bool {
 // mayHaveTrailers reports whether trailers may come that are not in the
 // response's map yet. In HTTP/1, only a body of unknown length has trailers.
 func mayHaveTrailers(resp *http.Response) bool {
-	return !Absent(resp) && (resp.ProtoMajor != 1 || resp.ContentLength < 0)
+	return (resp.ProtoMajor != 1 || resp.ContentLength < 0) && !Absent(resp)
 }
 
 // body is a [Response] as the body of its response.

@@ -1,10 +1,13 @@
 package body
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 	"unsafe"
 
@@ -45,15 +48,68 @@ func TestBodiesOfHTTP2(t *testing.T) {
 	}
 }
 
+// A body without an owner is wrapped only for its trailers.
+func TestWrapWithoutOwner(t *testing.T) {
+	trailer := http.Header{"A": {"1"}}
+	for name, length := range map[string]int64{"no trailers": 4, "trailers": -1} {
+		base := &http.Response{ProtoMajor: 1, ContentLength: length, Body: io.NopCloser(strings.NewReader("fine"))}
+		r := new(Response)
+		resp := r.Copy(base)
+		r.Wrap(nil)
+		base.Trailer = trailer
+		if wrapped := resp.Body != base.Body; wrapped != (length < 0) {
+			t.Errorf("%s: wrapped: %v", name, wrapped)
+		}
+		if text, err := io.ReadAll(resp.Body); string(text) != "fine" || err != nil || resp.Body.Close() != nil {
+			t.Errorf("%s: got %q, %v", name, text, err)
+		}
+		if (resp.Trailer != nil) != (length < 0) {
+			t.Errorf("%s: got trailers %v", name, resp.Trailer)
+		}
+		if OwnerOf(resp.Body) != nil {
+			t.Errorf("%s: got an owner, want none", name)
+		}
+	}
+}
+
+// A body ends once: by EOF, an error, a panic or Close, whichever is first.
+func TestEnds(t *testing.T) {
+	broken := errors.New("broken")
+	for name, row := range map[string]struct {
+		body io.Reader
+		use  func(io.ReadCloser)
+		want error
+	}{
+		"end":    {strings.NewReader("fine"), func(b io.ReadCloser) { _, _ = io.ReadAll(b) }, nil},
+		"error":  {iotest.ErrReader(broken), func(b io.ReadCloser) { _, _ = io.ReadAll(b) }, broken},
+		"closed": {iotest.ErrReader(broken), func(b io.ReadCloser) { b.Close(); _, _ = io.ReadAll(b) }, nil},
+		"panic": {nil, func(b io.ReadCloser) {
+			defer func() { _ = recover() }()
+			_, _ = b.Read(nil)
+		}, ErrPanic},
+	} {
+		o := &owner{ended: make(chan End, 10)}
+		resp := wrapped(row.body, o)
+		if OwnerOf(resp.Body) != o {
+			t.Errorf("%s: got owner %v, want %v", name, OwnerOf(resp.Body), o)
+		}
+		row.use(resp.Body)
+		resp.Body.Close()
+		if n, e := len(o.ended), <-o.ended; n != 1 || e != (End{Err: row.want}) {
+			t.Errorf("%s: %d ends, the first %+v, want one with error %v", name, n, e, row.want)
+		}
+	}
+}
+
 // owner is an Owner that records how it ended.
 type owner struct {
 	Progress
 	start time.Time
-	ends  []End
+	ended chan End
 }
 
 func (o *owner) StartTime() time.Time { return o.start }
-func (o *owner) End(e End)            { o.ends = append(o.ends, e) }
+func (o *owner) End(e End)            { o.ended <- e }
 
 // wrapped returns a response with a body of the text, which ends the owner.
 func wrapped(body io.Reader, o Owner) *http.Response {

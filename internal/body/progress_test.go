@@ -12,7 +12,7 @@ import (
 // that the process was started with, as after it was set.
 func TestLastActivityFollowsTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &owner{start: time.Now()}
+		o := &owner{start: time.Now(), ended: make(chan End, 1)}
 		resp := wrapped(strings.NewReader("fine"), o)
 		defer resp.Body.Close()
 		if got, want := o.lastActive(o.start), time.Now(); got.UnixNano() != want.UnixNano() {
