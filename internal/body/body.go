@@ -9,13 +9,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"reflect"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
 // Owner is an exchange that ends with a response's body. It embeds a [Progress].
@@ -96,19 +94,21 @@ func OwnerOf(rc io.ReadCloser) Owner {
 }
 
 // Absent reports whether a response is known to have no body, so that its headers
-// end the exchange. net/http's HTTP/2 client does not use http.NoBody; its
-// ContentLength of 0 is reliable, except for a 304, whose ContentLength is that of
-// the omitted body. Other bases may leave ContentLength at 0 for any body.
+// end the exchange. A ContentLength of 0, or the status 304, is no proof: on HTTP/2
+// trailers may follow, or a reset of the stream.
 func Absent(resp *http.Response) bool {
-	return resp.Body == nil || resp.Body == http.NoBody ||
-		resp.ProtoMajor == 2 && (resp.ContentLength == 0 || resp.StatusCode == http.StatusNotModified) && isHTTP2s(resp.Body)
+	return resp.Body == nil || resp.Body == http.NoBody || resp.ProtoMajor == 2 && isHTTP2sNoBody(resp.Body)
 }
 
-// isHTTP2s reports whether a body belongs to the HTTP/2 client of net/http or of
-// golang.org/x/net/http2.
-func isHTTP2s(body io.ReadCloser) bool {
-	path := identity.PackageOf(body)
-	return path == "net/http" || strings.HasPrefix(path, "net/http/") || path == "golang.org/x/net/http2"
+// isHTTP2sNoBody reports whether a body is that of the HTTP/2 client of
+// golang.org/x/net/http2, or of net/http before Go 1.27, for a stream that has ended
+// with its headers.
+func isHTTP2sNoBody(body io.ReadCloser) bool {
+	switch reflect.TypeOf(body).String() {
+	case "http.http2noBodyReader", "http2.noBodyReader":
+		return true
+	}
+	return false
 }
 
 // mayHaveTrailers reports whether trailers may come that are not in the

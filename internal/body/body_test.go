@@ -11,7 +11,6 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
@@ -29,7 +28,7 @@ func TestSizeOfBody(t *testing.T) {
 	}
 }
 
-// The type of a body shows that it is one of HTTP/2.
+// The type of a body shows that its stream has ended with the headers.
 func TestBodiesOfHTTP2(t *testing.T) {
 	server := oteltest.NewServer(t, "2", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/body" {
@@ -38,9 +37,6 @@ func TestBodiesOfHTTP2(t *testing.T) {
 	})
 	for path, want := range map[string]bool{"/": true, "/body": false} {
 		resp := oteltest.Open(t, server.Base, oteltest.NewRequest(t, t.Context(), http.MethodGet, server.URL+path, nil))
-		if !isHTTP2s(resp.Body) {
-			t.Errorf("%s: body of HTTP/2: got type %T of %q, want a package that isHTTP2s knows", path, resp.Body, identity.PackageOf(resp.Body))
-		}
 		if got := Absent(resp); got != want {
 			t.Errorf("%s: got no body %v, want %v: type %T, length %d", path, got, want, resp.Body, resp.ContentLength)
 		}
