@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
@@ -121,15 +122,15 @@ func inQuotes(s string) string {
 // secrets hides secrets in s. Short ones are hidden only where they are words.
 func (f *finder) secrets(s string, secrets []string) {
 	const long = 6
-	for _, secret := range secrets {
+	for _, one := range secrets {
 		for i := 0; ; {
-			at := strings.Index(s[i:], secret)
+			at := strings.Index(s[i:], one)
 			if at < 0 {
 				break
 			}
-			start, end := i+at, i+at+len(secret)
+			start, end := i+at, i+at+len(one)
 			i = end
-			if len(secret) >= long || !isWordAt(s, start-1) && !isWordAt(s, end) {
+			if len(one) >= long || !isWordAt(s, start-1) && !isWordAt(s, end) {
 				f.hide(layer.Text{S: s}, start, end)
 			}
 		}
@@ -137,7 +138,7 @@ func (f *finder) secrets(s string, secrets []string) {
 }
 
 func isWordAt(s string, i int) bool {
-	return i >= 0 && i < len(s) && isWordByte(s[i])
+	return i >= 0 && i < len(s) && secret.IsWordByte(s[i])
 }
 
 // secretsOf returns the redacted parts of u that occur in text.
@@ -148,7 +149,7 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 			return
 		}
 		for _, form := range []string{s, layer.Fully(s), layer.Fully(strings.ReplaceAll(s, "+", " ")), inQuotes(s)} {
-			if len(form) >= minSecret && !isNone(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
+			if len(form) >= minSecret && !secret.IsNone(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
 				secrets = append(secrets, form)
 			}
 		}

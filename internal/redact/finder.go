@@ -6,6 +6,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
@@ -51,6 +52,13 @@ func (f *finder) hideUser(l layer.Text, start, end int) {
 		colon = "%" + strings.Repeat("25", l.Percent-1) + "3A"
 	}
 	f.edits = append(f.edits, splice.Edit{Start: l.At(start), End: l.At(end), Text: Replacement + colon + Replacement})
+}
+
+// values hides the credentials in a part of a text that are known by their shape.
+func (f *finder) values(l layer.Text, start, end int) {
+	if f.policy.values {
+		secret.Values(l.S[start:end], func(from, to int) { f.hide(l, start+from, start+to) })
+	}
 }
 
 // applyURL returns the URL s with the edits, in valid UTF-8. The scan of the URL

@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
@@ -86,7 +87,7 @@ func placed(place uint8, before, after, key string) string {
 // it may be written in.
 func sensitiveKey(n uint8) string {
 	var names []string
-	for _, entry := range defaultQuery {
+	for _, entry := range DefaultQuery() {
 		if entry != "key?" && entry != "code?" {
 			names = append(names, strings.Trim(entry, "*?"))
 		}
@@ -137,12 +138,12 @@ func harmless(text string) bool {
 		}
 		return c
 	}, text))
-	for _, entry := range defaultQuery {
+	for _, entry := range DefaultQuery() {
 		if strings.Contains(text, strings.ToLower(strings.NewReplacer("*", "", "?", "", "-", "", "_", "").Replace(entry))) {
 			return false
 		}
 	}
-	words := strings.FieldsFunc(text, func(c rune) bool { return c > 0x7f || !isWordByte(byte(c)) })
+	words := strings.FieldsFunc(text, func(c rune) bool { return c > 0x7f || !secret.IsWordByte(byte(c)) })
 	for _, word := range words {
 		if len(word) >= 6 && strings.ContainsAny(word, "0123456789") {
 			return false

@@ -2,116 +2,15 @@ package redact
 
 import (
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
-
-// DefaultHeaders returns the patterns of the headers whose values are hidden. A
-// pattern is one of [path.Match], compared with the name in lower case and with
-// the name without "-" and "_". After an exclamation mark it names headers that
-// are not hidden. The last pattern that matches decides.
-func DefaultHeaders() []string {
-	return slices.Clone(defaultHeaders)
-}
-
-var defaultHeaders = []string{
-	"authorization", "*authorization", "cookie", "set-cookie", "*cookie", "cookie2", "set-cookie2",
-	"*token*", "*secret*", "*password*", "*passwd*", "*passphrase*", "*signature*",
-	"*apikey*", "*accesskey*", "*credential*", "*jwtassertion",
-	"*key", "*auth", "*otp", "*session", "*sessionid", "*jwt",
-	"!access-control-*", "!*ratelimit*",
-	"!*tokencount", "!*tokenscount", "!*tokens", "!*tokensused", "!*tokensremaining", "!*tokenslimit", "!*tokensreset", "!*tokenusage", "!*tokenlimit",
-	"!*pagetoken", "!*nexttoken", "!*continuationtoken", "!*paginationtoken", "!synctoken", "!*nextsynctoken",
-	"!sec-websocket-key", "!*idempotencykey", "!*surrogatekey",
-}
-
-// A headerPattern is an entry of the list.
-type headerPattern struct {
-	text          string
-	before, after bool // a star stands there, and only there
-	pattern       bool // for path.Match
-	exempt        bool
-	expression    *regexp.Regexp // instead of all else
-}
-
-var defaultHeaderPatterns = sync.OnceValue(func() []headerPattern { return newHeaderPatterns(defaultHeaders) })
-
-func newHeaderPatterns(list []string) []headerPattern {
-	patterns := make([]headerPattern, 0, len(list))
-	for _, entry := range list {
-		var h headerPattern
-		h.text, h.exempt = strings.CutPrefix(strings.ToLower(entry), "!")
-		if _, err := path.Match(h.text, ""); err != nil {
-			continue
-		}
-		if inner := strings.Trim(h.text, "*"); strings.ContainsAny(inner, `*?[\`) {
-			h.pattern = true
-		} else {
-			h.before, h.after = strings.HasPrefix(h.text, "*"), strings.HasSuffix(h.text, "*")
-			h.text = inner
-		}
-		patterns = append(patterns, h)
-	}
-	return patterns
-}
-
-func (h headerPattern) match(name string) bool {
-	switch {
-	case h.expression != nil:
-		return h.expression.MatchString(name)
-	case h.pattern:
-		ok, _ := path.Match(h.text, name)
-		return ok
-	case h.before && h.after:
-		return strings.Contains(name, h.text)
-	case h.before:
-		return strings.HasSuffix(name, h.text)
-	case h.after:
-		return strings.HasPrefix(name, h.text)
-	}
-	return name == h.text
-}
-
-// hidesHeader reports whether the values of a header are hidden.
-func (p *Policy) hidesHeader(name string) bool {
-	lower := strings.ToLower(name)
-	var buf nameBuffer
-	plain := string(normal(&buf, name))
-	for _, h := range slices.Backward(p.headers) {
-		if h.match(lower) || h.expression == nil && h.match(plain) {
-			return !h.exempt
-		}
-	}
-	return false
-}
-
-// isHeaderName reports whether a name in a text is surely one of a header, as
-// ordinary words followed by a colon are not.
-func isHeaderName(name string) bool {
-	switch strings.ToLower(name) {
-	case "authorization", "proxy-authorization", "cookie", "set-cookie", "cookie2", "set-cookie2":
-		return true
-	}
-	if strings.IndexByte(name, '-') <= 0 {
-		return false
-	}
-	if len(name) > 2 && name[0]|0x20 == 'x' && name[1] == '-' {
-		return true
-	}
-	for part := range strings.SplitSeq(name, "-") {
-		if part == "" || 'a' <= part[0] && part[0] <= 'z' {
-			return false
-		}
-	}
-	return true
-}
 
 // The headers that hold URLs.
 var (
@@ -137,7 +36,7 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	}
 	for i, v := range values {
 		switch {
-		case kind == hiddenHeader && isNone(v), v == "":
+		case kind == hiddenHeader && secret.IsNone(v), v == "":
 			recorded[i] = splice.Cut(foreign.Text(v), maxHeader)
 		case kind == hiddenHeader:
 			recorded[i] = Replacement
@@ -168,7 +67,7 @@ const (
 func (p *Policy) headerKind(name string) headerKind {
 	lower := strings.ToLower(name)
 	switch {
-	case p.hidesHeader(name):
+	case p.headers.Hides(name):
 		return hiddenHeader
 	case slices.Contains(referenceHeaders, lower):
 		return urlHeader

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
 // pairName is a name and what stands between it and its value. JSON may be
@@ -31,11 +32,11 @@ func (f *finder) pairs(l layer.Text, urls [][2]int) {
 		for p.quoted && p.value < len(s) && (s[p.value] == '\r' || s[p.value] == '\n' || s[p.value] == ' ' || s[p.value] == '\t') {
 			p.value++
 		}
-		if p.class == code && !p.header {
-			// Ends of values that turn out to be none are not searched for from
-			// each name anew.
+		if p.class == secret.Code && !p.header {
+			// Look at the beginning first, so that values that are no secrets are
+			// not scanned once per name.
 			begin := p
-			begin.s = s[:min(len(s), p.value+maxBegin)]
+			begin.s = s[:min(len(s), p.value+secret.MaxBegin)]
 			if start, end := begin.find(); start >= end {
 				return
 			}
@@ -68,15 +69,13 @@ func (f *finder) pairs(l layer.Text, urls [][2]int) {
 	f.multipart(l)
 }
 
-// namedValue is a pair whose name is a value itself, as in {"name":"token",
-// "value":"x"}, up to the value: a variable of Kubernetes, a header in a HAR file.
+// namedValue matches {"name": "token", "value": "x"} up to the value: a variable of
+// Kubernetes, a header in a HAR file.
 var namedValue = regexp.MustCompile(
 	`\b(?i:name|key)\\*["']?\s*[:=]\s*\\*["']?([\w.-]+)\\*["']?[\s,;]+\\*["']?(?i:value)\\*["']?\s*([:=])\s*`)
 
-const (
-	maxName  = 80  // of what is searched for the name of the next pair
-	maxBegin = 256 // of a value by which it is told whether it looks like a secret
-)
+// maxName is how much is searched for the name of the next pair.
+const maxName = 80
 
 // A pair is a name and the beginning of a value in a text.
 type pair struct {
@@ -92,7 +91,7 @@ type pair struct {
 	structs bool // the text holds what fmt prints of a struct or a map
 	value   int  // where it begins
 	header  bool // the name is that of a hidden header
-	class   class
+	class   secret.Class
 }
 
 // keyWords make a key of the word that follows them a secret.
@@ -110,16 +109,16 @@ func (p *pair) named() bool {
 	if i := strings.LastIndexByte(header, '['); i >= 0 {
 		header = header[i+1:]
 	}
-	p.header = isHeaderName(header) && p.policy.hidesHeader(header)
-	p.class = p.policy.names.class(p.name)
-	return p.header || p.class != ordinary
+	p.header = secret.IsHeaderName(header) && p.policy.headers.Hides(header)
+	p.class = p.policy.names.Class(p.name)
+	return p.header || p.class != secret.Ordinary
 }
 
 func (p *pair) hides(value string) bool {
-	if p.header && !isNone(value) {
+	if p.header && !secret.IsNone(value) {
 		return true
 	}
-	return p.policy.names.hides(p.name, value)
+	return p.policy.names.Hides(p.name, value)
 }
 
 // find returns the place of the value if it is to be hidden.
@@ -133,7 +132,7 @@ func (p *pair) find() (start, end int) {
 			return start, end
 		}
 	}
-	prose := p.colon && p.spaced && !p.header && (!p.quoted || isWordByte(s[v]) && s[v] > '9')
+	prose := p.colon && p.spaced && !p.header && (!p.quoted || secret.IsWordByte(s[v]) && s[v] > '9')
 	if m := typed.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil {
 		switch value := v + m[2]; {
 		case s[value] == '"':
@@ -237,7 +236,7 @@ func (p *pair) quotedValue(v int) (start, end int) {
 		end--
 	}
 	const longest = len("===")
-	if end-start <= longest && strings.IndexFunc(s[start:end], func(c rune) bool { return c > 0x7f || isWordByte(byte(c)) }) < 0 {
+	if end-start <= longest && strings.IndexFunc(s[start:end], func(c rune) bool { return c > 0x7f || secret.IsWordByte(byte(c)) }) < 0 {
 		return 0, 0 // a parser's error: unexpected token: "}"
 	}
 	return p.check(start, end)
@@ -296,7 +295,7 @@ var (
 // delimiters.
 func (p *pair) word(v int, delimiters string) (start, end int) {
 	end = p.wordEnd(v, delimiters)
-	if next := end + 1; schemeName.MatchString(p.s[v:end]) && next < len(p.s) && p.s[end] == ' ' && isWordByte(p.s[next]) {
+	if next := end + 1; schemeName.MatchString(p.s[v:end]) && next < len(p.s) && p.s[end] == ' ' && secret.IsWordByte(p.s[next]) {
 		end = p.wordEnd(next, delimiters)
 	}
 	return p.check(v, end)
@@ -342,15 +341,15 @@ func (p *pair) token(v int) (start, end int) {
 	}
 	end = v
 	letter, digit := false, false
-	for ; end < len(s) && (isWordByte(s[end]) || strings.IndexByte("_.~+/=-", s[end]) >= 0); end++ {
+	for ; end < len(s) && (secret.IsWordByte(s[end]) || strings.IndexByte("_.~+/=-", s[end]) >= 0); end++ {
 		isDigit := '0' <= s[end] && s[end] <= '9'
 		digit = digit || isDigit
-		letter = letter || isWordByte(s[end]) && !isDigit
+		letter = letter || secret.IsWordByte(s[end]) && !isDigit
 	}
 	end = v + len(strings.TrimRight(s[v:end], "."))
 	word := s[v:end]
 	isPath := strings.IndexByte(word, '/') >= 0 && strings.ToLower(word) == word
-	if len(word) < shortestValue || !letter || !digit || isPath {
+	if len(word) < secret.ShortestValue || !letter || !digit || isPath {
 		return 0, 0
 	}
 	return p.check(v, end)
@@ -364,7 +363,7 @@ func (f *finder) multipart(l layer.Text) {
 		return
 	}
 	for _, m := range formField.FindAllStringSubmatchIndex(l.S, -1) {
-		if f.policy.names.hides(l.S[m[2]:m[3]], l.S[m[4]:m[5]]) {
+		if f.policy.names.Hides(l.S[m[2]:m[3]], l.S[m[4]:m[5]]) {
 			f.hide(l, m[4], m[5])
 		}
 	}

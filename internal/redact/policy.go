@@ -8,10 +8,10 @@ package redact
 import (
 	"net/url"
 	"regexp"
-	"slices"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
@@ -44,7 +44,7 @@ type Config struct {
 	// values are hidden, whatever Headers excepts.
 	HeaderExpressions []*regexp.Regexp
 
-	// Off switches all redaction off but that of user names and passwords.
+	// Off disables all redaction except of userinfo.
 	Off bool
 
 	// Filter changes or removes what is recorded of an absolute URL. It gets a
@@ -56,8 +56,8 @@ type Config struct {
 // A Policy decides what may be recorded. It is immutable and safe for
 // concurrent use.
 type Policy struct {
-	names   *names
-	headers []headerPattern
+	names   *secret.Names
+	headers secret.Headers
 	filter  func(*url.URL) *url.URL
 	values  bool // by their shape
 	users   bool // names and passwords
@@ -67,21 +67,21 @@ type Policy struct {
 	byName bounded.Cache[string, headerKind]
 }
 
+// DefaultQuery returns the names of [secret.DefaultQuery].
+func DefaultQuery() []string { return secret.DefaultQuery() }
+
+// DefaultHeaders returns the patterns of [secret.DefaultHeaders].
+func DefaultHeaders() []string { return secret.DefaultHeaders() }
+
 // New returns the policy of a configuration. Malformed header patterns match
 // nothing.
 func New(c Config) *Policy {
-	p := &Policy{names: defaultNames(), headers: defaultHeaderPatterns(), filter: c.Filter, values: !c.Off, users: true}
+	p := &Policy{names: secret.DefaultNames(), headers: secret.NewHeaders(c.Headers, c.HeaderExpressions), filter: c.Filter, values: !c.Off, users: true}
 	if len(c.Query) > 0 {
-		p.names = newNames(c.Query)
-	}
-	if len(c.Headers) > 0 {
-		p.headers = newHeaderPatterns(c.Headers)
-	}
-	for _, e := range c.HeaderExpressions {
-		p.headers = append(slices.Clip(p.headers), headerPattern{expression: e})
+		p.names = secret.NewNames(c.Query)
 	}
 	if c.Off {
-		p.names, p.headers = &names{}, nil
+		p.names, p.headers = &secret.Names{}, nil
 	}
 	return p
 }
@@ -103,7 +103,7 @@ func (p *Policy) text(whole string, maxInput, maxOutput int) string {
 // names in a query, and in the URLs that are nested in it. All else stays as it
 // is written.
 func Query(names ...string) func(rawQuery string) string {
-	p := &Policy{names: newNames(names)}
+	p := &Policy{names: secret.NewNames(names)}
 	return func(rawQuery string) string {
 		f := finder{policy: p, budget: nestedBudget}
 		f.query(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)

@@ -1,6 +1,10 @@
 package redact
 
-import "regexp"
+import (
+	"regexp"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
+)
 
 // A mark is what a URL has, and what may have to be hidden for it.
 type mark uint16
@@ -52,14 +56,14 @@ type shape struct {
 // mayHoldValue reports whether a part is as long as a credential that is known by
 // its shape. Those with slashes in them have capitals, too.
 func (s shape) mayHoldValue() bool {
-	return s.longest >= shortestValue || s.widest >= shortestValue && s.has(capital)
+	return s.longest >= secret.ShortestValue || s.widest >= secret.ShortestValue && s.has(capital)
 }
 
 func (s shape) has(m mark) bool { return s.marks&m != 0 }
 
 // scan returns the shape of s[start:], which begins with the host or, if it has
 // none, with the path.
-func (n *names) scan(s string, start int, hasHost bool) shape {
+func scan(n *secret.Names, s string, start int, hasHost bool) shape {
 	is := shape{path: start, query: len(s), fragment: len(s)}
 	if hasHost {
 		is.path = len(s)
@@ -96,7 +100,7 @@ func (n *names) scan(s string, start int, hasHost bool) shape {
 				is.marks |= dot
 			}
 		case equals:
-			if n.mayEndLike(s[part:i]) {
+			if n.MayEndLike(s[part:i]) {
 				is.marks |= named
 			}
 		case delimiter:

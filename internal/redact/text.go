@@ -182,7 +182,7 @@ func (f *finder) printed(l layer.Text) {
 					f.hideUser(l, m[g], m[g+1])
 				}
 			}
-		case f.policy.hidesHeader(l.S[m[10]:m[11]]):
+		case f.policy.headers.Hides(l.S[m[10]:m[11]]):
 			f.hide(l, m[8], m[9])
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
 // URL returns what may be recorded of a URL that has passed the filter. What is
@@ -78,10 +79,10 @@ var withoutUser = []string{
 func (f *finder) url(l layer.Text, start, end int) {
 	s := l.S[:end]
 	host, hasHost := hostStart(s, start)
-	is := f.policy.names.scan(s, host, hasHost)
+	is := scan(f.policy.names, s, host, hasHost)
 	if hasHost && is.has(user|encoded) {
 		before := is.marks & (hook | high) // of the host, which the second scan leaves out
-		is = f.policy.names.scan(s, f.user(l, host, end), false)
+		is = scan(f.policy.names, s, f.user(l, host, end), false)
 		is.marks |= before
 	}
 	f.marks |= is.marks
@@ -146,7 +147,7 @@ func (f *finder) user(l layer.Text, host, end int) (path int) {
 }
 
 func isSchemeByte(c byte) bool {
-	return isWordByte(c) || c == '+' || c == '-' || c == '.'
+	return secret.IsWordByte(c) || c == '+' || c == '-' || c == '.'
 }
 
 // endsInPort reports whether what follows the colon of a host is a port, if there
@@ -218,7 +219,7 @@ func (f *finder) path(l layer.Text, start, end int) {
 			stop++
 		}
 		if name, _, ok := strings.Cut(s[i:stop], "="); ok {
-			if value := i + len(name) + 1; f.policy.names.hides(name, s[value:stop]) {
+			if value := i + len(name) + 1; f.policy.names.Hides(name, s[value:stop]) {
 				f.hide(l, value, stop)
 			}
 		}
@@ -263,7 +264,7 @@ func (f *finder) parameter(l layer.Text, start, end int, e layer.Encoding) {
 			}
 		}
 		// Of q=a\u0026token=x, what is decoded is searched.
-		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.hides(name, s[equals+1:]) && !beginsWithBoolean(s[equals+1:]) {
+		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.Hides(name, s[equals+1:]) && !beginsWithBoolean(s[equals+1:]) {
 			f.hide(l, equals+1, end)
 			f.nested(l, start, equals, e)
 			return

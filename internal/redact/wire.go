@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
 // Wire returns the URL that a request to u is sent to. It is u unless u is an
@@ -62,7 +63,7 @@ func userinfo(s string) *url.Userinfo {
 // escapedPath escapes the bytes that a path of a URL cannot hold. Other than
 // url.URL.EscapedPath, it keeps what is escaped already.
 func escapedPath(path string) string {
-	if strings.IndexFunc(path, func(c rune) bool { return !isWordByte(byte(c)) && c != '/' || c >= 0x80 }) < 0 {
+	if strings.IndexFunc(path, func(c rune) bool { return !secret.IsWordByte(byte(c)) && c != '/' || c >= 0x80 }) < 0 {
 		return path
 	}
 	var b strings.Builder

@@ -3,6 +3,8 @@ package redact
 import (
 	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
 var (
@@ -78,7 +80,7 @@ func (p *pair) below(next, column int, block bool) (start, end int) {
 	return p.check(start, end)
 }
 
-func isYAMLLine(s string) bool { return yamlLine.MatchString(s[:min(len(s), maxBegin)]) }
+func isYAMLLine(s string) bool { return yamlLine.MatchString(s[:min(len(s), secret.MaxBegin)]) }
 
 // lineWord returns the end of the word that s[i:] begins with, and where the next
 // line begins. It is -1 if another word follows.

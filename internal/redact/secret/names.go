@@ -1,4 +1,7 @@
-package redact
+// Package secret decides what a secret is: by the name of a parameter, a field or a
+// header, and by the shape of a value. It is given names and values. Where they
+// stand, and what is written instead, it does not know.
+package secret
 
 import (
 	"slices"
@@ -12,7 +15,7 @@ import (
 // entry is
 //
 //   - a name, whose value is always hidden;
-//   - "*suffix", every name that ends so, but for names of paging tokens;
+//   - "*suffix", every name with this suffix, except paging tokens;
 //   - "name?", a name whose value is hidden unless it is evidently no secret: a
 //     number of up to four digits; for "key?" and "code?" anything but a long
 //     random text.
@@ -58,30 +61,34 @@ var notSecret = []string{
 	"counttoken", "totaltoken",
 }
 
-// A class determines which values of a name are hidden.
-type class uint8
+// A Class determines which values of a name are hidden.
+type Class uint8
 
 const (
-	ordinary  class = iota
+	Ordinary  Class = iota
 	ambiguous       // a secret unless the value evidently is none
-	code            // a secret if the value looks like one
-	secret
+	Code            // a secret if the value looks like one
+	always
 )
 
-// names are names of secrets.
-type names struct {
-	exact    map[string]class // by normal form
+// Names are names of secrets. The zero Names hides nothing.
+type Names struct {
+	exact    map[string]Class // by normal form
 	suffixes [256][]string    // by last byte
 	ends     [26]uint32       // by last letter, the letters before it
 }
 
 var (
-	defaultNames = sync.OnceValue(func() *names { return newNames(defaultQuery) })
-	exceptions   = sync.OnceValue(func() *names { return newNames(notSecret) })
+	defaultNames = sync.OnceValue(func() *Names { return NewNames(defaultQuery) })
+	exceptions   = sync.OnceValue(func() *Names { return NewNames(notSecret) })
 )
 
-func newNames(list []string) *names {
-	n := &names{exact: map[string]class{}}
+// DefaultNames returns the names of [DefaultQuery].
+func DefaultNames() *Names { return defaultNames() }
+
+// NewNames returns the names of a list in the language of [DefaultQuery].
+func NewNames(list []string) *Names {
+	n := &Names{exact: map[string]Class{}}
 	for _, entry := range list {
 		name, isSuffix := strings.CutPrefix(entry, "*")
 		name, isAmbiguous := strings.CutSuffix(name, "?")
@@ -96,10 +103,10 @@ func newNames(list []string) *names {
 		case isSuffix:
 			n.suffixes[last] = append(n.suffixes[last], name)
 		case !isAmbiguous:
-			n.exact[name] = secret
-		case n.exact[name] == secret:
+			n.exact[name] = always
+		case n.exact[name] == always:
 		case name == "key" || name == "code":
-			n.exact[name] = code
+			n.exact[name] = Code
 		default:
 			n.exact[name] = ambiguous
 		}
@@ -107,10 +114,10 @@ func newNames(list []string) *names {
 	return n
 }
 
-// class returns the class of a name as it is written.
-func (n *names) class(name string) class {
-	if !n.mayEndLike(name) {
-		return ordinary
+// Class returns the class of a name as it is written.
+func (n *Names) Class(name string) Class {
+	if !n.MayEndLike(name) {
+		return Ordinary
 	}
 	var buf nameBuffer
 	key := normal(&buf, name)
@@ -120,15 +127,15 @@ func (n *names) class(name string) class {
 	if n.hasSuffix(key) {
 		e := exceptions()
 		if _, ok := e.exact[string(key)]; !ok && !e.hasSuffix(key) {
-			return secret
+			return always
 		}
 	}
-	return ordinary
+	return Ordinary
 }
 
-// mayEndLike returns false if no listed name ends with the last two letters of
+// MayEndLike returns false if no listed name ends with the last two letters of
 // this one, as is so for most names. It saves the work of comparing them.
-func (n *names) mayEndLike(name string) bool {
+func (n *Names) MayEndLike(name string) bool {
 	if len(name) < 2 {
 		return true
 	}
@@ -140,7 +147,7 @@ func (n *names) mayEndLike(name string) bool {
 }
 
 // addEnd adds the last two letters of a name in normal form.
-func (n *names) addEnd(name string) {
+func (n *Names) addEnd(name string) {
 	last := name[len(name)-1]
 	switch {
 	case last < 'a' || last > 'z':
@@ -151,7 +158,7 @@ func (n *names) addEnd(name string) {
 	}
 }
 
-func (n *names) hasSuffix(key []byte) bool {
+func (n *Names) hasSuffix(key []byte) bool {
 	if len(key) == 0 {
 		return false
 	}
@@ -163,20 +170,20 @@ func (n *names) hasSuffix(key []byte) bool {
 	return false
 }
 
-// hides reports whether the value of a name is hidden.
-func (n *names) hides(name, value string) bool {
-	switch n.class(name) {
-	case secret:
-		return !isNone(value)
+// Hides reports whether the value of a name is hidden.
+func (n *Names) Hides(name, value string) bool {
+	switch n.Class(name) {
+	case always:
+		return !IsNone(value)
 	case ambiguous:
-		return !isNone(value) && !isSmallNumber(value)
-	case code:
+		return !IsNone(value) && !isSmallNumber(value)
+	case Code:
 		return isRandom(value)
 	}
 	return false
 }
 
-// around is the punctuation around names that is no part of them.
+// around lists punctuation to trim from names.
 var around = func() (t [256]bool) {
 	for _, c := range []byte("!\"#$&'()*,/:;<>?@\\]^`{|}~") {
 		t[c] = true
@@ -232,7 +239,7 @@ func isASCII(s string) bool {
 // innermost returns the last key in brackets that is a name, or the name before
 // them: password of user[password], token of token[] and token[0].
 func innermost(name string) string {
-	if i := strings.LastIndexByte(name, ']'); i >= 0 && strings.ContainsFunc(name[i:], func(c rune) bool { return c < 0x80 && isWordByte(byte(c)) }) {
+	if i := strings.LastIndexByte(name, ']'); i >= 0 && strings.ContainsFunc(name[i:], func(c rune) bool { return c < 0x80 && IsWordByte(byte(c)) }) {
 		name = name[i+1:] // of another kind of brackets: [debug]password
 	}
 	for {

@@ -1,4 +1,4 @@
-package redact
+package secret
 
 import (
 	"iter"
@@ -12,13 +12,12 @@ import (
 // A valueRule describes credentials that are known by their shape.
 type valueRule struct {
 	name, pattern, source string
-	needs                 string // a literal that any match holds, where it begins with none
+	needs                 string // literal in every match, for patterns without a literal prefix
 }
 
-// unbounded are the bytes, beside letters and digits, of the parts that a rule
-// searches up to their end before it can fail, by the beginning of its pattern.
-// If it fails, it fails wherever it begins in the same part: it is not tried
-// there again, as it would take a time beyond the length of the text.
+// unbounded holds, by pattern prefix, the extra bytes of rules that scan a whole
+// part before they fail. Such a rule fails everywhere in that part, so it is tried
+// once per part: this keeps the search linear.
 var unbounded = map[string]string{"eyJ": "-_", "LS0": "+/", "ABSK": "+/"}
 
 // valueRules is the table of the credentials that are hidden wherever they
@@ -138,7 +137,7 @@ func (r *compiledRule) match(s string) int {
 		return 0
 	}
 	m := r.re.FindStringIndex(s)
-	if m == nil || m[1] < len(s) && isWordByte(s[m[1]]) {
+	if m == nil || m[1] < len(s) && IsWordByte(s[m[1]]) {
 		return 0
 	}
 	return m[1]
@@ -169,23 +168,24 @@ var compiledRules = sync.OnceValue(func() *ruleTable {
 	return &t
 })
 
+// ShortestValue is the length of the shortest credential that is known by its shape.
+const ShortestValue = 16
+
 const (
-	shortestValue = 16
-	shortestLoose = 14  // the first word of what a loose rule matches, unless a colon follows
+	shortestLoose = 14  // minimum length of the first word of a loose match, unless a colon follows
 	longestStart  = 128 // of a value, up to the end of what its rule needs
 )
 
-// values hides the credentials in s[start:end] that are known by their shape.
-func (f *finder) values(l layer.Text, start, end int) {
-	if !f.policy.values || end-start < shortestValue {
+// Values calls found for each credential in s that is known by its shape.
+func Values(s string, found func(start, end int)) {
+	if len(s) < ShortestValue {
 		return
 	}
 	table := compiledRules()
-	s := l.S[start:end]
 	var failed map[*compiledRule]int // up to where
-	for i := 0; i+shortestValue <= len(s); {
+	for i := 0; i+ShortestValue <= len(s); {
 		word := i
-		for word < len(s) && isWordByte(s[word]) {
+		for word < len(s) && IsWordByte(s[word]) {
 			word++
 		}
 		if word == i {
@@ -211,7 +211,7 @@ func (f *finder) values(l layer.Text, start, end int) {
 			length = firstMatch(table.loose, s[i:])
 		}
 		if length > 0 {
-			f.hide(l, start+i, start+i+length)
+			found(i, i+length)
 		}
 		i = max(word, i+length)
 	}
@@ -230,7 +230,7 @@ func (t *ruleTable) starting(s string, i int) iter.Seq[*compiledRule] {
 
 // partEnd returns where letters, digits and the other bytes end.
 func partEnd(s string, i int, others string) int {
-	for i < len(s) && (isWordByte(s[i]) || strings.IndexByte(others, s[i]) >= 0) {
+	for i < len(s) && (IsWordByte(s[i]) || strings.IndexByte(others, s[i]) >= 0) {
 		i++
 	}
 	return i
@@ -253,11 +253,12 @@ var wordBytes = func() (t [256]bool) {
 	return t
 }()
 
-func isWordByte(c byte) bool { return wordBytes[c] }
+// IsWordByte reports whether c is a letter or a digit of ASCII.
+func IsWordByte(c byte) bool { return wordBytes[c] }
 
-// isNone reports whether a value is empty, a boolean, a placeholder, or a mask in
+// IsNone reports whether a value is empty, a boolean, a placeholder, or a mask in
 // place of what another program has hidden.
-func isNone(value string) bool {
+func IsNone(value string) bool {
 	if len(value) > 24 {
 		return strings.Trim(value, "*") == ""
 	}
@@ -285,16 +286,19 @@ var (
 	padded    = regexp.MustCompile(`^[\w+/-]{18,}={1,2}$`)
 )
 
+// MaxBegin is how much of a value decides whether it looks like a secret.
+const MaxBegin = 256
+
 // isRandom reports whether a value looks like a random one: 20 characters or
 // more with a digit, a capital and a small letter, and no UUID. Of a path, one
 // segment has to.
 func isRandom(value string) bool {
 	const shortest = 20
-	value = value[:min(len(value), maxBegin)] // a query may have as many names as bytes to look at
+	value = value[:min(len(value), MaxBegin)] // keeps queries of many names linear
 	if i := strings.IndexAny(value, ";?#"); i >= 0 {
 		value = value[:i] // where another parameter begins
 	}
-	// No decoding removes what no token has.
+	// Decoding cannot make this a token.
 	if i := strings.IndexByte(value, '='); i >= 0 && strings.Trim(value[i:], "=") != "" {
 		return false
 	}

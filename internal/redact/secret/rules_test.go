@@ -1,4 +1,4 @@
-package redact
+package secret_test
 
 import (
 	"math/rand/v2"
@@ -7,26 +7,17 @@ import (
 	"regexp/syntax"
 	"strings"
 	"testing"
-)
 
-func TestValueRulesCanBeFound(t *testing.T) {
-	for _, rule := range valueRules {
-		prefix, _ := regexp.MustCompile(rule.pattern).LiteralPrefix()
-		if prefix == "" && rule.needs == "" {
-			t.Errorf("%s: got a pattern without literal prefix, want one, or a text that it needs", rule.name)
-		}
-		if rule.name == "" || rule.source == "" {
-			t.Errorf("%q: got no name or no source, want both", rule.pattern)
-		}
-	}
-}
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
+)
 
 // Every rule hides what its pattern describes, and nothing else.
 func TestEveryValueRuleHides(t *testing.T) {
-	p := New(Config{})
+	p := redact.New(redact.Config{})
 	random := rand.New(rand.NewPCG(1, 2))
-	for _, rule := range valueRules {
-		parsed, err := syntax.Parse(rule.pattern, syntax.Perl)
+	for name, pattern := range secret.Rules() {
+		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -34,20 +25,20 @@ func TestEveryValueRuleHides(t *testing.T) {
 			var b strings.Builder
 			generate(&b, parsed, random)
 			value := strings.TrimRight(b.String(), "-_.=+/*%~")
-			if len(value) < shortestValue || !regexp.MustCompile(`^(?:`+rule.pattern+`)$`).MatchString(value) {
+			if len(value) < secret.ShortestValue || !regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(value) {
 				continue // what stands at its end does not belong to it
 			}
 			for _, format := range []string{"bad %, sorry", "https://h.example/a/%?b", `{"x":"%"}`, "x=%"} {
-				in, want := strings.Replace(format, "%", value, 1), strings.Replace(format, "%", Replacement, 1)
+				in, want := strings.Replace(format, "%", value, 1), strings.Replace(format, "%", redact.Replacement, 1)
 				if got := p.Text(in); got != want {
-					t.Errorf("%s: got %s, want %s", rule.name, got, want)
+					t.Errorf("%s: got %s, want %s", name, got, want)
 				}
 			}
 			if strings.ContainsAny(value, "/=") && strings.ToLower(value) == value {
 				continue // not by chance, of so many characters
 			}
 			if got := p.URL(&url.URL{Scheme: "https", Host: "h.example", Path: "/", RawQuery: "q=" + value}); got != "https://h.example/?q=REDACTED" {
-				t.Errorf("%s: got %s of %s in a query, want it hidden", rule.name, got, value)
+				t.Errorf("%s: got %s of %s in a query, want it hidden", name, got, value)
 			}
 		}
 	}
@@ -91,16 +82,5 @@ func generate(b *strings.Builder, re *syntax.Regexp, random *rand.Rand) {
 		repeat(1, -1)
 	case syntax.OpQuest:
 		repeat(0, 1)
-	}
-}
-
-// A query may have thousands of names whose values reach to its end.
-func TestIsRandomLooksAtTheBeginning(t *testing.T) {
-	const token = "Abcdef0123456789abcdefGH"
-	if !isRandom(token) {
-		t.Fatalf("%s: got false, want true", token)
-	}
-	if isRandom(strings.Repeat("a/", maxBegin) + token) {
-		t.Errorf("%d bytes before it: got true, want false", 2*maxBegin)
 	}
 }

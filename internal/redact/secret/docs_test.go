@@ -1,4 +1,4 @@
-package redact
+package secret
 
 import (
 	"os"
@@ -8,7 +8,7 @@ import (
 
 // The tables of docs/redaction.md are those of the code.
 func TestDocumentationHasTheTables(t *testing.T) {
-	page, err := os.ReadFile("../../docs/redaction.md")
+	page, err := os.ReadFile("../../../docs/redaction.md")
 	if err != nil {
 		t.Fatal(err)
 	}
