@@ -2,6 +2,7 @@ package redact
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
@@ -41,10 +42,10 @@ var digest = regexp.MustCompile(`(?i)^@sha(?:256|512):[0-9a-f]{7,}(?:$|[^\w.-])`
 // longestDigest is the length of @sha512: with its digits, and of what ends them.
 const longestDigest = 8 + 128 + 1
 
-// hideUser hides a user name and a password. The colon between their
+// hideUserinfo hides a user name and a password. The colon between their
 // replacements is encoded like what it replaces.
-func (f *finder) hideUser(l layer.Text, start, end int) {
-	if !f.policy.users || start >= end || strings.Trim(l.S[start:end], ":") == "" || digest.MatchString(l.S[end:min(len(l.S), end+longestDigest)]) {
+func (f *finder) hideUserinfo(l layer.Text, start, end int) {
+	if !f.policy.userinfo || start >= end || strings.Trim(l.S[start:end], ":") == "" || digest.MatchString(l.S[end:min(len(l.S), end+longestDigest)]) {
 		return // nothing, or an image
 	}
 	colon := ":"
@@ -65,7 +66,7 @@ func (f *finder) values(l layer.Text, start, end int) {
 // saves the search for bytes that are not ASCII.
 func (f *finder) applyURL(s string) string {
 	s = f.edits.Apply(s, 0)
-	if f.marks&high != 0 {
+	if f.marks&highMark != 0 {
 		s = foreign.URL(s)
 	}
 	return s
@@ -88,4 +89,10 @@ func (f *finder) hideEnd(s, whole string) {
 		start = i + len("//")
 	}
 	f.hide(layer.Text{S: s}, start, len(s))
+}
+
+// containsFold reports whether s contains one of the words, in any case.
+func containsFold(s string, words ...string) bool {
+	s = strings.ToLower(s)
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(s, word) })
 }

@@ -53,17 +53,6 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	return recorded
 }
 
-// A headerKind is what the values of a header are.
-type headerKind uint8
-
-const (
-	textHeader headerKind = iota
-	hiddenHeader
-	urlHeader
-	linkHeader    // <URL>; rel=next
-	refreshHeader // 5; url=URL
-)
-
 func (p *Policy) headerKind(name string) headerKind {
 	lower := strings.ToLower(name)
 	switch {

@@ -49,7 +49,7 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 	}, nil
 }
 
-// A pathPattern is a pattern of ServeMux.
+// A pathPattern is a pattern of http.ServeMux.
 type pathPattern struct {
 	host     string
 	segments []string // "{" stands for a wildcard

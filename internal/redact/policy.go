@@ -10,9 +10,7 @@ import (
 	"regexp"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
-	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
-	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
 // Replacement is recorded instead of a credential.
@@ -56,16 +54,27 @@ type Config struct {
 // A Policy decides what may be recorded. It is immutable and safe for
 // concurrent use.
 type Policy struct {
-	names   *secret.Names
-	headers secret.Headers
-	filter  func(*url.URL) *url.URL
-	values  bool // by their shape
-	users   bool // names and passwords
+	names    *secret.Names
+	headers  secret.Headers
+	filter   func(*url.URL) *url.URL
+	values   bool // by their shape
+	userinfo bool // names and passwords
 
-	// byName caches headerKind for captured headers, which is a tenth of the cost
-	// of a request that captures two.
+	// byName caches the kinds of captured headers, which are a tenth of the cost of
+	// a request that captures two.
 	byName bounded.Cache[string, headerKind]
 }
+
+// A headerKind tells how to redact a header's values.
+type headerKind uint8
+
+const (
+	textHeader headerKind = iota
+	hiddenHeader
+	urlHeader
+	linkHeader    // <URL>; rel=next
+	refreshHeader // 5; url=URL
+)
 
 // DefaultQuery returns the names of [secret.DefaultQuery].
 func DefaultQuery() []string { return secret.DefaultQuery() }
@@ -76,7 +85,7 @@ func DefaultHeaders() []string { return secret.DefaultHeaders() }
 // New returns the policy of a configuration. Malformed header patterns match
 // nothing.
 func New(c Config) *Policy {
-	p := &Policy{names: secret.DefaultNames(), headers: secret.NewHeaders(c.Headers, c.HeaderExpressions), filter: c.Filter, values: !c.Off, users: true}
+	p := &Policy{names: secret.DefaultNames(), headers: secret.NewHeaders(c.Headers, c.HeaderExpressions), filter: c.Filter, values: !c.Off, userinfo: true}
 	if len(c.Query) > 0 {
 		p.names = secret.NewNames(c.Query)
 	}
@@ -84,29 +93,4 @@ func New(c Config) *Policy {
 		p.names, p.headers = &secret.Names{}, nil
 	}
 	return p
-}
-
-// Text returns any text with credentials redacted, cut to 2 KiB.
-func (p *Policy) Text(s string) string {
-	return p.text(s, maxTextInput, maxText)
-}
-
-func (p *Policy) text(whole string, maxInput, maxOutput int) string {
-	s := splice.Cut(whole, maxInput)
-	f := finder{policy: p, budget: nestedBudget}
-	f.text(layer.Text{S: s})
-	f.hideEnd(s, whole)
-	return f.applyText(s, maxOutput)
-}
-
-// Query returns a function that redacts the values of the parameters with these
-// names in a query, and in the URLs that are nested in it. All else stays as it
-// is written.
-func Query(names ...string) func(rawQuery string) string {
-	p := &Policy{names: secret.NewNames(names)}
-	return func(rawQuery string) string {
-		f := finder{policy: p, budget: nestedBudget}
-		f.query(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)
-		return f.edits.Apply(rawQuery, 0)
-	}
 }

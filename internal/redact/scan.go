@@ -6,41 +6,41 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
-// A mark is what a URL has, and what may have to be hidden for it.
+// A mark is a feature of a URL that requires a search.
 type mark uint16
 
 const (
-	user mark = 1 << iota
-	encoded
-	parameters
-	named // by a name that may be listed
-	hook  // or a bot
-	capital
-	dot // behind a slash
-	slash
-	equals
-	delimiter
-	high // a byte that is not ASCII, and perhaps not UTF-8
+	userinfoMark mark = 1 << iota
+	encodedMark
+	parametersMark
+	namedMark   // by a name that may be listed
+	webhookMark // or a bot
+	capitalMark
+	dotMark // behind a slash
+	slashMark
+	equalsMark
+	delimiterMark
+	highMark // a byte that is not ASCII, and perhaps not UTF-8
 )
 
 // marks are the marks of bytes. For some it depends on the bytes before: see scan.
 var marks = func() (t [256]mark) {
-	t['@'] = user
+	t['@'] = userinfoMark
 	for _, c := range `%+"\` {
-		t[c] = encoded
+		t[c] = encodedMark
 	}
 	for c := range ' ' + 1 {
-		t[c] = encoded // not by net/url, but as it is in a text
+		t[c] = encodedMark // net/url would encode it; a text does not
 	}
-	t[';'], t['~'] = parameters, parameters
+	t[';'], t['~'] = parametersMark, parametersMark
 	for c := 'A'; c <= 'Z'; c++ {
-		t[c] = capital
+		t[c] = capitalMark
 	}
-	t['k'], t['K'] = hook, hook|capital
-	t['/'], t['='] = slash, equals
-	t['?'], t['&'], t['#'] = delimiter, delimiter, delimiter
+	t['k'], t['K'] = webhookMark, webhookMark|capitalMark
+	t['/'], t['='] = slashMark, equalsMark
+	t['?'], t['&'], t['#'] = delimiterMark, delimiterMark, delimiterMark
 	for c := 0x80; c < len(t); c++ {
-		t[c] = high
+		t[c] = highMark
 	}
 	return t
 }()
@@ -56,7 +56,7 @@ type shape struct {
 // mayHoldValue reports whether a part is as long as a credential that is known by
 // its shape. Those with slashes in them have capitals, too.
 func (s shape) mayHoldValue() bool {
-	return s.longest >= secret.ShortestValue || s.widest >= secret.ShortestValue && s.has(capital)
+	return s.longest >= secret.ShortestValue || s.widest >= secret.ShortestValue && s.has(capitalMark)
 }
 
 func (s shape) has(m mark) bool { return s.marks&m != 0 }
@@ -74,36 +74,36 @@ func scan(n *secret.Names, s string, start int, hasHost bool) shape {
 		switch m {
 		case 0:
 			continue
-		case hook, hook | capital:
-			is.marks |= m & capital
+		case webhookMark, webhookMark | capitalMark:
+			is.marks |= m & capitalMark
 			if i > start && s[i-1]|0x20 == 'o' {
-				is.marks |= hook // hooks.slack.com
+				is.marks |= webhookMark // hooks.slack.com
 			}
 			continue
-		case slash, equals, delimiter:
+		case slashMark, equalsMark, delimiterMark:
 		default:
 			is.marks |= m
 			continue
 		}
 		if hasHost {
-			if m == equals || s[i] == '&' {
+			if m == equalsMark || s[i] == '&' {
 				continue
 			}
 			hasHost, is.path, part, wide = false, i, i, i
 		}
 		is.longest = max(is.longest, i-part)
 		switch m {
-		case slash:
+		case slashMark:
 			if i+1 < len(s) && s[i+1] == 'b' {
-				is.marks |= hook // api.telegram.org/bot
+				is.marks |= webhookMark // api.telegram.org/bot
 			} else if i+1 < len(s) && s[i+1] == '.' {
-				is.marks |= dot
+				is.marks |= dotMark
 			}
-		case equals:
+		case equalsMark:
 			if n.MayEndLike(s[part:i]) {
-				is.marks |= named
+				is.marks |= namedMark
 			}
-		case delimiter:
+		case delimiterMark:
 			is.widest = max(is.widest, i-wide)
 			wide = i + 1
 			if s[i] == '#' && is.fragment == len(s) {
@@ -122,8 +122,7 @@ func scan(n *secret.Names, s string, start int, hasHost bool) shape {
 	return is
 }
 
-// special are the schemes of which browsers find the host whatever slashes
-// stand before it.
+// special matches the schemes whose host browsers find behind any number of slashes.
 var special = regexp.MustCompile(`^(?i:https?|wss?|ftp):$`)
 
 // hostStart returns where the host of the URL s[start:] begins, with its user
@@ -150,4 +149,8 @@ func hostStart(s string, start int) (at int, hasHost bool) {
 		return host, false // file:///path
 	}
 	return slashes, true
+}
+
+func isSchemeByte(c byte) bool {
+	return secret.IsWordByte(c) || c == '+' || c == '-' || c == '.'
 }

@@ -10,6 +10,19 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
+// Text returns any text with credentials redacted, cut to 2 KiB.
+func (p *Policy) Text(s string) string {
+	return p.text(s, maxTextInput, maxText)
+}
+
+func (p *Policy) text(whole string, maxInput, maxOutput int) string {
+	s := splice.Cut(whole, maxInput)
+	f := finder{policy: p, budget: nestedBudget}
+	f.text(layer.Text{S: s})
+	f.hideEnd(s, whole)
+	return f.applyText(s, maxOutput)
+}
+
 // text hides the credentials in a text, decoded or not.
 func (f *finder) text(l layer.Text) {
 	urls := f.urls(l)
@@ -24,7 +37,7 @@ func (f *finder) text(l layer.Text) {
 	}
 }
 
-// textURL is a URL in a text: with a scheme and two slashes or more; with
+// textURL matches a URL in a text: with a scheme and two slashes or more; with
 // another number of slashes where browsers find a host nevertheless; with a
 // password, but without a scheme. In quotes, a password may hold spaces.
 var textURL = regexp.MustCompile(
@@ -43,7 +56,7 @@ func (f *finder) urls(l layer.Text) (places [][2]int) {
 		length := urlLength(l.S[start:end], l.S[:start])
 		if start+length < end && l.S[start+length] == ';' && strings.IndexByte(l.S[start:end], '@') >= 0 {
 			if host, ok := hostStart(l.S[:end], start); ok { // or is it a user name?
-				f.user(l, host, end)
+				f.userinfo(l, host, end)
 			}
 		}
 		end = start + length
@@ -71,37 +84,6 @@ func urlLength(s, before string) int {
 		return strings.IndexByte(m, ';')
 	}
 	return len(trimPunctuation(s))
-}
-
-// trimPunctuation removes what belongs to the sentence or to the brackets around
-// s.
-func trimPunctuation(s string) string {
-	for s != "" {
-		last := s[len(s)-1]
-		switch last {
-		case '.', ',', ';', ':', '\'', '\\', '!', '|':
-		case ')', ']', '}', '>':
-			if strings.Count(s, opening(last)) >= strings.Count(s, s[len(s)-1:]) {
-				return s
-			}
-		default:
-			return s
-		}
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-func opening(closing byte) string {
-	switch closing {
-	case ')':
-		return "("
-	case ']':
-		return "["
-	case '}':
-		return "{"
-	}
-	return "<"
 }
 
 // filtered replaces a URL by what the application's filter makes of it, and
@@ -179,7 +161,7 @@ func (f *finder) printed(l layer.Text) {
 		case m[8] < 0:
 			for g := 2; g < 8; g += 2 {
 				if m[g] >= 0 {
-					f.hideUser(l, m[g], m[g+1])
+					f.hideUserinfo(l, m[g], m[g+1])
 				}
 			}
 		case f.policy.headers.Hides(l.S[m[10]:m[11]]):
@@ -201,8 +183,8 @@ func (f *finder) printed(l layer.Text) {
 	}
 }
 
-// isWrittenPort reports whether a text's port, which has no digits only, is not
-// the beginning of a password: it stands where nothing is hidden.
+// isWrittenPort reports whether a text's non-numeric port is really a port, not the
+// start of a password: it stands where nothing is hidden.
 func (f *finder) isWrittenPort(l layer.Text, port string) bool {
 	at := strings.Index(l.S, port)
 	if strings.HasPrefix(l.S[max(0, at-len(`port "`)):], "port ") {
@@ -219,11 +201,11 @@ func (f *finder) hidesPort(l layer.Text, start, end int, port string) bool {
 }
 
 var (
-	// parsedURL is a URL that net/url could not parse, in its error or in a string
-	// that holds the error.
+	// parsedURL matches a URL that net/url could not parse, in its error or in a
+	// string that contains the error.
 	parsedURL = regexp.MustCompile(`\bparse (?:"((?:[^"\\]|\\.)*)"|\\+"([^"\\]*)\\+")`)
 
-	// portVariable is a variable in place of a port: $DB_PORT.
+	// portVariable matches a variable in place of a port: $DB_PORT.
 	portVariable = regexp.MustCompile(`(?i)^\W*(?:\w*_)?port\W*$`)
 )
 
@@ -251,10 +233,10 @@ func cutPassword(raw string) int {
 }
 
 var (
-	// schemeToken is a token behind the name of an authentication scheme.
+	// schemeToken matches a token behind the name of an authentication scheme.
 	schemeToken = regexp.MustCompile(`(?i)\b(?:bearer|basic|negotiate|ntlm)[ \t+]+([a-z0-9._~+/-]{16,}={0,2})`)
 
-	// noToken is one of a challenge's parameters, or of the words in basic
+	// noToken matches a parameter of a challenge, or a word in basic
 	// username/password authentication.
 	noToken = regexp.MustCompile(`^(?:[a-z_]+=[^\s=]|[A-Za-z]?[a-z]+[/_][A-Za-z]?[a-z]+(?:[^\w/+=-]|$))`)
 )
@@ -270,13 +252,7 @@ func (f *finder) schemes(l layer.Text) {
 	}
 }
 
-// containsFold reports whether s contains one of the words, in any case.
-func containsFold(s string, words ...string) bool {
-	s = strings.ToLower(s)
-	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(s, word) })
-}
-
-// privateKey is a PEM block with a private key, or the beginning of one.
+// privateKey matches a PEM block with a private key, or the beginning of one.
 var privateKey = regexp.MustCompile(`(?s)-----BEGIN[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----.*?(?:-----END[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----|$)`)
 
 func (f *finder) privateKeys(l layer.Text) {
@@ -288,7 +264,7 @@ func (f *finder) privateKeys(l layer.Text) {
 	}
 }
 
-// decodedText hides what a text holds once it is decoded. Its URLs have been
+// decodedText hides the credentials in a text once it is decoded. Its URLs have been
 // decoded part by part already, unless they are a part of an encoded text.
 func (f *finder) decodedText(l layer.Text, urls [][2]int) {
 	if f.budget -= len(l.S); f.budget < 0 {

@@ -28,7 +28,7 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 		u = Wire(u)
 	}
 	if at := strings.LastIndexByte(u.Host, '@'); at >= 0 {
-		// The part before an @ is no host, but may hold a password.
+		// The part before an @ is not a host; it may contain a password.
 		odd := *u
 		odd.Host = u.Host[at+1:]
 		odd.User = url.UserPassword(Replacement, Replacement)
@@ -43,17 +43,29 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 		s = placeholder.ReplaceAllString(s[:end], "{$1}") + s[end:]
 	}
 	f := finder{policy: p, budget: nestedBudget}
-	if u.Opaque != "" && !slices.Contains(withoutUser, strings.ToLower(u.Scheme)) {
+	if u.Opaque != "" && !slices.Contains(withoutUserinfo, strings.ToLower(u.Scheme)) {
 		// An opaque part is not parsed: only a slash surely ends a password.
 		rest := strings.TrimPrefix(u.Opaque, "//")
 		host, _, _ := strings.Cut(rest, "/")
 		if at := lastAt(host); at > 0 {
 			start := strings.Index(s, u.Opaque) + len(u.Opaque) - len(rest)
-			f.hideUser(layer.Text{S: s}, start, start+at)
+			f.hideUserinfo(layer.Text{S: s}, start, start+at)
 		}
 	}
 	f.wholeURL(s)
 	return f.applyURL(s)
+}
+
+// Query returns a function that redacts the values of the parameters with these
+// names in a query, and in the URLs that are nested in it. All else stays as it
+// is written.
+func Query(names ...string) func(rawQuery string) string {
+	p := &Policy{names: secret.NewNames(names)}
+	return func(rawQuery string) string {
+		f := finder{policy: p, budget: nestedBudget}
+		f.query(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)
+		return f.edits.Apply(rawQuery, 0)
+	}
 }
 
 // wholeURL hides credentials in a URL of any length.
@@ -63,14 +75,14 @@ func (f *finder) wholeURL(s string) {
 		end = strings.LastIndexAny(s[:maxURL], "/?#&") + 1
 		f.hide(layer.Text{S: s}, end, len(s))
 		if host, ok := hostStart(s, 0); ok {
-			f.user(layer.Text{S: s}, host, len(s)) // a password may be as long
+			f.userinfo(layer.Text{S: s}, host, len(s)) // a password may be as long
 		}
 	}
 	f.url(layer.Text{S: s}, 0, end)
 }
 
-// withoutUser are schemes of URLs in which an @ ends no user name of an account.
-var withoutUser = []string{
+// withoutUserinfo lists schemes whose @ does not end userinfo.
+var withoutUserinfo = []string{
 	"acct", "cid", "data", "did", "im", "mailto", "mid", "news", "pkg", "pres", "sip", "sips", "sms", "tag", "tel", "urn", "xmpp",
 }
 
@@ -80,21 +92,21 @@ func (f *finder) url(l layer.Text, start, end int) {
 	s := l.S[:end]
 	host, hasHost := hostStart(s, start)
 	is := scan(f.policy.names, s, host, hasHost)
-	if hasHost && is.has(user|encoded) {
-		before := is.marks & (hook | high) // of the host, which the second scan leaves out
-		is = scan(f.policy.names, s, f.user(l, host, end), false)
+	if hasHost && is.has(userinfoMark|encodedMark) {
+		before := is.marks & (webhookMark | highMark) // of the host, which the second scan leaves out
+		is = scan(f.policy.names, s, f.userinfo(l, host, end), false)
 		is.marks |= before
 	}
 	f.marks |= is.marks
 	path := is.path
-	if is.has(user) {
-		f.nestedUsers(l, path, end)
+	if is.has(userinfoMark) {
+		f.nestedUserinfo(l, path, end)
 	}
 	e := layer.Percent | layer.Plus
-	if !is.has(encoded) {
+	if !is.has(encodedMark) {
 		e = 0
 	}
-	if is.has(encoded | parameters | named) {
+	if is.has(encodedMark | parametersMark | namedMark) {
 		if l.Depth > 0 && path == start && isForm(s[path:is.query], is.query < end) {
 			f.query(l, path, is.fragment, e)
 		} else {
@@ -110,10 +122,10 @@ func (f *finder) url(l layer.Text, start, end int) {
 	if is.mayHoldValue() {
 		f.values(l, path, end)
 	}
-	if is.has(hook) {
+	if is.has(webhookMark) {
 		f.webhooks(l, start, end)
 	}
-	if is.has(encoded|dot) && hasHost {
+	if is.has(encodedMark|dotMark) && hasHost {
 		f.disguisedWebhook(l, host, path, is.query)
 	}
 }
@@ -124,16 +136,16 @@ func isForm(s string, hasMark bool) bool {
 	return s != "" && s[0] != '/' && s[0] != '.' && (!hasMark || strings.IndexByte(s, '=') >= 0)
 }
 
-// user hides the user name and password before a host, and returns where the path
-// begins.
-func (f *finder) user(l layer.Text, host, end int) (path int) {
+// userinfo hides the user name and password before a host, and returns where the
+// path begins.
+func (f *finder) userinfo(l layer.Text, host, end int) (path int) {
 	s := l.S[:end]
 	path = end
 	if i := strings.IndexAny(s[host:], "/?#"); i >= 0 {
 		path = host + i
 	}
 	at := lastAt(s[host:path])
-	// A password may hold what ends a host for others. Its beginning is no port.
+	// A password may contain / ? or #. Then what precedes them is not a port.
 	if !endsInPort(s[host+at+1 : path]) {
 		if later := strings.LastIndexByte(s[path:], '@'); later >= 0 {
 			path += later
@@ -141,13 +153,9 @@ func (f *finder) user(l layer.Text, host, end int) (path int) {
 		}
 	}
 	if at >= 0 {
-		f.hideUser(l, host, host+at)
+		f.hideUserinfo(l, host, host+at)
 	}
 	return path
-}
-
-func isSchemeByte(c byte) bool {
-	return secret.IsWordByte(c) || c == '+' || c == '-' || c == '.'
 }
 
 // endsInPort reports whether what follows the colon of a host is a port, if there
@@ -184,20 +192,20 @@ func lastAt(s string) int {
 	return at
 }
 
-// nestedUser is a user name, with or without password, in a URL that is a part
-// of another one. Proxies that clean paths make one slash of two.
-var nestedUser = regexp.MustCompile(
+// nestedUserinfo matches a user name, with or without password, in a URL that is
+// part of another one. Proxies that clean paths make one slash of two.
+var nestedUserinfo = regexp.MustCompile(
 	`(?i:https?|wss?|ftp):[/\\]?([^/\\?#&\s"<>]+)@` +
 		`|[a-zA-Z][\w+.-]*:[/\\]{2,}([^/\\?#&\s"<>]+)@` +
 		`|[/\\]{2}([^/\\?#&\s"<>:@]*:[^/\\?#&\s"<>]*)@` +
 		// A password with a slash, which is surely no port.
 		`|(?i:https?|wss?|ftp):[/\\]+([^/\\?#&\s"'<>:@{}$*\[\]%]+:(?:\d*[a-zA-Z]|[~!^_-])[^?#&\s"'<>:@]*[/\\][^?#&\s"'<>@]*)@`)
 
-func (f *finder) nestedUsers(l layer.Text, start, end int) {
-	for _, m := range nestedUser.FindAllStringSubmatchIndex(l.S[start:end], -1) {
+func (f *finder) nestedUserinfo(l layer.Text, start, end int) {
+	for _, m := range nestedUserinfo.FindAllStringSubmatchIndex(l.S[start:end], -1) {
 		for g := 2; g < len(m); g += 2 {
 			if m[g] >= 0 {
-				f.hideUser(l, start+m[g], start+m[g+1])
+				f.hideUserinfo(l, start+m[g], start+m[g+1])
 			}
 		}
 	}
@@ -263,7 +271,7 @@ func (f *finder) parameter(l layer.Text, start, end int, e layer.Encoding) {
 				break
 			}
 		}
-		// Of q=a\u0026token=x, what is decoded is searched.
+		// q=a\u0026token=x is searched after decoding.
 		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.Hides(name, s[equals+1:]) && !beginsWithBoolean(s[equals+1:]) {
 			f.hide(l, equals+1, end)
 			f.nested(l, start, equals, e)
@@ -305,7 +313,7 @@ func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
 		e |= layer.Escapes
 	}
 	if l.Depth == layer.MaxDepth && strings.IndexByte(part, '%') >= 0 && layer.Once(part) != part {
-		f.hide(l, start, end) // nobody decodes so often but who hides something
+		f.hide(l, start, end) // nothing legitimate is encoded this often
 		return
 	}
 	if l.Depth == layer.MaxDepth || strings.IndexByte(part, '%') < 0 && e&layer.Escapes == 0 &&
@@ -327,7 +335,7 @@ func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
 	}
 	if strings.ContainsAny(inner.S, " \t\r\n\"'{}<>\\") {
 		f.text(inner)
-		f.firstUser(inner)
+		f.firstUserinfo(inner)
 	} else {
 		f.url(inner, 0, len(inner.S))
 	}
@@ -339,9 +347,9 @@ func looksLikeText(part string) bool {
 	return strings.ContainsAny(part, " \t\r\n") || strings.IndexByte(part, '"') >= 0 && strings.IndexByte(part, ':') >= 0
 }
 
-// firstUser hides the user name and password of the URL that a text begins with,
-// whatever slashes and line breaks a browser would ignore in it.
-func (f *finder) firstUser(l layer.Text) {
+// firstUserinfo hides the user name and password of the URL at the beginning of a
+// text, whatever slashes and line breaks browsers ignore in it.
+func (f *finder) firstUserinfo(l layer.Text) {
 	start := len(l.S) - len(strings.TrimLeft(l.S, " \t\r\n"))
 	host, ok := hostStart(l.S, start)
 	if !ok || strings.IndexByte(l.S[start:host], ':') < 0 {
@@ -351,5 +359,5 @@ func (f *finder) firstUser(l layer.Text) {
 	if i := strings.IndexAny(l.S[host:], " \t\r\n\"'<>"); i >= 0 {
 		end = host + i
 	}
-	f.user(l, host, end)
+	f.userinfo(l, host, end)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
-// webhook is a URL whose path is a credential: Slack's, Discord's and Teams'
+// webhook matches URLs whose path is a credential: Slack's, Discord's and Teams'
 // webhooks and Telegram's bots.
 var webhook = regexp.MustCompile(`(?i)` +
 	`hooks\.slack(?:-gov)?\.com\.?(?::\d*)?/+(?:services|workflows|triggers)/+([^\s?#"'<>\\]+)` +

@@ -27,7 +27,7 @@ func Wire(u *url.URL) *url.URL {
 	// Only a slash surely ends a password.
 	first, _, _ := strings.Cut(rest, "/")
 	if at := strings.LastIndexByte(first, '@'); at >= 0 {
-		w.User, rest = userinfo(rest[:at]), rest[at+1:]
+		w.User, rest = parseUserinfo(rest[:at]), rest[at+1:]
 	}
 	if absolute {
 		end := strings.IndexAny(rest, "/?#")
@@ -51,8 +51,8 @@ func Wire(u *url.URL) *url.URL {
 	return w
 }
 
-// userinfo returns what stands before an @, decoded as far as it can be.
-func userinfo(s string) *url.Userinfo {
+// parseUserinfo returns what stands before an @, decoded as far as it can be.
+func parseUserinfo(s string) *url.Userinfo {
 	name, password, has := strings.Cut(s, ":")
 	if !has {
 		return url.User(layer.Once(name))
@@ -60,8 +60,8 @@ func userinfo(s string) *url.Userinfo {
 	return url.UserPassword(layer.Once(name), layer.Once(password))
 }
 
-// escapedPath escapes the bytes that a path of a URL cannot hold. Other than
-// url.URL.EscapedPath, it keeps what is escaped already.
+// escapedPath escapes the bytes that a URL's path cannot contain. Unlike
+// url.URL.EscapedPath, it keeps existing escapes.
 func escapedPath(path string) string {
 	if strings.IndexFunc(path, func(c rune) bool { return !secret.IsWordByte(byte(c)) && c != '/' || c >= 0x80 }) < 0 {
 		return path

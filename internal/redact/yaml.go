@@ -8,13 +8,13 @@ import (
 )
 
 var (
-	// yamlLine is the beginning of a line with a name.
+	// yamlLine matches the beginning of a line with a name.
 	yamlLine = regexp.MustCompile(`^[ \t]*(?:- +)*["']?[\w./-]+["']?:(?:[ \t\r\n]|$)`)
 
-	// yamlBlock is what stands in place of a value that is on the lines below.
+	// yamlBlock announces a value on the lines below.
 	yamlBlock = regexp.MustCompile(`^[|>][-+1-9]{0,2}$`)
 
-	// verdict is what a validation says about a field. Its list of faults looks
+	// verdict matches the result of a field's validation. A list of them looks
 	// like YAML.
 	verdict = regexp.MustCompile(`(?i)^(?:required|invalid|missing|expired|incorrect|wrong|empty|blank|unknown|denied|` +
 		`rejected|revoked|malformed|mismatch|unauthorized|forbidden|failed|error|eof)[.!,;]?$`)
