@@ -90,7 +90,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 // Allocations are deterministic where times are not. A limit is what a request
 // costs above the bare transport.
 func TestAllocations(t *testing.T) {
-	if raceEnabled {
+	if oteltest.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	rows := costRows()

@@ -1,9 +1,16 @@
 package otelhttpclient
 
 import (
+	"net/http"
+	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 	"unsafe"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
 // TestSizeOfExchange checks that an exchange does not grow into a larger size
@@ -32,3 +39,78 @@ func TestSizeOfDropped(t *testing.T) {
 		t.Errorf("dropped: %d bytes, want at most %d", got, want)
 	}
 }
+
+func TestCapturedHeadersAreBounded(t *testing.T) {
+	redaction := redact.New(redact.Config{})
+	capture := (*headerCapture)(nil).add("http.response.header.", "test", []string{"*"})
+	header := http.Header{"X-Long": {strings.Repeat("x", 1<<20)}, "X-Many": make([]string, 1000)}
+	for i := range 1000 {
+		header[strings.Repeat("X", 300)+strconv.Itoa(i)] = []string{"1"}
+		header["X-"+strconv.Itoa(i)] = []string{"1"}
+	}
+	attributes := capture.attributes(nil, header, redaction, nil)
+	if len(attributes) > mostHeaders {
+		t.Errorf("captured headers: got %d, want at most %d", len(attributes), mostHeaders)
+	}
+	for i := range 200 {
+		header["X-Link-"+strconv.Itoa(i)] = slices.Repeat([]string{strings.Repeat("https://h.example/a ", 200)}, 8)
+	}
+	recorded := 0
+	for _, a := range capture.attributes(nil, header, redaction, nil) {
+		for _, v := range a.Value.AsStringSlice() {
+			recorded += len(v)
+		}
+	}
+	if recorded > mostHeaderBytes {
+		t.Errorf("captured headers: got %d bytes, want at most %d", recorded, mostHeaderBytes)
+	}
+	for _, header := range []http.Header{{"X-Long": header["X-Long"]}, {"X-Many": header["X-Many"]}, {strings.Repeat("X", 300): {"1"}}} {
+		for _, a := range capture.attributes(nil, header, redaction, nil) {
+			values := a.Value.AsStringSlice()
+			if len(a.Key) > 300 || len(values) > 32 || len(values[0]) > 4<<10 {
+				t.Errorf("%.20s: got %d values, the first of %d bytes, want bounds", a.Key, len(values), len(values[0]))
+			}
+		}
+	}
+}
+
+func BenchmarkCapturedHeaders(b *testing.B) {
+	redaction := redact.New(redact.Config{})
+	h := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"1"}, "Set-Cookie": {"a=b"}, "Location": {"https://example.com/?sig=abc"}}
+	capture := (*headerCapture)(nil).add("http.response.header.", "benchmark", []string{"content-type", "x-*", "set-cookie", "location"})
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = capture.attributes(nil, h, redaction, nil)
+	}
+}
+
+// TestRedirectsAreNotKept: what is kept of a redirect is freed with the response,
+// even if its request refers to it.
+func TestRedirectsAreNotKept(t *testing.T) {
+	kept := func() (n int) {
+		redirectsKept.Range(func(any, any) bool { n++; return true })
+		return n
+	}
+	rt := NewTransport(stub(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"/b"}}, Body: http.NoBody}, nil
+	}))
+	for range 10 {
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://example.com/", nil)
+		resp, err := rt.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Response = resp
+	}
+	for deadline := time.Now().Add(10 * time.Second); kept() > 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d are kept, want none", kept())
+		}
+		runtime.GC()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+type stub func(*http.Request) (*http.Response, error)
+
+func (s stub) RoundTrip(req *http.Request) (*http.Response, error) { return s(req) }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
 func BenchmarkURL(b *testing.B) {
@@ -120,7 +122,7 @@ func BenchmarkHostile(b *testing.B) {
 
 // A time beyond the length of the input takes seconds for some of these shapes.
 func TestPolicyTimeIsLinear(t *testing.T) {
-	if raceEnabled {
+	if oteltest.RaceEnabled {
 		t.Skip("the race detector multiplies all times")
 	}
 	p := New(Config{Filter: func(u *url.URL) *url.URL { return u }})

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package faults
 
 import (
 	"context"
@@ -119,19 +119,19 @@ func TestErrorHandlerPanics(t *testing.T) {
 type panickingDuration struct{ metric.MeterProvider }
 
 func (p panickingDuration) Meter(name string, opts ...metric.MeterOption) metric.Meter {
-	return panickingMeter{p.MeterProvider.Meter(name, opts...)}
+	return brokenMeter{p.MeterProvider.Meter(name, opts...)}
 }
 
-type panickingMeter struct{ metric.Meter }
+type brokenMeter struct{ metric.Meter }
 
-func (m panickingMeter) Float64Histogram(name string, opts ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
+func (m brokenMeter) Float64Histogram(name string, opts ...metric.Float64HistogramOption) (metric.Float64Histogram, error) {
 	h, err := m.Meter.Float64Histogram(name, opts...)
-	return panickingHistogram{h}, err
+	return brokenHistogram{h}, err
 }
 
-type panickingHistogram struct{ metric.Float64Histogram }
+type brokenHistogram struct{ metric.Float64Histogram }
 
-func (panickingHistogram) Record(context.Context, float64, ...metric.RecordOption) { panic("broken") }
+func (brokenHistogram) Record(context.Context, float64, ...metric.RecordOption) { panic("broken") }
 
 func TestActiveRequestsWithPanickingDuration(t *testing.T) {
 	server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "fine"))

@@ -1,5 +1,0 @@
-//go:build race
-
-package otelhttpclient_test
-
-const raceEnabled = true
