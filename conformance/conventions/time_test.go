@@ -69,6 +69,9 @@ func TestSpanEndWithoutBody(t *testing.T) {
 				})
 				tel := oteltest.New(t)
 				resp := oteltest.Open(t, instrumented.Transport(tel, w.Base), oteltest.NewRequest(t, t.Context(), test.method, w.URL, nil))
+				if version == "2" && test.length != "" && test.method == "GET" {
+					_ = resp.Body.Close() // net/http's server ends the stream after the headers
+				}
 				tel.OnlySpan()
 				_ = resp.Body.Close()
 				tel.OnlySpan() // still
