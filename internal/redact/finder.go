@@ -65,7 +65,9 @@ func (f *finder) values(l layer.Text, start, end int) {
 // applyURL returns the URL s with the edits, in valid UTF-8. The scan of the URL
 // saves the search for bytes that are not ASCII.
 func (f *finder) applyURL(s string) string {
-	s = f.edits.Apply(s, 0)
+	if len(f.edits) > 0 {
+		s = f.edits.Apply(s, 0)
+	}
 	if f.marks&highMark != 0 {
 		s = foreign.URL(s)
 	}

@@ -1,8 +1,10 @@
 // Package redact removes credentials from URLs, texts, errors and headers.
 //
-// URLs are parsed, and texts are searched with regular expressions. Both only
-// collect the places to hide. All places are replaced in one pass at the end, so
-// that no replacement is searched or replaced.
+// URLs are parsed, and texts are searched with regular expressions, also in their
+// decoded parts (package layer). What is found by its name or its shape (package
+// secret) is collected, and replaced in one pass at the end (package splice), so
+// that no replacement is searched or replaced. It is given a [Config] and what is to
+// be recorded. It knows nothing of requests and spans.
 package redact
 
 import (
