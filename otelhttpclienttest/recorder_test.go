@@ -52,7 +52,7 @@ func TestRecorder(t *testing.T) {
 			t.Errorf("%s: Sum(%q): got %v, %d, want %v, %d", c.reason, c.metric, sum, count, c.sum, c.count)
 		}
 	}
-	if v := rec.Spans()[0].Attribute("none"); v.Type() != attribute.INVALID {
+	if v := rec.Spans()[0].Attribute("none"); v.Type() != attribute.EMPTY {
 		t.Errorf("Attribute of an absent key: got %v, want the zero Value", v)
 	}
 	if _, ended := rec.SpanOf(httptest.NewRequest(http.MethodGet, "/", nil)); ended {
