@@ -58,7 +58,7 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 		x.meter.begin(&x.context, &x.facts)
 	}
 	if x.connection.user != nil {
-		x.connection.relabel(x.meter.connectionUser(&x.facts).labels)
+		x.connection.relabel(x.meter.connectionUse(&x.facts).Labels)
 	}
 	if x.recording {
 		d.facts = x.facts

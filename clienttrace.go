@@ -46,8 +46,8 @@ func (x *exchange) watchConnection() {
 	if x.recording && x.in.wantsUserAgent() {
 		trace.WroteHeaderField = c.wroteHeaderField
 	}
-	if measured(optInConnectionMetrics) {
-		c.user = x.meter.connectionUser(&x.facts)
+	if measured(optInConnectionMetrics) && x.meter.connections != nil {
+		c.user = x.meter.connectionUse(&x.facts)
 	}
 	timed := x.in.connectionTimings && x.recording
 	if timed || measured(optInTimeInQueue|optInDNSLookup) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/openconns"
 )
 
 // connection is what net/http reports about the connection of an exchange. Its
@@ -22,8 +23,8 @@ import (
 // through one proxy, the reports cannot be told apart, and the latest counts.
 type connection struct {
 	hooks  httptrace.ClientTrace
-	target *url.URL        // of the request
-	user   *connectionUser // nil unless connections are counted
+	target *url.URL       // of the request
+	user   *openconns.Use // nil unless connections are counted
 	guard  callback.Guard
 
 	mu    sync.Mutex
@@ -40,8 +41,8 @@ type connection struct {
 	agent     string // User-Agent as it is written, if it is watched
 
 	peer    net.Addr
-	tracked *trackedConnection // nil unless connections are counted
-	timings *timings           // nil unless WithConnectionTimings is set
+	tracked *openconns.Conn // nil unless connections are counted
+	timings *timings        // nil unless WithConnectionTimings is set
 }
 
 // aim sets the URL of the request. A request hook may have sent other requests
@@ -61,8 +62,8 @@ func (c *connection) aimedAt() *url.URL {
 
 // getConn runs when a connection to a server or a proxy is needed.
 func (c *connection) getConn(hostPort string) {
-	var tracked *trackedConnection
-	defer func() { tracked.release() }() // not under the lock: it calls instruments
+	var tracked *openconns.Conn
+	defer func() { tracked.Release() }() // not under the lock: it may call an instrument
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -94,11 +95,7 @@ func (c *connection) gotConn(info httptrace.GotConnInfo) {
 		if !c.got(info, peer) || c.user == nil {
 			return
 		}
-		user := *c.user
-		if user.peer {
-			user.labels.peer, _ = hostport.Peer(peer)
-		}
-		c.use(track(info, &user))
+		c.use(c.user.Track(info, peer))
 	})
 }
 
@@ -118,23 +115,23 @@ func (c *connection) got(info httptrace.GotConnInfo, peer net.Addr) (used bool) 
 	return true
 }
 
-// use replaces the connection that the exchange is counted for. It calls
-// instruments without the lock, as the functions below do.
-func (c *connection) use(tracked *trackedConnection) {
+// use replaces the connection that the exchange is counted for. It
+// releases the other without the lock, as release may call an instrument.
+func (c *connection) use(tracked *openconns.Conn) {
 	c.mu.Lock()
 	if !c.ended {
 		c.tracked, tracked = tracked, c.tracked
 	}
 	c.mu.Unlock()
-	tracked.release()
+	tracked.Release()
 }
 
 // relabel replaces the labels that were known when the connection was obtained.
-func (c *connection) relabel(labels connectionLabels) {
+func (c *connection) relabel(labels openconns.Labels) {
 	c.mu.Lock()
 	tracked := c.tracked
 	c.mu.Unlock()
-	tracked.relabel(labels)
+	tracked.Relabel(labels)
 }
 
 // answered records the protocol, which is known with the first response on a
@@ -146,9 +143,9 @@ func (c *connection) answered(status int, p protocol) {
 		c.timings.answered = true
 	}
 	c.mu.Unlock()
-	tracked.answered(p.version)
+	tracked.Answered(p.version)
 	if status == http.StatusSwitchingProtocols {
-		tracked.switchedProtocols()
+		tracked.Upgraded()
 	}
 }
 
@@ -159,7 +156,7 @@ func (c *connection) done() {
 	tracked := c.tracked
 	c.tracked = nil
 	c.mu.Unlock()
-	tracked.release()
+	tracked.Release()
 }
 
 // copyTo copies what is known at present.

@@ -16,12 +16,29 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
+	"github.com/otelhttpclient/otelhttpclient/internal/openconns"
 )
 
 // meterSource keeps the instruments of the latest provider.
 type meterSource struct {
 	mu     sync.Mutex
 	cached atomic.Pointer[instruments]
+	self   *meterIdentity
+}
+
+// meterIdentity stands for a meterSource without referring to it.
+type meterIdentity struct{ _ byte }
+
+// owner returns what the provider's connections belong to: the provider, for all
+// Transports, or, if it cannot be compared, this Transport.
+func (s *meterSource) owner(provider metric.MeterProvider) any {
+	if reflect.ValueOf(provider).Comparable() {
+		return provider
+	}
+	if s.self == nil {
+		s.self = &meterIdentity{}
+	}
+	return s.self
 }
 
 // instruments returns the instruments for a request with this context, or nil
@@ -54,7 +71,7 @@ func (s *meterSource) of(c *config) *instruments {
 	}
 	// If the provider panics, tracing continues without metrics.
 	m = &instruments{provider: provider, config: c, duration: noop.Float64Histogram{}}
-	c.guard.Call("MeterProvider", func() { m = newInstruments(c, provider) })
+	c.guard.Call("MeterProvider", func() { m = newInstruments(c, provider, s.owner(provider)) })
 	s.cached.Store(m)
 	return m
 }
@@ -74,22 +91,21 @@ type instruments struct {
 	responseSize metric.Int64Histogram
 	active       metric.Int64UpDownCounter
 
-	openConnections    metric.Int64UpDownCounter
+	connections        *openconns.Pool // for open connections and their durations
 	connectionDuration metric.Float64Histogram
 	timeInQueue        metric.Float64Histogram
 	dnsLookup          metric.Float64Histogram
 
 	abandoned metric.Int64Counter
 
-	cache  bounded.Cache[measurement, measurementOptions]
-	sets   bounded.Cache[attribute.Distinct, measurementOptions] // with attributes of the application
-	labels bounded.Cache[connectionLabels, connectionLabels]     // by themselves: copies
+	cache bounded.Cache[measurement, measurementOptions]
+	sets  bounded.Cache[attribute.Distinct, measurementOptions] // with attributes of the application
 }
 
 // noInstruments record nothing.
 var noInstruments instruments
 
-func newInstruments(c *config, provider metric.MeterProvider) *instruments {
+func newInstruments(c *config, provider metric.MeterProvider, connections any) *instruments {
 	meter := newMeter(provider)
 	m := &instruments{provider: provider, config: c}
 	check := func(err error) {
@@ -115,10 +131,11 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 		check(err)
 		m.active = i.Inst()
 	}
+	if c.optInMetrics&optInConnectionMetrics != 0 {
+		m.connections = openconns.New(connections, c.guard)
+	}
 	if c.optInMetrics&optInOpenConnections != 0 {
-		i, err := httpconv.NewClientOpenConnections(meter)
-		check(err)
-		m.openConnections = i.Inst()
+		check(m.connections.Observe(meter))
 	}
 	if c.optInMetrics&optInConnectionDuration != 0 {
 		i, err := httpconv.NewClientConnectionDuration(meter,
@@ -149,7 +166,7 @@ func newInstruments(c *config, provider metric.MeterProvider) *instruments {
 			metric.WithDescription("Measures the duration of outbound HTTP requests."))
 		check(err)
 	}
-	for _, i := range []any{m.duration, m.oldDuration, m.requestSize, m.responseSize, m.active, m.openConnections, m.connectionDuration, m.timeInQueue, m.dnsLookup} {
+	for _, i := range []any{m.duration, m.oldDuration, m.requestSize, m.responseSize, m.active, m.connectionDuration, m.timeInQueue, m.dnsLookup} {
 		m.embedNoop = m.embedNoop || embedsNoop(reflect.TypeOf(i))
 	}
 	return m
@@ -191,9 +208,24 @@ func (m *instruments) enabled(ctx context.Context) bool {
 		m.requestSize != nil && m.requestSize.Enabled(ctx) ||
 		m.responseSize != nil && m.responseSize.Enabled(ctx) ||
 		m.active != nil && m.active.Enabled(ctx) ||
-		m.openConnections != nil && m.openConnections.Enabled(ctx) ||
 		m.connectionDuration != nil && m.connectionDuration.Enabled(ctx) ||
 		m.timeInQueue != nil && m.timeInQueue.Enabled(ctx) ||
 		m.dnsLookup != nil && m.dnsLookup.Enabled(ctx) ||
-		m.embedNoop
+		m.embedNoop ||
+		m.connections != nil && m.connections.Collected()
+}
+
+// connectionUse describes a request on a connection.
+func (m *instruments) connectionUse(f *facts) *openconns.Use {
+	u := &openconns.Use{
+		Pool:     m.connections,
+		Labels:   openconns.Labels{Host: f.host, Port: f.port},
+		Peer:     m.config.optInAttributes&optInPeerAddress != 0,
+		Counted:  m.config.optInMetrics&optInOpenConnections != 0,
+		Duration: m.connectionDuration,
+	}
+	if m.config.optInAttributes&optInScheme != 0 {
+		u.Labels.Scheme = f.scheme
+	}
+	return u
 }

@@ -45,28 +45,23 @@ const (
 	MetricResponseBodySize Metric = "http.client.response.body.size"
 	// MetricActiveRequests is an up-down counter of requests in flight.
 	MetricActiveRequests Metric = "http.client.active_requests"
-	// MetricOpenConnections is an up-down counter of open connections, by
-	// http.connection.state: active while a request uses the connection, else
-	// idle. All Transports with the same MeterProvider count a connection
-	// once. A MeterProvider of a type that cannot be compared gets it once for
-	// each Transport.
+	// MetricOpenConnections is an asynchronous up-down counter of open
+	// connections, by http.connection.state: active while a request uses the
+	// connection, else idle. Each collection reports both states of the servers
+	// that have connections, and nothing of others. All Transports with the same
+	// MeterProvider count a connection once; if it is of a type that cannot be
+	// compared, each Transport does.
 	//
-	// base must call the hooks of [net/http/httptrace], and connections must
-	// have a file descriptor, as those of *http.Transport do: a
-	// [syscall.Conn], or a wrapper with a NetConn method that leads to one.
-	// Other connections are left out.
+	// base must call the hooks of [net/http/httptrace]. Connections without a
+	// file descriptor are left out: one must be a [syscall.Conn], as those of
+	// *http.Transport are, or have a NetConn method that leads to one.
 	//
-	// net/http reports when a request obtains a connection, but not when the
-	// connection is closed. Hence these limits:
-	//
-	//   - A connection counts from its first response, as its protocol version
-	//     is unknown before, until up to a second after it is closed. A
-	//     connection without a response on these Transports does not count.
-	//   - server.address and server.port are those of the latest request. They
-	//     change on a connection to a proxy for plain http, and if requests
-	//     set [net/http.Request]'s Host.
-	//   - If base sends one request over several connections at a time, only
-	//     the latest counts as active.
+	// A connection counts from its first response, as its protocol version is
+	// unknown before, until up to a second after it is closed: net/http does not
+	// report that. server.address and server.port are those of the latest
+	// request, which change on a connection to a proxy for plain http. If base
+	// sends one request over several connections at a time, only the latest
+	// counts as active.
 	MetricOpenConnections Metric = "http.client.open_connections"
 	// MetricConnectionDuration is a histogram of how long connections were
 	// open, in seconds. It is recorded once for each connection, after it is

@@ -52,7 +52,7 @@ func TestDependencies(t *testing.T) {
 }
 
 func TestImports(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", "{{range .Imports}}{{.}}\n{{end}}", ".", "./auto", "./compat/otelhttp", "./compat/otelhttp/filters", "./internal/bounded", "./internal/defaultroute", "./internal/errortype", "./internal/exporters", "./internal/muxpattern", "./internal/redact/...").CombinedOutput()
+	out, err := exec.Command("go", "list", "-f", "{{range .Imports}}{{.}}\n{{end}}", ".", "./auto", "./compat/otelhttp", "./compat/otelhttp/filters", "./internal/bounded", "./internal/defaultroute", "./internal/errortype", "./internal/exporters", "./internal/openconns", "./internal/muxpattern", "./internal/redact/...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("go list = %v, want no error\n%s", err, out)
 	}
