@@ -18,13 +18,13 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
-// attempt is the first sending of a request, as a Transport sees it while one
-// above creates the span. That span stands for the attempt unless the request is
-// sent again. Then the attempt gets a span and a measurement of its own, like
-// all that follow, with its own times.
+// attempt is the first sending of a request through an inner Transport. The outer
+// Transport's span stands for it unless the request is sent again. Then the attempt
+// gets a span and a measurement of its own, like all that follow, with its own
+// times.
 type attempt struct {
 	in      *instrumentation
-	above   *sending
+	outer   *sending
 	tracer  *tracers.Tracer
 	meter   *instruments // nil: it is not measured
 	ctx     context.Context
@@ -53,15 +53,15 @@ type attempt struct {
 	known      atomic.Int32               // its end, and that the request was sent again
 }
 
-// watch makes the passage remember what it sends, in case that it is sent again.
-func (p *passage) watch(above *sending, tracer *tracers.Tracer, meter *instruments, share share) {
-	if meter == nil && (tracer.SkipsSpans() || !above.recording()) {
+// watch remembers what the call sends, in case it is sent again.
+func (p *call) watch(outer *sending, tracer *tracers.Tracer, meter *instruments, role role) {
+	if meter == nil && (tracer.SkipsSpans() || !outer.recording()) {
 		return
 	}
 	in, req := p.in, p.sent
-	a := &attempt{in: in, above: above, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
+	a := &attempt{in: in, outer: outer, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
 	seen := hostport.OnWire(req)
-	in.describe(&a.description, seen, share.state, share.ordinal)
+	in.describe(&a.description, seen, role.state, role.ordinal)
 	a.name = in.nameOfSpan(&a.facts, seen)
 	a.headers = in.sentAttributes(req)
 	if seen.URL != nil {
@@ -73,7 +73,7 @@ func (p *passage) watch(above *sending, tracer *tracers.Tracer, meter *instrumen
 			a.bodySize = -1
 		}
 	}
-	share.passed.keep(a)
+	role.passed.keep(a)
 	if a.active {
 		meter.begin(a.ctx, &a.facts)
 	}
@@ -81,19 +81,19 @@ func (p *passage) watch(above *sending, tracer *tracers.Tracer, meter *instrumen
 }
 
 // keep keeps the first attempt, and determines when it is measured: at once, if
-// no Transport above measures it with the same provider.
-func (p *passedThrough) keep(a *attempt) {
-	a.above.mu.Lock()
-	defer a.above.mu.Unlock()
+// no outer Transport measures it with the same provider.
+func (p *innerTransport) keep(a *attempt) {
+	a.outer.mu.Lock()
+	defer a.outer.mu.Unlock()
 	p.first = a
-	resent := a.above.times > 1 // already, by a concurrent attempt
+	resent := a.outer.times > 1 // already, by a concurrent attempt
 	if resent {
 		a.known.Add(1)
 	}
 	if a.meter == nil || p.before.measured(a.meter.provider) != nil {
 		return
 	}
-	a.active = a.above.meter(a.meter.provider) == nil
+	a.active = a.outer.meter(a.meter.provider) == nil
 	if a.always = a.active || resent; a.always {
 		p.meter = a.meter
 	}
@@ -101,7 +101,7 @@ func (p *passedThrough) keep(a *attempt) {
 
 // reveal returns the attempt that the entry is about, as the request is sent
 // again. It is measured now unless it is measured already.
-func (p *passedThrough) reveal() *attempt {
+func (p *innerTransport) reveal() *attempt {
 	if p == nil || p.first == nil {
 		return nil
 	}
@@ -113,10 +113,10 @@ func (p *passedThrough) reveal() *attempt {
 }
 
 // sentAgain records that the request is sent again, before anything is sent.
-func (a *attempt) sentAgain(above *sending) {
-	if above.exchange != nil {
+func (a *attempt) sentAgain(outer *sending) {
+	if outer.exchange != nil {
 		c := new(connection)
-		above.exchange.connection.copyTo(c)
+		outer.exchange.connection.copyTo(c)
 		a.connection.Store(c)
 	}
 	if a.known.Add(1) == 2 {
@@ -206,15 +206,15 @@ func (a *attempt) exchange(meter *instruments) *exchange {
 	x := &exchange{in: a.in, meter: meter, facts: a.facts, started: a.started, outcome: a.outcome,
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown}
 	x.context.init(a.ctx, a.tracer, &noState, a.resendCount)
-	x.context.sending.activeAbove = !a.active
+	x.context.sending.activeOuter = !a.active
 	x.Progress.Add(a.Received())
 
 	c := &x.connection
 	c.guard, c.target = a.in.guard, &a.target
 	if then := a.connection.Load(); then != nil {
 		then.copyTo(c)
-	} else if a.above.exchange != nil {
-		a.above.exchange.connection.copyTo(c)
+	} else if a.outer.exchange != nil {
+		a.outer.exchange.connection.copyTo(c)
 	}
 	if a.bodySize < 0 {
 		c.sent = sentInPart

@@ -49,7 +49,7 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 	}
 	target := *req.URL // the caller may change it
 	x.connection.aim(&target)
-	active := x.meter != nil && !x.context.sending.activeAbove
+	active := x.meter != nil && !x.context.sending.activeOuter
 	if active {
 		x.meter.leave(&x.context, &x.facts)
 	}

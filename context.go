@@ -12,7 +12,7 @@ import (
 )
 
 // contextKey is the key of all that this package keeps in a context, so that one
-// lookup finds it: a *contextState, or the *sending of a Transport above.
+// lookup finds it: a *contextState, or the *sending of an outer Transport.
 type contextKey struct{}
 
 // contextState is what applications set for the requests of a context.
@@ -23,14 +23,13 @@ type contextState struct {
 	attributes []attribute.KeyValue
 	attempts   *atomic.Int64 // round trips so far, under ContextWithRetries
 
-	// above is what a Transport above is sending with this context. The rest
-	// of that Transport's state belongs to the caller's request, and is not in
-	// this one.
-	above *sending
+	// outer is what an outer Transport is sending with this context. The rest of
+	// that Transport's state belongs to the caller's request, and is not in this
+	// one.
+	outer *sending
 }
 
-// with returns the caller's state with what a layer between two Transports added
-// to the context.
+// with merges what code between two Transports added to the context.
 func (s *contextState) with(layer *contextState) *contextState {
 	if len(layer.attributes) == 0 && layer.template == "" {
 		return s
@@ -45,12 +44,12 @@ func (s *contextState) with(layer *contextState) *contextState {
 
 var noState contextState
 
-// stateFrom returns the state of a context, and what a Transport above is sending
+// stateFrom returns the state of a context, and what an outer Transport is sending
 // with it.
-func stateFrom(ctx context.Context) (state *contextState, above *sending) {
+func stateFrom(ctx context.Context) (state *contextState, outer *sending) {
 	switch s := ctx.Value(contextKey{}).(type) {
 	case *contextState:
-		return s, s.above
+		return s, s.outer
 	case *sending:
 		return &noState, s
 	}
@@ -58,9 +57,9 @@ func stateFrom(ctx context.Context) (state *contextState, above *sending) {
 }
 
 func withState(ctx context.Context, change func(*contextState)) context.Context {
-	state, above := stateFrom(ctx)
+	state, outer := stateFrom(ctx)
 	s := *state
-	s.above = above
+	s.outer = outer
 	change(&s)
 	return context.WithValue(ctx, contextKey{}, &s)
 }

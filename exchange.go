@@ -21,33 +21,32 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
-// The way of a request: RoundTrip routes it to base; start gathers its facts,
-// starts the span and copies the request with the propagator's headers; base
-// sends the copy; finish describes the response and wraps its body; the end of
-// the body, or whatever ends the request before, calls exchange.End.
+// Life of a request: RoundTrip chooses base; start starts the span and copies the
+// request with the propagator's headers; base sends the copy; finish describes the
+// response and wraps its body; the end of the body, or whatever ends the request
+// before, calls exchange.End.
 
-// passage is the way of one request through a Transport. It lives on the stack
-// of RoundTrip.
-type passage struct {
-	in      *instrumentation // nil: the request is not observed
-	base    http.RoundTripper
-	caller  *http.Request  // as the caller made it
-	sent    *http.Request  // as base gets it
-	through any            // how Transports above tell those below apart
-	asSent  sentRequest    // of sent; zero if in is nil
-	room    *body.Response // for the response, if it was allocated before
+// call is the state of one call of RoundTrip. It lives on its stack.
+type call struct {
+	in          *instrumentation // nil: the request is not observed
+	base        http.RoundTripper
+	caller      *http.Request  // as the caller made it
+	sent        *http.Request  // as base gets it
+	transportID any            // identifies this Transport to outer Transports
+	asSent      sentRequest    // of sent; zero if in is nil
+	room        *body.Response // for the response, if it was allocated before
 
 	exchange *exchange // nil: the request is not observed any further
-	first    *attempt  // instead, if a Transport above observes the request
-	own      *sending  // as Transports below see it, if they do
-	above    *sending  // of a Transport above, whose request passes here
+	first    *attempt  // instead, if an outer Transport observes the request
+	own      *sending  // what inner Transports find in the context; nil if nothing
+	outer    *sending  // of an outer Transport, whose request passes through
 	inBase   bool
 	returned bool
 }
 
-// start prepares the request for base and starts its telemetry. Whatever fails
-// in it, the request is sent as it is then.
-func (p *passage) start() {
+// start prepares the request for base and starts its telemetry. If it panics, the
+// request is sent in the state it has reached.
+func (p *call) start() {
 	if p.in != nil {
 		p.in.guard.Call("start of the span", p.observe)
 		p.asSent = sentRequestOf(p.sent)
@@ -57,10 +56,10 @@ func (p *passage) start() {
 
 // observe determines what to observe of the request, starts its span, and
 // copies the request for base.
-func (p *passage) observe() {
+func (p *call) observe() {
 	in, req := p.in, p.sent
 	ctx := req.Context()
-	state, above := stateFrom(ctx)
+	state, outer := stateFrom(ctx)
 	if state.untraced {
 		return
 	}
@@ -76,18 +75,18 @@ func (p *passage) observe() {
 	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && seen.URL != nil && exporters.Send(seen.URL.Host, seen.URL.Path) {
 		return // to record an export would need another export, without end
 	}
-	share := shareOf(state, above, req, p.through, tracer)
+	role := roleOf(state, outer, req, p.transportID, tracer)
 	meter := in.instruments(ctx)
-	if share.none {
-		p.above = above
+	if role.none {
+		p.outer = outer
 		excluded := !in.targets.Include(req)
 		if excluded {
-			above.withhold()
+			outer.exclude()
 		}
-		if excluded || above.unheralded() {
+		if excluded || outer.lacksHeaders() {
 			p.sent = in.propagate(ctx, req, &inject.Carrier{})
 		}
-		p.watch(above, tracer, meter, share)
+		p.watch(outer, tracer, meter, role)
 		return
 	}
 	hooked := in.hooked()
@@ -99,7 +98,7 @@ func (p *passage) observe() {
 	}
 
 	var d description
-	in.describe(&d, seen, share.state, share.ordinal)
+	in.describe(&d, seen, role.state, role.ordinal)
 	var started time.Time // the span has its own
 	if meter != nil || in.connectionTimings {
 		started = time.Now()
@@ -109,27 +108,27 @@ func (p *passage) observe() {
 	tracer.Learn(span, recording)
 	own := recording || !tracers.PassesThrough(span, ctx)
 	if !own && !hooked {
-		// The span in the caller's context is the same to services, and it has
-		// the provider that it came from.
+		// Services see the same span context as the caller's, whose span also has
+		// its own provider.
 		spanCtx = ctx
 	}
 	if !recording && meter == nil && !hooked {
 		span.End() // not recording, but every started span must be ended
 		if own {
-			p.propagateDecision(spanCtx, tracer, share.state, d.resendCount, s)
+			p.propagateDropped(spanCtx, tracer, role.state, d.resendCount, s)
 			return
 		}
-		share.discount()
+		role.uncountAttempt()
 		p.sent = in.propagate(spanCtx, req, &s.Carrier)
 		return
 	}
 
 	x := &exchange{in: in, meter: meter, span: span, recording: recording, facts: d.facts, started: started}
 	p.exchange, p.own = x, &x.context.sending
-	x.context.init(spanCtx, tracer, share.state, d.resendCount)
+	x.context.init(spanCtx, tracer, role.state, d.resendCount)
 	x.context.sending.exchange = x
-	x.context.sending.activeAbove = share.measure(above, meter)
-	if meter != nil && !x.context.sending.activeAbove {
+	x.context.sending.activeOuter = role.measure(outer, meter)
+	if meter != nil && !x.context.sending.activeOuter {
 		meter.begin(&x.context, &x.facts)
 	}
 	x.watchConnection()
@@ -143,9 +142,9 @@ type dropped struct {
 	outgoing outgoing
 }
 
-// propagateDecision prepares the request of a span that the sampler dropped.
-// Transports below make no other decision for the same sending.
-func (p *passage) propagateDecision(ctx context.Context, tracer *tracers.Tracer, state *contextState, ordinal int, s *scratch.Memory) {
+// propagateDropped prepares the request of a span that the sampler dropped. Inner
+// Transports must not sample the same request again.
+func (p *call) propagateDropped(ctx context.Context, tracer *tracers.Tracer, state *contextState, ordinal int, s *scratch.Memory) {
 	d := &dropped{}
 	o := &d.outgoing
 	o.init(ctx, tracer, state, ordinal)
@@ -155,10 +154,10 @@ func (p *passage) propagateDecision(ctx context.Context, tracer *tracers.Tracer,
 }
 
 // finish takes what base returned and returns it to the caller.
-func (p *passage) finish(resp *http.Response, err error) (*http.Response, error) {
+func (p *call) finish(resp *http.Response, err error) (*http.Response, error) {
 	p.inBase = false
-	if p.above != nil {
-		p.above.cameBack()
+	if p.outer != nil {
+		p.outer.returnedOnce()
 	}
 	if p.own != nil {
 		p.own.returned.Store(true)
@@ -175,7 +174,7 @@ func (p *passage) finish(resp *http.Response, err error) (*http.Response, error)
 
 // answer returns the response that the caller gets: one of its own, which names
 // the caller's request, and whose body ends the telemetry.
-func (p *passage) answer(resp *http.Response, err error) *http.Response {
+func (p *call) answer(resp *http.Response, err error) *http.Response {
 	if resp == nil {
 		p.answered(nil, err)
 		return nil
@@ -193,7 +192,7 @@ func (p *passage) answer(resp *http.Response, err error) *http.Response {
 }
 
 // answered returns what the response's body ends, or nil.
-func (p *passage) answered(resp *http.Response, err error) body.Owner {
+func (p *call) answered(resp *http.Response, err error) body.Owner {
 	switch {
 	case p.exchange != nil && p.exchange.answered(&p.asSent, resp, err):
 		return p.exchange
@@ -205,7 +204,7 @@ func (p *passage) answered(resp *http.Response, err error) body.Owner {
 
 // endUnlessReturned ends the exchange of a request that panics or whose
 // goroutine exits, in base or in a callback. The panic continues.
-func (p *passage) endUnlessReturned() {
+func (p *call) endUnlessReturned() {
 	if p.returned || p.exchange == nil && p.first == nil {
 		return
 	}
@@ -227,13 +226,13 @@ type exchange struct {
 	in      *instrumentation
 	meter   *instruments // nil: it is not measured
 	span    trace.Span
-	started time.Time // zero if only the span needs it
+	started time.Time // zero unless metrics or timings need it
 	ended   atomic.Bool
 
 	recording   bool
 	bodyless    bool // the response has no body
 	sizeUnknown bool // of the response's body, even when it has been read
-	bodyBelow   bool // a Transport below counts the body if it is abandoned
+	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
 	context    outgoing // what base gets
 	facts      facts    // known before it is sent
@@ -375,14 +374,14 @@ func (x *exchange) measure(e body.End) {
 	if x.meter == nil {
 		return
 	}
-	m := measures{duration: x.duration(e.At), active: !x.context.sending.activeAbove, abandoned: e.Abandoned && !x.bodyBelow}
+	m := measures{duration: x.duration(e.At), active: !x.context.sending.activeOuter, abandoned: e.Abandoned && !x.bodyBelow}
 	m.requestSize.bytes, m.requestSize.known = x.upload.sentBytes(&x.connection, x.outcome.status)
 	m.responseSize.bytes, m.responseSize.known = x.receivedBytes()
 	m.timeInQueue, m.waited = x.connection.timeInQueue(e.At)
 	if x.outcome.status == 0 && x.outcome.errorType == errortype.Timeout {
 		x.connection.lookup().timeOut()
 	}
-	if m.below = x.context.sending.measuredBelow(x.meter.provider); m.below == nil {
+	if m.below = x.context.sending.measuredInside(x.meter.provider); m.below == nil {
 		m.below = &noInstruments
 	}
 	x.meter.record(&x.context, &x.facts, &x.outcome, m)

@@ -13,43 +13,42 @@ import (
 )
 
 // Transports may be nested: a client's own, a library's, the default one. The
-// outermost creates the span of a request, and the request passes through those
-// below. But base may also send the request again, refresh a cache with its
-// context later, or fetch a token first. Each of these has a span and headers
-// of its own.
+// outermost creates the span of a request, and the request passes through the inner
+// ones. But base may also send the request again, refresh a cache with its context
+// later, or fetch a token first. Each of these has a span and headers of its own.
 
-// sending is a request on its way through a Transport. Transports below find it
-// in the request's context.
+// sending is a request that a Transport is sending. Inner Transports find it in the
+// request's context.
 type sending struct {
 	request  atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
 	tracer   *tracers.Tracer
 	caller   *contextState
 	exchange *exchange // nil: nothing is recorded
-	values   [3]string // of the headers that the propagator wrote and that may name the span
+	values   [3]string // values of injected headers that identify the span
 	ordinal  int32     // of a resend
 	returned atomic.Bool
 
-	activeAbove bool // a Transport above counts it as active
+	activeOuter bool // an outer Transport counts it as active
 
-	withheld bool  // the propagation targets exclude the host, here or below
-	back     bool  // a Transport below has returned it
+	excluded bool  // the propagation targets exclude the host, here or below
+	back     bool  // an inner Transport has returned it
 	times    int32 // how often it was sent
 	mu       sync.Mutex
-	passed   atomic.Pointer[passedThrough] // changed under mu
+	passed   atomic.Pointer[innerTransport] // changed under mu
 }
 
-// passedThrough lists the Transports that a sending has passed through, from the
-// lowest up. The lock of the sending guards it.
-type passedThrough struct {
-	through any
-	meter   *instruments // that measures the sending there; nil: none does
-	first   *attempt     // of the first sending, if it may get telemetry of its own
-	before  *passedThrough
+// innerTransport lists the Transports that a sending has passed through, the
+// innermost first. The lock of the sending guards it.
+type innerTransport struct {
+	transportID any
+	meter       *instruments // that measures the sending there; nil: none does
+	first       *attempt     // of the first sending, if it may get telemetry of its own
+	before      *innerTransport
 }
 
 // find returns the entry of a Transport, or nil.
-func (p *passedThrough) find(through any) *passedThrough {
-	for p != nil && p.through != through {
+func (p *innerTransport) find(transportID any) *innerTransport {
+	for p != nil && p.transportID != transportID {
 		p = p.before
 	}
 	return p
@@ -57,7 +56,7 @@ func (p *passedThrough) find(through any) *passedThrough {
 
 // measured returns instruments of this provider that measure the sending, or
 // nil.
-func (p *passedThrough) measured(provider metric.MeterProvider) *instruments {
+func (p *innerTransport) measured(provider metric.MeterProvider) *instruments {
 	for ; p != nil; p = p.before {
 		if p.meter != nil && identity.Same(p.meter.provider, provider) {
 			return p.meter
@@ -78,9 +77,9 @@ func (s *sending) meter(provider metric.MeterProvider) *instruments {
 	return s.exchange.meter
 }
 
-// measuredBelow returns the instruments of this provider by which a Transport
-// below measures each attempt of the sending, or nil.
-func (s *sending) measuredBelow(provider metric.MeterProvider) *instruments {
+// measuredInside returns the instruments of this provider by which an inner Transport
+// measures each attempt of the sending, or nil.
+func (s *sending) measuredInside(provider metric.MeterProvider) *instruments {
 	if s.passed.Load() == nil {
 		return nil
 	}
@@ -89,68 +88,67 @@ func (s *sending) measuredBelow(provider metric.MeterProvider) *instruments {
 	return s.passed.Load().measured(provider)
 }
 
-// cameBack records that a Transport below has returned, so that what follows is
+// returnedOnce records that an inner Transport has returned, so that what follows is
 // a resend.
-func (s *sending) cameBack() {
+func (s *sending) returnedOnce() {
 	s.mu.Lock()
 	s.back = true
 	s.mu.Unlock()
 }
 
-// share is the share that a Transport has in the telemetry of a request.
-type share struct {
-	none    bool           // the Transport above does everything, unless the request is sent again
-	ordinal int            // of a resend, or 0, or unknownOrdinal
-	state   *contextState  // from the request's context
-	passed  *passedThrough // nil: no Transport above sends the request
+// role says which telemetry of a request this Transport records.
+type role struct {
+	none    bool            // the outer Transport does everything, unless the request is sent again
+	ordinal int             // of a resend, or 0, or unknownOrdinal
+	state   *contextState   // from the request's context
+	passed  *innerTransport // nil: no outer Transport sends the request
 }
 
-// shareOf returns the share of a Transport that gets a request with this state
-// in its context, and what a Transport above is sending with it. The request
-// passes through the Transport as through.
-func shareOf(state *contextState, above *sending, req *http.Request, through any, tracer *tracers.Tracer) share {
-	s := share{ordinal: unknownOrdinal, state: state}
-	if above == nil {
+// roleOf returns the role of a Transport that gets a request with this state in its
+// context, and what an outer Transport is sending with it.
+func roleOf(state *contextState, outer *sending, req *http.Request, transportID any, tracer *tracers.Tracer) role {
+	s := role{ordinal: unknownOrdinal, state: state}
+	if outer == nil {
 		return s
 	}
-	relation, ordinal, passed := above.relation(req, through)
+	relation, ordinal, passed := outer.relation(req, transportID)
 	if relation == unrelated {
 		return s
 	}
-	s.ordinal, s.state, s.passed = ordinal, above.caller.with(state), passed
+	s.ordinal, s.state, s.passed = ordinal, outer.caller.with(state), passed
 	switch {
 	case relation == firstSending:
-		// If not, the span above is not recorded, and this one may be.
-		s.none = above.recording() || above.tracer.Same(tracer)
+		// If not, the outer span is not recorded, and this one may be.
+		s.none = outer.recording() || outer.tracer.Same(tracer)
 	case s.state.attempts != nil:
 		s.ordinal = unknownOrdinal // ContextWithRetries counts it
 	}
 	return s
 }
 
-// measure records that the Transport measures the sending with these
-// instruments. It reports whether a Transport above counts it as active with
-// instruments of the same provider.
-func (s share) measure(above *sending, meter *instruments) (active bool) {
+// measure records that the Transport measures the sending with these instruments. It
+// reports whether an outer Transport counts it as active with instruments of the
+// same provider.
+func (s role) measure(outer *sending, meter *instruments) (active bool) {
 	if s.passed == nil || meter == nil {
 		return false
 	}
-	above.mu.Lock()
+	outer.mu.Lock()
 	s.passed.meter = meter
-	above.mu.Unlock()
-	m := above.meter(meter.provider)
+	outer.mu.Unlock()
+	m := outer.meter(meter.provider)
 	return m != nil && m.active != nil
 }
 
-// discount takes back the attempt that was counted for a span of no consequence:
-// a Transport below may count it.
-func (s share) discount() {
+// uncountAttempt uncounts an attempt whose span is not used, so that an inner
+// Transport can count it.
+func (s role) uncountAttempt() {
 	if s.state.attempts != nil && s.ordinal == unknownOrdinal {
 		s.state.attempts.Add(-1)
 	}
 }
 
-// relation is what a request is to the one that a Transport above is sending.
+// relation relates a request to the one that an outer Transport is sending.
 type relation int
 
 const (
@@ -161,7 +159,7 @@ const (
 
 // relation returns the relation of req, its ordinal as a resend, and its entry
 // among the Transports that it passes through.
-func (s *sending) relation(req *http.Request, through any) (relation, int, *passedThrough) {
+func (s *sending) relation(req *http.Request, transportID any) (relation, int, *innerTransport) {
 	sent := s.request.Load()
 	if sent == nil || s.returned.Load() {
 		return unrelated, 0, nil
@@ -172,14 +170,14 @@ func (s *sending) relation(req *http.Request, through any) (relation, int, *pass
 	lowest := s.passed.Load()
 	// It is a resend if it has come back, or if it passes through the same
 	// Transport once more, as concurrent attempts do.
-	p := lowest.find(through)
+	p := lowest.find(transportID)
 	known := p != nil
 	if !is && (redirect || !known || !sameTarget(sent, req)) { // a retry may be built anew
 		s.mu.Unlock()
 		return unrelated, 0, nil
 	}
 	if !known {
-		p = &passedThrough{through: through, before: lowest}
+		p = &innerTransport{transportID: transportID, before: lowest}
 		s.passed.Store(p)
 	}
 	if !redirect && (s.times == 0 || !known && !s.back) {
@@ -200,16 +198,16 @@ func (s *sending) relation(req *http.Request, through any) (relation, int, *pass
 	return sentAgain, ordinal, p
 }
 
-// is reports whether req is the request that is being sent, or a copy of it, or
-// a redirect of it. These carry the headers that the propagator wrote, which
-// name this span, even if the URL was rewritten. If the propagator wrote none, a
-// copy has the same URL and body: the same URL alone may be another call, such
-// as a login by JSON-RPC. A redirect leads back to a copy then.
+// is reports whether req is the request that is being sent, a copy of it, or a
+// redirect of it. These carry the injected headers, which identify this span, even if
+// the URL was rewritten. If nothing was injected, a copy has the same URL and body:
+// the same URL alone may be another call, such as a login by JSON-RPC. A redirect
+// leads back to a copy then.
 func (s *sending) is(req, sent *http.Request) bool {
 	if req == sent {
 		return true
 	}
-	if copied, written := s.copied(req.Header, sent.Header); copied || written && !s.withheld {
+	if copied, written := s.copied(req.Header, sent.Header); copied || written && !s.excluded {
 		return copied
 	}
 	for range mostRedirects {
@@ -236,28 +234,27 @@ func (s *sending) copied(header, sent http.Header) (copied, written bool) {
 	return written, written
 }
 
-// unheralded reports whether the request has no header of the propagator,
-// although its host may have them.
-func (s *sending) unheralded() bool {
+// lacksHeaders reports whether nothing was injected although the host is a target.
+func (s *sending) lacksHeaders() bool {
 	sent := s.request.Load()
-	if sent == nil || s.isWithheld() {
+	if sent == nil || s.isExcluded() {
 		return false
 	}
 	_, written := s.copied(nil, sent.Header)
 	return !written
 }
 
-func (s *sending) isWithheld() bool {
+func (s *sending) isExcluded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.withheld
+	return s.excluded
 }
 
-// withhold records that a Transport below excludes the host: those below it get a
-// request without the headers that name this span.
-func (s *sending) withhold() {
+// exclude records that an inner Transport excludes the host: those inside it get a
+// request without the headers that identify this span.
+func (s *sending) exclude() {
 	s.mu.Lock()
-	s.withheld = true
+	s.excluded = true
 	s.mu.Unlock()
 }
 

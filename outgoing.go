@@ -13,16 +13,16 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
-// outgoing is the context of the request that base gets. It carries the span
-// and what Transports below need. The request and the values of its new headers
-// are in the same allocation.
+// outgoing is the context of the request that base gets. It carries the span and
+// what inner Transports need. The request and the values of its new headers are in
+// the same allocation.
 type outgoing struct {
 	context.Context
 	sending sending
 	request http.Request // unused if there are hooks
 }
 
-// init prepares the sending for Transports below.
+// init prepares the sending for inner Transports.
 func (o *outgoing) init(ctx context.Context, tracer *tracers.Tracer, caller *contextState, ordinal int) {
 	o.Context = ctx
 	o.sending.tracer, o.sending.caller, o.sending.ordinal = tracer, caller, int32(ordinal)
@@ -32,7 +32,7 @@ func (o *outgoing) init(ctx context.Context, tracer *tracers.Tracer, caller *con
 // gets, or removes them if the host is no target.
 func (o *outgoing) complete(in *instrumentation, sent *http.Request, carrier *inject.Carrier) {
 	carrier.Reset(sent.Header, &o.sending.values)
-	o.sending.withheld = in.injector.Inject(sent.Context(), sent, carrier)
+	o.sending.excluded = in.injector.Inject(sent.Context(), sent, carrier)
 	if h := carrier.Header(); h != nil {
 		sent.Header = h
 	}

@@ -34,7 +34,7 @@ func WithPropagators(p propagation.TextMapPropagator) Option {
 // From requests to other hosts, all fields of the propagator are removed, baggage
 // included: a reverse proxy would forward those of its incoming request. Only
 // the copy that is sent is changed. Requests that are not traced
-// ([ContextWithoutTracing], [WithFilter]) are sent as they are. Transports below do
+// ([ContextWithoutTracing], [WithFilter]) are sent as they are. Inner Transports do
 // not add the fields again.
 //
 // By default, context is propagated to every host. Use this option if requests

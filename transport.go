@@ -57,7 +57,7 @@ type Transport struct {
 // client that is not traced, or exclude its URL with [ExcludeURLs].
 //
 // base gets a copy of the request. The deprecated method CancelRequest of base
-// goes by the request's identity and has no effect; cancel the context instead.
+// compares request pointers, and so has no effect; cancel the context instead.
 func NewTransport(base http.RoundTripper, opts ...Option) *Transport {
 	return &Transport{wrapped: base, tracing: newInstrumentation(opts)}
 }
@@ -74,10 +74,10 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return p.finish(resp, err)
 }
 
-// route returns the passage of a request to base. Without an instrumentation in
-// it, the request is not observed.
-func (t *Transport) route(req *http.Request) passage {
-	p := passage{base: t.Unwrap(), caller: req, sent: req, through: t}
+// route returns the call with its base. Without an instrumentation in it, the request
+// is not observed.
+func (t *Transport) route(req *http.Request) call {
+	p := call{base: t.Unwrap(), caller: req, sent: req, transportID: t}
 	if p.base == nil {
 		p.base = absentBase{}
 		return p
@@ -93,15 +93,15 @@ func (t *Transport) route(req *http.Request) passage {
 }
 
 // routeThroughDefault handles a default transport that is not net/http's. It may
-// be a wrapper around this very Transport, whose nil base would lead back to it
-// without end. So the request's context is marked, and a marked request goes
+// be a wrapper around this very Transport, which would recurse forever through its
+// nil base. So the request's context is marked, and a marked request goes
 // through net/http's own transport.
-func (t *Transport) routeThroughDefault(p *passage) {
+func (t *Transport) routeThroughDefault(p *call) {
 	type key struct{ t *Transport }
 	type mark struct{ _ byte }
 	ctx := p.caller.Context()
 	if m, ok := ctx.Value(key{t}).(*mark); ok {
-		p.base, p.through = initialDefault, m
+		p.base, p.transportID = initialDefault, m
 		return
 	}
 	p.sent = p.caller.WithContext(context.WithValue(ctx, key{t}, new(mark)))
