@@ -23,22 +23,7 @@ import (
 type meterSource struct {
 	mu     sync.Mutex
 	cached atomic.Pointer[instruments]
-	self   *meterIdentity
-}
-
-// meterIdentity stands for a meterSource without referring to it.
-type meterIdentity struct{ _ byte }
-
-// owner returns what the provider's connections belong to: the provider, for all
-// Transports, or, if it cannot be compared, this Transport.
-func (s *meterSource) owner(provider metric.MeterProvider) any {
-	if reflect.ValueOf(provider).Comparable() {
-		return provider
-	}
-	if s.self == nil {
-		s.self = &meterIdentity{}
-	}
-	return s.self
+	owner  *byte // of the connections of a provider that cannot be compared; nothing refers to s
 }
 
 // instruments returns the instruments for a request with this context, or nil
@@ -71,7 +56,14 @@ func (s *meterSource) of(c *config) *instruments {
 	}
 	// If the provider panics, tracing continues without metrics.
 	m = &instruments{provider: provider, config: c, duration: noop.Float64Histogram{}}
-	c.guard.Call("MeterProvider", func() { m = newInstruments(c, provider, s.owner(provider)) })
+	owner := any(provider)
+	if !reflect.ValueOf(provider).Comparable() {
+		if s.owner == nil {
+			s.owner = new(byte)
+		}
+		owner = s.owner
+	}
+	c.guard.Call("MeterProvider", func() { m = newInstruments(c, provider, owner) })
 	s.cached.Store(m)
 	return m
 }
@@ -105,7 +97,7 @@ type instruments struct {
 // noInstruments record nothing.
 var noInstruments instruments
 
-func newInstruments(c *config, provider metric.MeterProvider, connections any) *instruments {
+func newInstruments(c *config, provider metric.MeterProvider, owner any) *instruments {
 	meter := newMeter(provider)
 	m := &instruments{provider: provider, config: c}
 	check := func(err error) {
@@ -132,7 +124,7 @@ func newInstruments(c *config, provider metric.MeterProvider, connections any) *
 		m.active = i.Inst()
 	}
 	if c.optInMetrics&optInConnectionMetrics != 0 {
-		m.connections = openconns.New(connections, c.guard)
+		m.connections = openconns.New(owner, c.guard)
 	}
 	if c.optInMetrics&optInOpenConnections != 0 {
 		check(m.connections.Observe(meter))

@@ -166,14 +166,14 @@ func (c *Conn) check() {
 	}
 	// A connection whose methods panic or exit the goroutine is removed. It is
 	// not known to be closed.
-	state := fileUnknown
+	open, known := false, false
 	defer func() {
 		c.checking.Store(false)
-		if state != fileOpen {
-			c.end(state == fileClosed)
+		if !open {
+			c.end(known)
 		}
 	}()
-	state = fileStateOf(file, c.guard)
+	open, known = probe(file, c.guard)
 }
 
 // end removes the connection. If it is known to be closed, how long it was open is
@@ -218,23 +218,13 @@ func fileOf(conn net.Conn) (file syscall.Conn) {
 	return file
 }
 
-type fileState int
-
-const (
-	fileUnknown fileState = iota
-	fileOpen
-	fileClosed
-)
-
-// fileStateOf returns fileUnknown if a method of the file panics.
-func fileStateOf(file syscall.Conn, guard callback.Guard) (state fileState) {
+// probe reports whether a file is open, and whether that is known: it is not if a
+// method panics.
+func probe(file syscall.Conn, guard callback.Guard) (open, known bool) {
 	guard.Call("check of a connection", func() {
 		raw, err := file.SyscallConn()
-		if err != nil || raw.Control(func(uintptr) {}) != nil {
-			state = fileClosed
-			return
-		}
-		state = fileOpen
+		open = err == nil && raw.Control(func(uintptr) {}) == nil
+		known = true
 	})
-	return state
+	return open, known
 }

@@ -40,16 +40,14 @@ type set struct {
 	owner       any
 	connections sync.Map // *Conn by net.Conn, or by itself if it is upgraded
 	collected   atomic.Bool
-	round       atomic.Pointer[round] // the latest
 
 	// mu protects the fields below.
 	pools        int
 	open         int
 	observed     bool // by a callback, which may still be on the way to be registered
 	registration metric.Registration
-	timer        *time.Timer
-	timers       int  // that were started: the latest is in use
-	bubbled      bool // the timer is of a bubble of testing/synctest
+	timers       int  // that were started: the latest is in use while there are connections
+	bubbled      bool // it is of a bubble of testing/synctest
 }
 
 var (
@@ -160,7 +158,10 @@ func (u *Use) Track(info httptrace.GotConnInfo, peer net.Addr) *Conn {
 		c.since = c.since.Add(-info.IdleTime)
 	}
 	guard.Call("connection", func() { c.file = fileOf(info.Conn) })
-	if c.file == nil || fileStateOf(c.file, guard) != fileOpen {
+	if c.file == nil {
+		return nil
+	}
+	if open, _ := probe(c.file, guard); !open {
 		return nil
 	}
 	return s.add(c).use(u, labels)
@@ -174,9 +175,11 @@ func (s *set) add(c *Conn) *Conn {
 	if before, loaded := s.connections.LoadOrStore(c.key, c); loaded {
 		return before.(*Conn)
 	}
-	s.open++
-	if s.timer == nil || s.bubbled {
-		s.start()
+	// A timer of a bubble dies with the bubble, which cannot be observed. It also
+	// must not be used from outside. So any further connection starts another in
+	// its place, until there is one of the process.
+	if s.open++; s.open == 1 || s.bubbled {
+		s.startTimer()
 	}
 	return c
 }
@@ -188,15 +191,10 @@ func (s *set) remove(key any, c *Conn) {
 	if !s.connections.CompareAndDelete(key, c) {
 		return
 	}
-	if s.open--; s.open > 0 {
-		return
+	if s.open--; s.open == 0 {
+		s.timers++ // the one that is under way is the last
+		s.retire()
 	}
-	if !s.bubbled { // else it ends by itself
-		s.timer.Stop()
-	}
-	s.timer = nil
-	s.timers++ // one that fires now is not in use
-	s.retire()
 }
 
 // leave runs when a Pool is unreachable.
@@ -218,61 +216,38 @@ func (s *set) retire() {
 	}
 }
 
-// start starts the timer. One that was started in a bubble dies with the bubble,
-// which cannot be observed. It also must not be used from outside. So any further
-// connection starts another in its place, until there is one of the process.
-func (s *set) start() {
+const checkInterval = time.Second
+
+// startTimer starts a timer for the next check, in place of any other.
+func (s *set) startTimer() {
 	s.timers++
 	n := s.timers
 	s.bubbled = hasNoMonotonicClock(time.Now())
-	s.timer = time.AfterFunc(checkInterval, func() { s.tick(n) })
+	time.AfterFunc(checkInterval, func() { s.tick(n) })
 }
 
 // hasNoMonotonicClock reports whether t is a time of a bubble of testing/synctest.
 // Those of the process have a reading of the monotonic clock, until it is removed.
 func hasNoMonotonicClock(t time.Time) bool { return t == t.Round(0) }
 
-const checkInterval = time.Second
-
-// tick runs when the nth timer fires.
+// tick runs when the nth timer fires. It does not wait for checks that are stuck in a
+// connection, but skips that connection.
 func (s *set) tick(n int) {
 	mu.Lock()
-	current := n == s.timers
-	if current {
-		s.timer.Reset(checkInterval)
+	inUse := n == s.timers
+	if inUse {
+		s.startTimer()
 	}
 	mu.Unlock()
-	if current {
+	if inUse {
 		s.check()
 	}
 }
 
-// round is one check of all connections of a set.
-type round struct {
-	checked atomic.Int64
-	over    atomic.Bool
-	before  int64 // what checked was at the last tick
-}
-
-// check starts a round, unless the latest still makes progress. If that one is
-// stuck in a connection, the new one skips that connection.
+// check ends the connections that are closed.
 func (s *set) check() {
-	mu.Lock()
-	if r := s.round.Load(); r != nil && !r.over.Load() {
-		if n := r.checked.Load(); n != r.before {
-			r.before = n
-			mu.Unlock()
-			return
-		}
-	}
-	r := &round{}
-	s.round.Store(r)
-	mu.Unlock()
-
-	defer r.over.Store(true)
 	s.connections.Range(func(_, c any) bool {
 		c.(*Conn).check()
-		r.checked.Add(1)
-		return s.round.Load() == r // not superseded
+		return true
 	})
 }

@@ -143,8 +143,8 @@ func (rt *transport) wantEmpty(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	s := rt.pool.set
-	if s.open != 0 || s.timer != nil {
-		t.Errorf("after all were closed: got %d connections, timer %v, want none", s.open, s.timer)
+	if s.open != 0 {
+		t.Errorf("after all were closed: got %d connections, want none", s.open)
 	}
 	s.connections.Range(func(key, _ any) bool {
 		t.Errorf("after all were closed: got %v, want nothing", key)
@@ -176,14 +176,18 @@ func TestPoolTimerStops(t *testing.T) {
 	rt := newTransport()
 	c := &fakeConn{}
 	rt.exchange(c)
-	mu.Lock()
-	timer := rt.pool.set.timer
-	mu.Unlock()
 	c.closed.Store(true)
 	rt.eventually(t, "after it was closed", 0, 0, 1)
 	rt.wantEmpty(t)
-	if timer.Stop() {
-		t.Error("after all were closed: the timer runs, want it stopped")
+	timers := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return rt.pool.set.timers
+	}
+	before := timers()
+	time.Sleep(3 * checkInterval / 2)
+	if started := timers() - before; started != 0 {
+		t.Errorf("after all were closed: got %d timers, want none", started)
 	}
 }
 
@@ -604,7 +608,6 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		rt.pool.set.round.Store(nil)
 		rt.pool.set.check()
 	}
 	rt.forget()
