@@ -58,3 +58,10 @@ func errorTypeOfStatus(code int) string {
 // isStatusCode reports whether HTTP has the code. net/http's HTTP/2 client takes
 // any integer from a server, and there would be metrics for each.
 func isStatusCode(code int) bool { return 100 <= code && code <= 599 }
+
+// isAssigned reports whether a status code is assigned, or there is none. With the
+// others the metrics leave out the protocol: a server chooses both, and every code
+// with every version would be as many series as the SDK has.
+func isAssigned(code int) bool {
+	return code == http.StatusOK || code == 0 || http.StatusText(code) != ""
+}

@@ -30,7 +30,8 @@ import (
 // sent. Two spellings of one name are one header. Credentials are redacted (see
 // [WithSensitiveHeaders]). URLs in values pass through the URL filters.
 //
-// At most 128 headers of a message are recorded, none with a name of more than
+// At most 48 headers of a message are recorded, so that the SDK, which keeps 128
+// attributes of a span, keeps the library's own; none with a name of more than
 // 256 bytes, and of each at most 32 values, cut to 4 KiB. Headers beyond 128 KiB
 // of a message are not recorded.
 func WithRequestHeaders(patterns ...string) Option {
@@ -149,7 +150,7 @@ var neverSent = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer
 // A server chooses how many headers it sends.
 const (
 	longestHeaderName = 256
-	mostHeaders       = 128
+	mostHeaders       = 48
 	mostHeaderBytes   = 128 << 10 // of values: redacting them takes time
 )
 

@@ -114,6 +114,9 @@ func (m *instruments) key(f *facts, o *outcome) measurement {
 	key.errorType, key.protocol = o.errorType, o.protocol
 	if isStatusCode(o.status) {
 		key.status = o.status
+		if !isAssigned(o.status) {
+			key.protocol = protocol{}
+		}
 	}
 	if m.config.optInAttributes&optInTemplate == 0 {
 		key.template = ""

@@ -68,7 +68,7 @@ func oldMeasurementAttributes(f *facts, o *outcome) []attribute.KeyValue {
 	if isStatusCode(o.status) {
 		a = append(a, attribute.Int("http.status_code", o.status))
 	}
-	if flavor := o.protocol.oldFlavor(); flavor != "" {
+	if flavor := o.protocol.oldFlavor(); flavor != "" && isAssigned(o.status) {
 		a = append(a, attribute.String("http.flavor", flavor))
 	}
 	return append(a, f.own...)

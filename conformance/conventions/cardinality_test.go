@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"io"
 	"net/http"
 	"testing"
+	"testing/iotest"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -40,6 +42,12 @@ func TestServerCannotChooseSeries(t *testing.T) {
 			resp.ProtoMajor, resp.ProtoMinor = i%10, i/10%10
 			resp.Proto = fmt.Sprintf("HTTP/%d.%d", resp.ProtoMajor, resp.ProtoMinor)
 		}, 5},
+		{"every status with every version", func(resp *http.Response, i int) {
+			resp.StatusCode = 200 + i%400
+			version := [][2]int{{1, 1}, {1, 0}, {2, 0}, {3, 0}, {1, 7}}[i/400%5]
+			resp.ProtoMajor, resp.ProtoMinor = version[0], version[1]
+			resp.Proto = fmt.Sprintf("HTTP/%d.%d", resp.ProtoMajor, resp.ProtoMinor)
+		}, 700},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			tel := oteltest.NewCounting(t)
@@ -122,4 +130,27 @@ func TestStatusLineOfARawServer(t *testing.T) {
 	oteltest.WantAttribute(t, span.Attributes, "network.protocol.version", nil)
 	oteltest.WantAttribute(t, tel.DurationAttributes(), "network.protocol.version", nil)
 	oteltest.WantAttribute(t, tel.DurationAttributes(), "http.response.status_code", nil)
+}
+
+// The SDK keeps 128 attributes of a span and drops the rest. Headers that are
+// captured leave room for what is known at the end.
+func TestCapturedHeadersLeaveRoom(t *testing.T) {
+	tel := oteltest.New(t)
+	many := http.Header{}
+	for i := range 200 {
+		many.Set(fmt.Sprintf("X-%d", i), "v")
+	}
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		resp := oteltest.Reply(req, http.StatusOK, io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)))
+		resp.Header = many
+		return resp, nil
+	}), otelhttpclient.WithRequestHeaders("*"), otelhttpclient.WithResponseHeaders("*"))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "https://h.example/", nil)
+	req.Header = many.Clone()
+	resp := oteltest.Open(t, rt, req)
+	_, _ = io.ReadAll(resp.Body)
+	span := tel.OnlySpan()
+	if got := oteltest.Attributes(span.Attributes)["error.type"].AsString(); got != "response_ended" || span.DroppedAttributes > 0 {
+		t.Errorf("error.type: got %q with %d attributes dropped, want response_ended and none", got, span.DroppedAttributes)
+	}
 }
