@@ -3,8 +3,8 @@ package conventions
 import (
 	"context"
 	"fmt"
-	"net"
 	"io"
+	"net"
 	"net/http"
 	"testing"
 	"testing/iotest"
