@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 programs still use the deprecated transport, and it has body types of its own
+
 package e2e
 
 import (
