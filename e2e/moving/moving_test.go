@@ -90,6 +90,8 @@ var changes = []change{
 		"it is recorded only if it is not http"},
 	{"http.client.request.body.size", "", there, "",
 		"an Opt-In metric is not recorded by default"},
+	{"otelhttpclient.response.body.abandoned", "", "", there,
+		"a counter of leaks, from 0 on"},
 }
 
 // TestTelemetryChanges runs the program with both libraries. The results and the requests at the server are
