@@ -65,3 +65,13 @@ func isStatusCode(code int) bool { return 100 <= code && code <= 599 }
 func isAssigned(code int) bool {
 	return code == http.StatusOK || code == 0 || http.StatusText(code) != ""
 }
+
+// measuredStatus returns the status code that metrics have: an unassigned one below
+// 400 is the x00 of its class, as RFC 9110, section 15, has clients treat it. Each
+// of them may also come with every way in which a body fails.
+func measuredStatus(code int) int {
+	if code < 400 && !isAssigned(code) {
+		return code / 100 * 100
+	}
+	return code
+}

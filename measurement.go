@@ -113,7 +113,7 @@ func (m *instruments) key(f *facts, o *outcome) measurement {
 	key := m.activeKey(f)
 	key.errorType, key.protocol = o.errorType, o.protocol
 	if isStatusCode(o.status) {
-		key.status = o.status
+		key.status = measuredStatus(o.status)
 		if !isAssigned(o.status) {
 			key.protocol = protocol{}
 		}

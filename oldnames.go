@@ -66,7 +66,7 @@ func oldMeasurementAttributes(f *facts, o *outcome) []attribute.KeyValue {
 		a = append(a, attribute.Int("net.peer.port", f.port))
 	}
 	if isStatusCode(o.status) {
-		a = append(a, attribute.Int("http.status_code", o.status))
+		a = append(a, attribute.Int("http.status_code", measuredStatus(o.status)))
 	}
 	if flavor := o.protocol.oldFlavor(); flavor != "" && isAssigned(o.status) {
 		a = append(a, attribute.String("http.flavor", flavor))
