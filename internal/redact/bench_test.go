@@ -128,7 +128,7 @@ func TestPolicyTimeIsLinear(t *testing.T) {
 	p := New(Config{Filter: func(u *url.URL) *url.URL { return u }})
 	const (
 		size   = 48 << 10
-		enough = time.Second // some 10 ms are needed
+		enough = 5 * time.Second // some 10 ms are needed
 	)
 	for name, part := range hostile {
 		t.Run(name, func(t *testing.T) {
@@ -145,9 +145,6 @@ func TestPolicyTimeIsLinear(t *testing.T) {
 					}
 					if took < enough {
 						return
-					}
-					if took > 3*enough {
-						break
 					}
 				}
 				t.Errorf("%s: took %v, want a time in proportion to the length, and at most %v", what, took, enough)
@@ -178,11 +175,10 @@ func TestPolicyTimeOfFilteredURLsIsBounded(t *testing.T) {
 		"error: each segment is in the text and at the end of what the filter returns": func() string { return p.Error(errors.New("abc"), long) },
 		"Link: each reference is resolved against a long URL":                          func() string { return p.Header("Link", []string{strings.Repeat("<a>,", 1<<10)}, long)[0] },
 	} {
-		start := time.Now()
 		calls = 0
 		_ = record()
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: took %v and %d calls of the filter, want some milliseconds", name, took, calls)
+		if calls > 10 {
+			t.Errorf("%s: got %d calls of the filter, want at most 10 for a URL of this length", name, calls)
 		}
 	}
 	calls = 0

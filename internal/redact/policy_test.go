@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
@@ -407,9 +406,9 @@ func TestPolicyPlaceholdersOfFilters(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("{", 1<<20)
-	start := time.Now()
-	if got := p.Filtered(&url.URL{Scheme: "https", Host: "h", Path: "/" + long}, request); len(got) > 4*len(long) || time.Since(start) > 5*time.Second {
-		t.Errorf("a long path: got %d bytes after %v, want no more than %d in some milliseconds", len(got), time.Since(start), 4*len(long))
+	// A time that grows faster than the length would exceed the time limit of all tests.
+	if got := p.Filtered(&url.URL{Scheme: "https", Host: "h", Path: "/" + long}, request); len(got) > 4*len(long) {
+		t.Errorf("a long path: got %d bytes, want at most %d", len(got), 4*len(long))
 	}
 }
 

@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 
@@ -60,6 +59,8 @@ func parseUserinfo(s string) *url.Userinfo {
 	return url.UserPassword(layer.Once(name), layer.Once(password))
 }
 
+const upperHex = "0123456789ABCDEF"
+
 // escapedPath escapes the bytes that a URL's path cannot contain. Unlike
 // url.URL.EscapedPath, it keeps existing escapes.
 func escapedPath(path string) string {
@@ -71,7 +72,7 @@ func escapedPath(path string) string {
 		c := path[i]
 		_, isEscape := layer.HexByte(path, i+1)
 		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"#<>?\\^`{|}", c) >= 0 || c == '%' && !isEscape {
-			fmt.Fprintf(&b, "%%%02X", c)
+			b.Write([]byte{'%', upperHex[c>>4], upperHex[c&15]})
 		} else {
 			b.WriteByte(c)
 		}

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestWire(t *testing.T) {
@@ -41,15 +40,12 @@ func TestWire(t *testing.T) {
 	if got := Wire(nil); got != nil {
 		t.Errorf("nil: got %v, want nil", got)
 	}
-	start := time.Now()
+	// A time that grows faster than the length would exceed the time limit of all tests.
 	for _, part := range []string{"/", "@", "%", "%2", "?", "#", "\xff", "//:@"} {
 		long := strings.Repeat(part, 1<<20)
 		if got := Wire(&url.URL{Scheme: "http", Host: "h", Opaque: long}).String(); len(got) > 4*len(long) {
 			t.Errorf("%q: got %d bytes, want at most %d", part, len(got), 4*len(long))
 		}
-	}
-	if took := time.Since(start); took > 5*time.Second {
-		t.Errorf("took %v, want some milliseconds", took)
 	}
 }
 
