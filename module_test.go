@@ -51,6 +51,26 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
+// Every program that adds the library gets at least the versions of its go.mod.
+// Other modules that tests and examples need belong in the nested modules.
+func TestRequirements(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatalf("go list -m = %v, want no error", err)
+	}
+	want := []string{
+		"go.opentelemetry.io/otel",
+		"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc",
+		"go.opentelemetry.io/otel/metric",
+		"go.opentelemetry.io/otel/sdk",
+		"go.opentelemetry.io/otel/sdk/metric",
+		"go.opentelemetry.io/otel/trace",
+	}
+	if got := strings.Fields(string(out)); !slices.Equal(got, want) {
+		t.Errorf("direct requirements of go.mod: got %q, want %q", got, want)
+	}
+}
+
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{range .Imports}}{{.}}\n{{end}}", ".", "./auto", "./compat/otelhttp", "./compat/otelhttp/filters", "./internal/bounded", "./internal/defaultroute", "./internal/errortype", "./internal/exporters", "./internal/openconns", "./internal/muxpattern", "./internal/redact/...").CombinedOutput()
 	if err != nil {

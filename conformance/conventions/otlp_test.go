@@ -1,9 +1,8 @@
 package conventions
 
 import (
-	"context"
-	"encoding/hex"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -17,70 +16,21 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
-	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/grpc"
 
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/otlptest"
 )
-
-// otlpReceiver is an OTLP endpoint that keeps what it receives.
-type otlpReceiver struct {
-	collector.UnimplementedTraceServiceServer
-	mu       sync.Mutex
-	received []*tracepb.ResourceSpans
-}
-
-func (r *otlpReceiver) Export(_ context.Context, req *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.received = append(r.received, req.GetResourceSpans()...)
-	return &collector.ExportTraceServiceResponse{}, nil
-}
-
-// newOTLPReceiver starts a receiver on loopback.
-func newOTLPReceiver(t *testing.T) (r *otlpReceiver, addr string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = &otlpReceiver{}
-	server := grpc.NewServer()
-	collector.RegisterTraceServiceServer(server, r)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	t.Cleanup(func() {
-		server.Stop()
-		if err := <-served; err != nil {
-			t.Errorf("Serve() = %v, want nil", err)
-		}
-	})
-	return r, listener.Addr().String()
-}
-
-// wireAttributes returns received attributes by key, as text with their types.
-func wireAttributes(kvs []*commonpb.KeyValue) map[string]string {
-	m := map[string]string{}
-	for _, kv := range kvs {
-		m[kv.GetKey()] = kv.GetValue().String()
-	}
-	return m
-}
-
-func wireText(v string) string {
-	return (&commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: v}}).String()
-}
-
-func wireInt(v int) string {
-	return (&commonpb.AnyValue{Value: &commonpb.AnyValue_IntValue{IntValue: int64(v)}}).String()
-}
 
 // A Collector receives the spans with all their fields.
 func TestOTLPExport(t *testing.T) {
-	receiver, addr := newOTLPReceiver(t)
+	var mu sync.Mutex
+	var received []otlptest.Span
+	addr := otlptest.Start(t, func(span otlptest.Span) {
+		mu.Lock()
+		defer mu.Unlock()
+		received = append(received, span)
+	})
 	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpoint(addr), otlptracegrpc.WithInsecure(),
 		otlptracegrpc.WithTimeout(5*time.Second))
 	if err != nil {
@@ -110,89 +60,87 @@ func TestOTLPExport(t *testing.T) {
 		t.Fatalf("Shutdown() = %v, want nil", err)
 	}
 
-	receiver.mu.Lock()
-	defer receiver.mu.Unlock()
-	spans := map[string]*tracepb.Span{}
-	for _, rs := range receiver.received {
-		res := wireAttributes(rs.GetResource().GetAttributes())
-		if res["service.name"] != wireText("gateway") || res["deployment.environment.name"] != wireText("test") || len(res) != 2 {
-			t.Errorf("resource = %v, want the provider's", res)
+	mu.Lock()
+	defer mu.Unlock()
+	spans := map[string]otlptest.Span{}
+	for _, span := range received {
+		if want := map[string]any{"service.name": "gateway", "deployment.environment.name": "test"}; !maps.Equal(span.Resource, want) {
+			t.Errorf("resource = %v, want the provider's, %v", span.Resource, want)
 		}
-		for _, ss := range rs.GetScopeSpans() {
-			if ss.GetScope().GetName() != otelhttpclient.ScopeName {
-				continue
-			}
-			if got := ss.GetScope().GetVersion(); got != otelhttpclient.Version {
-				t.Errorf("version of the scope = %q, want %q", got, otelhttpclient.Version)
-			}
-			if got := ss.GetSchemaUrl(); got != semconv.SchemaURL {
-				t.Errorf("schema URL of the scope = %q, want %q", got, semconv.SchemaURL)
-			}
-			for _, span := range ss.GetSpans() {
-				spans[span.GetName()] = span
-			}
+		if span.Scope != otelhttpclient.ScopeName {
+			continue
 		}
+		if got := span.ScopeVersion; got != otelhttpclient.Version {
+			t.Errorf("version of the scope = %q, want %q", got, otelhttpclient.Version)
+		}
+		if got := span.ScopeSchemaURL; got != semconv.SchemaURL {
+			t.Errorf("schema URL of the scope = %q, want %q", got, semconv.SchemaURL)
+		}
+		spans[span.Name] = span
 	}
-	if len(spans) != 2 || spans["GET"] == nil || spans["POST"] == nil {
+	if len(received) != 3 {
+		t.Errorf("spans = %v, want the caller's and two more", received)
+	}
+	if len(spans) != 2 || spans["GET"].Name == "" || spans["POST"].Name == "" {
 		t.Fatalf("spans = %v, want GET and POST", spans)
 	}
 
 	host, port := "127.0.0.1", server.Listener.Addr().(*net.TCPAddr).Port
 	rows := map[string]struct {
-		status     tracepb.Status_StatusCode
-		attributes map[string]string
+		status     otlptest.StatusCode
+		attributes map[string]any
 	}{
-		"GET": {tracepb.Status_STATUS_CODE_UNSET, map[string]string{
-			"http.request.method":       wireText("GET"),
-			"url.full":                  wireText(server.URL + "/items?sig=REDACTED"),
-			"http.response.status_code": wireInt(200),
+		"GET": {otlptest.StatusUnset, map[string]any{
+			"http.request.method":       "GET",
+			"url.full":                  server.URL + "/items?sig=REDACTED",
+			"http.response.status_code": int64(200),
 		}},
-		"POST": {tracepb.Status_STATUS_CODE_ERROR, map[string]string{
-			"http.request.method":       wireText("POST"),
-			"url.full":                  wireText(server.URL + "/broken"),
-			"http.response.status_code": wireInt(500),
-			"error.type":                wireText("500"),
+		"POST": {otlptest.StatusError, map[string]any{
+			"http.request.method":       "POST",
+			"url.full":                  server.URL + "/broken",
+			"http.response.status_code": int64(500),
+			"error.type":                "500",
 		}},
 	}
 	for name, want := range rows {
 		span := spans[name]
-		want.attributes["server.address"] = wireText(host)
-		want.attributes["server.port"] = wireInt(port)
-		want.attributes["network.peer.address"] = wireText(host)
-		want.attributes["network.peer.port"] = wireInt(port)
-		want.attributes["network.protocol.version"] = wireText("1.1")
-		got := wireAttributes(span.GetAttributes())
+		want.attributes["server.address"] = host
+		want.attributes["server.port"] = int64(port)
+		want.attributes["network.peer.address"] = host
+		want.attributes["network.peer.port"] = int64(port)
+		want.attributes["network.protocol.version"] = "1.1"
+		got := span.Attributes
 		for key := range got {
 			if got[key] != want.attributes[key] {
-				t.Errorf("%s: %s = %s, want %s", name, key, got[key], want.attributes[key])
+				t.Errorf("%s: %s = %#v, want %#v", name, key, got[key], want.attributes[key])
 			}
 		}
 		if len(got) != len(want.attributes) {
 			t.Errorf("%s: attributes = %v, want %v", name, got, want.attributes)
 		}
-		if got, want := span.GetKind(), tracepb.Span_SPAN_KIND_CLIENT; got != want {
+		if got, want := span.Kind, trace.SpanKindClient; got != want {
 			t.Errorf("%s: kind = %v, want %v", name, got, want)
 		}
-		if got := span.GetStatus(); got.GetCode() != want.status || got.GetMessage() != "" {
-			t.Errorf("%s: status = %v, want %v without a message", name, got, want.status)
+		if span.StatusCode != want.status || span.StatusMessage != "" {
+			t.Errorf("%s: status = %v %q, want %v without a message", name, span.StatusCode, span.StatusMessage, want.status)
 		}
-		if got, want := hex.EncodeToString(span.GetParentSpanId()), parent.SpanContext().SpanID().String(); got != want {
-			t.Errorf("%s: parent = %q, want the caller's span, %v", name, got, want)
+		if got, want := span.ParentID, parent.SpanContext().SpanID(); got != want {
+			t.Errorf("%s: parent = %v, want the caller's span, %v", name, got, want)
 		}
-		if got, want := hex.EncodeToString(span.GetTraceId()), parent.SpanContext().TraceID().String(); got != want {
+		if got, want := span.TraceID, parent.SpanContext().TraceID(); got != want {
 			t.Errorf("%s: trace = %v, want %v", name, got, want)
 		}
-		if start, end := span.GetStartTimeUnixNano(), span.GetEndTimeUnixNano(); start == 0 || end <= start {
+		if start, end := span.StartUnixNano, span.EndUnixNano; start == 0 || end <= start {
 			t.Errorf("%s: from %d to %d, want a start and a later end", name, start, end)
 		}
-		if n := len(span.GetEvents()); n != 0 {
+		if n := span.Events; n != 0 {
 			t.Errorf("%s: %d events, want none", name, n)
 		}
 	}
 	for _, name := range []string{"GET", "POST"} { // in the order of the requests
 		span := spans[name]
 		want := oteltest.Traceparent(trace.NewSpanContext(trace.SpanContextConfig{
-			TraceID: trace.TraceID(span.GetTraceId()), SpanID: trace.SpanID(span.GetSpanId()), TraceFlags: trace.FlagsSampled,
+			TraceID: span.TraceID, SpanID: span.SpanID, TraceFlags: trace.FlagsSampled,
 		}))
 		if got := <-traceparents; got != want {
 			t.Errorf("%s: traceparent = %q, want that of the span that arrived, %q", name, got, want)

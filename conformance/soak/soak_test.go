@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -25,11 +24,10 @@ import (
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/grpc"
 
 	"github.com/otelhttpclient/otelhttpclient"
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/otlptest"
 )
 
 var soakDuration = flag.Duration("soak.duration", 30*time.Second, "how long TestSoak sends requests")
@@ -51,10 +49,11 @@ const (
 // the end no span is missing: all that started have ended and arrived at the
 // receiver, and they are as many as the requests that base got.
 //
-//	go test -tags soak -run TestSoak -v -timeout 0 -soak.duration 10m ./conformance/soak
+//	go test -tags soak -run TestSoak -v -timeout 0 ./conformance/soak -soak.duration 10m
 func TestSoak(t *testing.T) {
 	load := newSoakLoad(t)
-	received, addr := newSoakReceiver(t)
+	var received atomic.Int64
+	addr := otlptest.Start(t, func(otlptest.Span) { received.Add(1) })
 	exporter, err := otlptracegrpc.New(t.Context(), otlptracegrpc.WithEndpoint(addr), otlptracegrpc.WithInsecure())
 	if err != nil {
 		t.Fatalf("otlptracegrpc.New() = %v, want no error", err)
@@ -115,12 +114,12 @@ func TestSoak(t *testing.T) {
 	want := load.tracedRequests.Load()
 	started, ended := counted.started.Load(), counted.ended.Load()
 	t.Logf("%d requests in all, %d with a Transport; spans: %d started, %d ended, %d received", load.requests.Load(), want,
-		started, ended, received.spans.Load())
+		started, ended, received.Load())
 	for kind, n := range load.kinds.all() {
 		t.Logf("%8d %s", n, kind)
 	}
-	if started != want || ended != want || received.spans.Load() != want {
-		t.Errorf("got %d spans started, %d ended, %d received; want %d each", started, ended, received.spans.Load(), want)
+	if started != want || ended != want || received.Load() != want {
+		t.Errorf("got %d spans started, %d ended, %d received; want %d each", started, ended, received.Load(), want)
 	}
 	if got, limit := last.goroutines, bare.goroutines+soakGoroutines; got > limit {
 		buf := make([]byte, 1<<20)
@@ -215,35 +214,6 @@ func (s *soakSpans) Shutdown(context.Context) error                  { return ni
 func (s *soakSpans) ForceFlush(context.Context) error                { return nil }
 
 func (s *soakSpans) balanced() bool { return s.started.Load() == s.ended.Load() }
-
-// soakReceiver counts the spans that arrive over OTLP.
-type soakReceiver struct {
-	collector.UnimplementedTraceServiceServer
-	spans atomic.Int64
-}
-
-func (r *soakReceiver) Export(_ context.Context, req *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
-	for _, rs := range req.GetResourceSpans() {
-		for _, ss := range rs.GetScopeSpans() {
-			r.spans.Add(int64(len(ss.GetSpans())))
-		}
-	}
-	return &collector.ExportTraceServiceResponse{}, nil
-}
-
-func newSoakReceiver(t *testing.T) (r *soakReceiver, addr string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r = &soakReceiver{}
-	server := grpc.NewServer()
-	collector.RegisterTraceServiceServer(server, r)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	return r, listener.Addr().String()
-}
 
 // soakKinds are the requests that a client makes, each with its share.
 var soakKinds = []struct {

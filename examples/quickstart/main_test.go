@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"net"
 	"regexp"
 	"strings"
 	"sync"
@@ -12,8 +11,8 @@ import (
 	"unicode/utf8"
 
 	"go.opentelemetry.io/otel/propagation"
-	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	"google.golang.org/grpc"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/testkit/otlptest"
 )
 
 // play runs the whole quickstart, as main does, and returns its output and exit code.
@@ -106,9 +105,14 @@ func TestBrokenTrace(t *testing.T) {
 
 func TestExport(t *testing.T) {
 	withoutEnvironment(t)
-	receiver := &receiver{spans: make(map[string]int)}
-	endpoint := receiver.start(t)
-	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+	var mu sync.Mutex
+	received := map[any]int{} // spans by service
+	addr := otlptest.Start(t, func(span otlptest.Span) {
+		mu.Lock()
+		defer mu.Unlock()
+		received[span.Resource["service.name"]]++
+	})
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+addr)
 	t.Setenv("OTEL_SERVICE_NAME", "storefront")
 	t.Setenv("OTEL_TRACES_SAMPLER", "always_off")
 
@@ -122,10 +126,10 @@ func TestExport(t *testing.T) {
 	if !strings.Contains(output, "\nstorefr…  CLIENT ") {
 		t.Errorf("gateway is not named by OTEL_SERVICE_NAME:\n%s", output)
 	}
-	receiver.mu.Lock()
-	defer receiver.mu.Unlock()
+	mu.Lock()
+	defer mu.Unlock()
 	for service, want := range map[string]int{"storefront": 16, "inventory": 4, "pricing": 5} {
-		if got := receiver.spans[service]; got != want {
+		if got := received[service]; got != want {
 			t.Errorf("spans received from %s: got %d, want %d", service, got, want)
 		}
 	}
@@ -158,48 +162,4 @@ func TestNextTimeout(t *testing.T) {
 	if want := "0 spans ended in time, want 2"; err == nil || err.Error() != want {
 		t.Errorf("error: got %v, want %s", err, want)
 	}
-}
-
-// receiver is an OTLP receiver that counts the spans of each service.
-type receiver struct {
-	coltrace.UnimplementedTraceServiceServer
-	mu    sync.Mutex
-	spans map[string]int
-}
-
-func (r *receiver) start(t *testing.T) (endpoint string) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := grpc.NewServer()
-	coltrace.RegisterTraceServiceServer(server, r)
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = server.Serve(listener)
-	}()
-	t.Cleanup(func() {
-		server.Stop()
-		<-served
-	})
-	return "http://" + listener.Addr().String()
-}
-
-func (r *receiver) Export(_ context.Context, req *coltrace.ExportTraceServiceRequest) (*coltrace.ExportTraceServiceResponse, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, resource := range req.GetResourceSpans() {
-		var service string
-		for _, kv := range resource.GetResource().GetAttributes() {
-			if kv.GetKey() == "service.name" {
-				service = kv.GetValue().GetStringValue()
-			}
-		}
-		for _, scope := range resource.GetScopeSpans() {
-			r.spans[service] += len(scope.GetSpans())
-		}
-	}
-	return &coltrace.ExportTraceServiceResponse{}, nil
 }
