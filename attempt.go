@@ -14,7 +14,9 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
@@ -24,45 +26,44 @@ import (
 // times.
 type attempt struct {
 	in      *instrumentation
-	outer   *sending
+	outer   *nested.Request
 	tracer  *tracers.Tracer
-	meter   *instruments // nil: it is not measured
+	meter   *semconv.Instruments // nil: it is not measured
 	ctx     context.Context
 	started time.Time
 
 	// The caller may change the request once base has returned.
-	description
+	semconv.Start
 	name       string
 	target     url.URL
 	bodySize   int64                // negative: unknown
 	headers    []attribute.KeyValue // of the request, then of the response
 	respLength int64
 
-	outcome outcome
+	response semconv.Response
 	body.Progress
 	ended  atomic.Bool
 	ending body.End // without an error that the status code or a cancellation stands for
 
 	bodyless    bool
 	sizeUnknown bool
-	active      bool // it is counted as active
-	always      bool // it is measured even if the request is not sent again
-	late        bool // it is measured if the request is sent again
+	nested.Kept
+	late bool // it is measured now that the request is sent again
 
 	connection atomic.Pointer[connection] // as it was when the request was sent again
 	known      atomic.Int32               // its end, and that the request was sent again
 }
 
 // watch remembers what the call sends, in case it is sent again.
-func (p *call) watch(outer *sending, tracer *tracers.Tracer, meter *instruments, role role) {
-	if meter == nil && (tracer.SkipsSpans() || !outer.recording()) {
+func (p *call) watch(outer *nested.Request, tracer *tracers.Tracer, meter *semconv.Instruments, role *nested.Role) {
+	if meter == nil && (tracer.SkipsSpans() || !role.Observed()) {
 		return
 	}
 	in, req := p.in, p.sent
 	a := &attempt{in: in, outer: outer, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
 	seen := hostport.OnWire(req)
-	in.describe(&a.description, seen, role.state, role.ordinal)
-	a.name = in.nameOfSpan(&a.facts, seen)
+	in.describe(&a.Start, seen, role)
+	a.name = in.nameOfSpan(&a.Request, seen)
 	a.headers = in.sentAttributes(req)
 	if seen.URL != nil {
 		a.target = *seen.URL
@@ -73,50 +74,21 @@ func (p *call) watch(outer *sending, tracer *tracers.Tracer, meter *instruments,
 			a.bodySize = -1
 		}
 	}
-	role.passed.keep(a)
-	if a.active {
-		meter.begin(a.ctx, &a.facts)
-	}
-	p.first = a
-}
-
-// keep keeps the first attempt, and determines when it is measured: at once, if
-// no outer Transport measures it with the same provider.
-func (p *innerTransport) keep(a *attempt) {
-	a.outer.mu.Lock()
-	defer a.outer.mu.Unlock()
-	p.first = a
-	resent := a.outer.times > 1 // already, by a concurrent attempt
-	if resent {
+	if a.Kept = role.Keep(a, meter); a.Resent {
 		a.known.Add(1)
 	}
-	if a.meter == nil || p.before.measured(a.meter.provider) != nil {
-		return
+	if a.Active {
+		meter.Begin(a.ctx, &a.Request)
 	}
-	a.active = a.outer.meter(a.meter.provider) == nil
-	if a.always = a.active || resent; a.always {
-		p.meter = a.meter
-	}
+	p.first = a
 }
 
-// reveal returns the attempt that the entry is about, as the request is sent
-// again. It is measured now unless it is measured already.
-func (p *innerTransport) reveal() *attempt {
-	if p == nil || p.first == nil {
-		return nil
-	}
-	a := p.first
-	if a.meter != nil && !a.always && p.before.measured(a.meter.provider) == nil {
-		p.meter, a.late = a.meter, true
-	}
-	return a
-}
-
-// sentAgain records that the request is sent again, before anything is sent.
-func (a *attempt) sentAgain(outer *sending) {
-	if outer.exchange != nil {
+// SentAgain is for [nested.Attempt].
+func (a *attempt) SentAgain(outer *nested.Request, measured bool) {
+	a.late = measured
+	if x, ok := outer.Observer.(*exchange); ok {
 		c := new(connection)
-		outer.exchange.connection.copyTo(c)
+		x.connection.copyTo(c)
 		a.connection.Store(c)
 	}
 	if a.known.Add(1) == 2 {
@@ -131,8 +103,8 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 	}
 	if resp != nil {
 		a.in.guard.Call("description of the response", func() {
-			a.in.describeResponse(&a.outcome, resp)
-			if a.host == "" {
+			a.in.describeResponse(&a.response, resp)
+			if a.Host == "" {
 				a.resolve(sent, resp)
 			}
 			a.headers = a.in.responseHeaders.attributes(a.headers, resp.Header, a.in.redaction, &a.target)
@@ -169,7 +141,7 @@ func (a *attempt) End(e body.End) {
 		// At once: the context may be canceled afterwards.
 		a.in.guard.Call("description of the error", func() { a.describeError(e.Err) })
 	}
-	if a.always {
+	if a.Measured {
 		a.in.guard.Call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
 	}
 	if a.known.Add(1) == 2 {
@@ -178,17 +150,17 @@ func (a *attempt) End(e body.End) {
 }
 
 func (a *attempt) describeError(err error) {
-	if a.outcome.errorType != "" || errortype.CancelledByCaller(a.ctx, err) {
+	if a.response.ErrorType != "" || errortype.CancelledByCaller(a.ctx, err) {
 		a.ending.Err = nil
 		return
 	}
-	a.outcome.errorType = a.in.errorType(a.ctx, a.scheme, err)
+	a.response.ErrorType = a.in.errorType(a.ctx, a.Scheme, err)
 }
 
 // record creates the span, and records the metrics that are still due.
 func (a *attempt) record() {
 	a.in.guard.Call("telemetry of an earlier attempt", func() {
-		var meter *instruments
+		var meter *semconv.Instruments
 		if a.late {
 			meter = a.meter
 		}
@@ -202,19 +174,19 @@ func (a *attempt) record() {
 }
 
 // exchange returns the attempt as an exchange that is about to end.
-func (a *attempt) exchange(meter *instruments) *exchange {
-	x := &exchange{in: a.in, meter: meter, facts: a.facts, started: a.started, outcome: a.outcome,
+func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
+	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response,
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown}
-	x.context.init(a.ctx, a.tracer, &noState, a.resendCount)
-	x.context.sending.activeOuter = !a.active
+	x.context.Init(a.ctx, a.tracer, &nested.NoSettings, a.ResendCount)
+	x.context.Sending.ActiveOuter = !a.Active
 	x.Progress.Add(a.Received())
 
 	c := &x.connection
 	c.guard, c.target = a.in.guard, &a.target
 	if then := a.connection.Load(); then != nil {
 		then.copyTo(c)
-	} else if a.outer.exchange != nil {
-		a.outer.exchange.connection.copyTo(c)
+	} else if outer, ok := a.outer.Observer.(*exchange); ok {
+		outer.connection.copyTo(c)
 	}
 	if a.bodySize < 0 {
 		c.sent = sentInPart
@@ -228,7 +200,7 @@ func (a *attempt) exchange(meter *instruments) *exchange {
 func (a *attempt) startSpan(x *exchange) {
 	s := scratch.Get(a.tracer.Copies())
 	defer s.Release()
-	s.Attributes = a.in.creationAttributes(s.Attributes, &a.description)
+	s.Attributes = a.in.conventions.AppendRequest(s.Attributes, &a.Start)
 	options := append(s.StartOptions(a.in.spanOptions), trace.WithTimestamp(a.started))
 	x.context.Context, x.span = a.tracer.Start(a.ctx, a.name, options...)
 	x.recording = x.span.IsRecording()
@@ -236,15 +208,30 @@ func (a *attempt) startSpan(x *exchange) {
 
 func (a *attempt) describeSpan(x *exchange) {
 	x.set(a.headers...)
-	if a.outcome.status != 0 {
-		attrs := a.in.responseAttributes(nil, &a.outcome, &http.Response{ContentLength: a.respLength}, &a.target)
-		x.connection.answered(a.outcome.status, a.outcome.protocol)
+	if a.response.Status != 0 {
+		attrs := a.in.conventions.AppendResponse(nil, &a.response, a.respLength)
+		x.connection.answered(a.response.Status, a.response.Protocol.Version)
 		x.set(x.connection.attributes(attrs, a.in, a.started, a.ending.At)...)
 	}
 	switch {
 	case a.ending.Err != nil:
 		x.setError(a.ending.Err, false)
-	case a.outcome.errorType != "":
+	case a.response.ErrorType != "":
 		x.setErrorStatus("")
+	}
+}
+
+// resolve is as that of an exchange.
+func (a *attempt) resolve(sent *sentRequest, resp *http.Response) {
+	req := resolved(sent, resp)
+	if req == nil {
+		return
+	}
+	a.target = *req.URL
+	before := a.Request
+	a.in.resolve(&a.Start, req)
+	if a.Active {
+		a.meter.Leave(a.ctx, &before)
+		a.meter.Begin(a.ctx, &a.Request)
 	}
 }

@@ -3,6 +3,8 @@ package otelhttpclient
 import (
 	"context"
 	"net/http/httptrace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 )
 
 // A ClientTraceFunc returns the hooks for a request, or nil. The context carries
@@ -31,9 +33,9 @@ func (x *exchange) watchConnection() {
 			ctx.Context = httptrace.WithClientTrace(ctx.Context, &own)
 		}
 	}
-	measured := func(m optInMetrics) bool { return x.meter != nil && x.in.optInMetrics&m != 0 }
-	size := x.observed() && x.in.wantsRequestSize()
-	if !x.recording && !size && !measured(optInConnectionMetrics|optInTimeInQueue|optInDNSLookup) {
+	measured := func(m semconv.Metrics) bool { return x.meter != nil && x.in.conventions.Metrics&m != 0 }
+	size := x.observed() && x.in.conventions.WantsRequestSize()
+	if !x.recording && !size && !measured(semconv.ConnectionMetrics|semconv.TimeInQueue|semconv.DNSLookups) {
 		return
 	}
 	c := &x.connection
@@ -43,21 +45,21 @@ func (x *exchange) watchConnection() {
 	if size {
 		trace.WroteRequest, trace.Got100Continue = c.wroteRequest, c.got100Continue
 	}
-	if x.recording && x.in.wantsUserAgent() {
+	if x.recording && x.in.conventions.WantsUserAgent() {
 		trace.WroteHeaderField = c.wroteHeaderField
 	}
-	if measured(optInConnectionMetrics) && x.meter.connections != nil {
-		c.user = x.meter.connectionUse(&x.facts)
+	if x.meter != nil {
+		c.user = x.meter.ConnectionUse(&x.request)
 	}
 	timed := x.in.connectionTimings && x.recording
-	if timed || measured(optInTimeInQueue|optInDNSLookup) {
+	if timed || measured(semconv.TimeInQueue|semconv.DNSLookups) {
 		c.timings = &timings{}
 	}
 	if timed {
 		c.watchTimings(ctx, trace)
 	}
 	ctx.Context = httptrace.WithClientTrace(ctx.Context, trace)
-	if measured(optInDNSLookup) {
+	if measured(semconv.DNSLookups) {
 		c.timings.lookups = &lookups{record: x.recordLookup}
 		ctx.Context = httptrace.WithClientTrace(ctx.Context, c.timings.lookups.hooks())
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
@@ -136,14 +135,14 @@ func (c *connection) relabel(labels openconns.Labels) {
 
 // answered records the protocol, which is known with the first response on a
 // connection.
-func (c *connection) answered(status int, p protocol) {
+func (c *connection) answered(status int, version string) {
 	c.mu.Lock()
 	tracked := c.tracked
 	if c.timings != nil {
 		c.timings.answered = true
 	}
 	c.mu.Unlock()
-	tracked.Answered(p.version)
+	tracked.Answered(version)
 	if status == http.StatusSwitchingProtocols {
 		tracked.Upgraded()
 	}
@@ -241,22 +240,7 @@ func (c *connection) attributes(a []attribute.KeyValue, in *instrumentation, sta
 func (c *connection) reported(a []attribute.KeyValue, in *instrumentation, started, end time.Time) (_ []attribute.KeyValue, agent string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.peer != nil {
-		if address, port := hostport.Peer(c.peer); address != "" {
-			a = append(a, semconv.NetworkPeerAddress(address))
-			if port != 0 {
-				a = append(a, semconv.NetworkPeerPort(port))
-			}
-			if in.oldNames {
-				a = appendOldPeer(a, address, port)
-			}
-		}
-		if in.optInAttributes&optInTransport != 0 {
-			if transport := hostport.Network(c.peer); transport != "" {
-				a = append(a, semconv.NetworkTransportKey.String(transport))
-			}
-		}
-	}
+	a = in.conventions.AppendPeer(a, c.peer)
 	if in.connectionTimings {
 		a = c.timings.attributes(a, started, end)
 	}

@@ -1,19 +1,12 @@
 package otelhttpclient
 
 import (
-	"errors"
 	"net"
 	"net/http/httptrace"
 	"strings"
 	"sync"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
-
-	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
-	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
@@ -74,11 +67,7 @@ func (c *connection) lookup() *lookups {
 
 func (x *exchange) recordLookup(name string, d time.Duration, err error) {
 	x.in.guard.Call("measurement of a DNS lookup", func() {
-		a := []attribute.KeyValue{semconv.DNSQuestionName(foreign.Copy(x.recordedName(name)))}
-		if err != nil {
-			a = append(a, errorTypeKey.String(lookupErrorType(err)))
-		}
-		x.meter.dnsLookup.Record(&x.context, d.Seconds(), metric.WithAttributes(a...))
+		x.meter.RecordLookup(&x.context, x.recordedName(name), d, err)
 	})
 }
 
@@ -96,20 +85,4 @@ func (x *exchange) recordedName(name string) string {
 		name, _ = hostport.Split(filtered.Host, "")
 	}
 	return name
-}
-
-// lookupErrorType returns the value of error.type for a failed lookup.
-func lookupErrorType(err error) string {
-	var e *net.DNSError
-	switch {
-	case !errors.As(err, &e):
-		return errortype.Other
-	case e.IsNotFound:
-		return "host_not_found"
-	case e.IsTimeout:
-		return errortype.Timeout
-	case e.IsTemporary:
-		return "try_again"
-	}
-	return errortype.Other
 }

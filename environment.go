@@ -34,7 +34,7 @@ func (c *config) applyDefaultsFromEnvironment() {
 	for _, value := range listFromEnvironment(stabilityVariable) {
 		switch {
 		case value == "http/dup":
-			c.oldNames = true
+			c.conventions.OldNames = true
 		case value != "http" && strings.Contains(strings.ToLower(value), "http"):
 			badOption(stabilityVariable, "%q is neither http nor http/dup", value) // other values are of other categories
 		}

@@ -2,14 +2,13 @@ package otelhttpclient
 
 import (
 	"net/http"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -23,8 +22,8 @@ func TestSizeOfExchange(t *testing.T) {
 	if got, want := unsafe.Sizeof(exchange{})+header, uintptr(896); got > want {
 		t.Errorf("exchange: %d bytes, want at most %d", got, want)
 	}
-	if got, want := unsafe.Sizeof(outgoing{}), uintptr(448); got > want {
-		t.Errorf("outgoing: %d bytes, want at most %d", got, want)
+	if got, want := unsafe.Sizeof(nested.Context{}), uintptr(448); got > want {
+		t.Errorf("nested.Context: %d bytes, want at most %d", got, want)
 	}
 }
 
@@ -83,34 +82,3 @@ func BenchmarkCapturedHeaders(b *testing.B) {
 		_ = capture.attributes(nil, h, redaction, nil)
 	}
 }
-
-// TestRedirectsAreNotKept: what is kept of a redirect is freed with the response,
-// even if its request refers to it.
-func TestRedirectsAreNotKept(t *testing.T) {
-	kept := func() (n int) {
-		redirectsKept.Range(func(any, any) bool { n++; return true })
-		return n
-	}
-	rt := NewTransport(stub(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: 302, Header: http.Header{"Location": {"/b"}}, Body: http.NoBody}, nil
-	}))
-	for range 10 {
-		req, _ := http.NewRequestWithContext(t.Context(), "GET", "https://example.com/", nil)
-		resp, err := rt.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Response = resp
-	}
-	for deadline := time.Now().Add(10 * time.Second); kept() > 0; {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d are kept, want none", kept())
-		}
-		runtime.GC()
-		time.Sleep(time.Millisecond)
-	}
-}
-
-type stub func(*http.Request) (*http.Response, error)
-
-func (s stub) RoundTrip(req *http.Request) (*http.Response, error) { return s(req) }

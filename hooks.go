@@ -3,7 +3,6 @@ package otelhttpclient
 import (
 	"net/http"
 	"reflect"
-	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -78,13 +77,6 @@ func attributesOf(span trace.Span) []attribute.KeyValue {
 		return s.Attributes()
 	}
 	return nil
-}
-
-// without removes from a the attributes with the keys of others.
-func without(a, others []attribute.KeyValue) []attribute.KeyValue {
-	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool {
-		return slices.ContainsFunc(others, func(o attribute.KeyValue) bool { return o.Key == kv.Key })
-	})
 }
 
 // hasStatus reports whether a span has a status, if it has a method for it as the

@@ -1,6 +1,10 @@
 package otelhttpclient
 
-import "go.opentelemetry.io/otel/metric"
+import (
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
+)
 
 // WithMeterProvider sets the provider of the meter. The default, also for nil,
 // is the global provider that is installed when a request starts.
@@ -23,9 +27,8 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 func WithOptInMetrics(metrics ...Metric) Option {
 	return optionFunc(func(c *config) {
 		for _, m := range metrics {
-			if bit, ok := optInMetricBits[m]; ok {
-				c.optInMetrics |= bit
-			} else {
+			bit := semconv.MetricOf(string(m))
+			if c.conventions.Metrics |= bit; bit == 0 {
 				badOption("WithOptInMetrics", "%q is not an opt-in metric of this library", m)
 			}
 		}
@@ -90,27 +93,3 @@ const (
 	// base must call the hooks of [net/http/httptrace].
 	MetricDNSLookupDuration Metric = "dns.lookup.duration"
 )
-
-type optInMetrics uint8
-
-const (
-	optInRequestSizeMetric optInMetrics = 1 << iota
-	optInResponseSizeMetric
-	optInActiveRequests
-	optInOpenConnections
-	optInConnectionDuration
-	optInTimeInQueue
-	optInDNSLookup
-
-	optInConnectionMetrics = optInOpenConnections | optInConnectionDuration
-)
-
-var optInMetricBits = map[Metric]optInMetrics{
-	MetricRequestBodySize:    optInRequestSizeMetric,
-	MetricResponseBodySize:   optInResponseSizeMetric,
-	MetricActiveRequests:     optInActiveRequests,
-	MetricOpenConnections:    optInOpenConnections,
-	MetricConnectionDuration: optInConnectionDuration,
-	MetricRequestTimeInQueue: optInTimeInQueue,
-	MetricDNSLookupDuration:  optInDNSLookup,
-}

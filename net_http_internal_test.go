@@ -12,7 +12,6 @@ import (
 	"net/http/httptrace"
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -21,8 +20,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	metricnoop "go.opentelemetry.io/otel/metric/noop"
-	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -148,22 +145,6 @@ func TestTLSHooksOfCustomConnections(t *testing.T) {
 	oteltest.MustSend(t, base, oteltest.NewRequest(t, ctx, http.MethodGet, "https://inventory.example/", nil))
 	if started != hooked {
 		t.Errorf("TLSHandshakeStart called: got %v, want %v, as it was with the release that %s names", started, hooked, insides)
-	}
-}
-
-// Instruments of OpenTelemetry are recognized, and others are not taken for them.
-func TestTypesOfInstruments(t *testing.T) {
-	counter, err := sdkmetric.NewMeterProvider().Meter("test").Int64Counter("c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, instrument := range []any{counter, metricnoop.Int64Counter{}} {
-		if embedsNoop(reflect.TypeOf(instrument)) {
-			t.Errorf("%T: got an instrument that embeds a no-op, want one of OpenTelemetry's", instrument)
-		}
-	}
-	if !embedsNoop(reflect.TypeOf(struct{ metricnoop.Int64Counter }{})) {
-		t.Error("an instrument that embeds a no-op: got false, want true")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
@@ -55,13 +56,11 @@ type config struct {
 	redaction         *redact.Policy
 	guard             callback.Guard
 	filterGuard       callback.Guard // of the URL filters; its reports do not run them
-	methods           methods
+	methods           semconv.Methods
 	requestHeaders    *headerCapture // nil: none
 	responseHeaders   *headerCapture
-	optInAttributes   optInAttributes
-	optInMetrics      optInMetrics
+	conventions       semconv.Config
 	connectionTimings bool
-	oldNames          bool // http/dup
 }
 
 func (c *config) apply(opts []Option) {
@@ -103,15 +102,18 @@ func badOption(option, format string, args ...any) {
 // and propagators that it uses.
 type instrumentation struct {
 	config
-	tracers  tracers.Source
-	meters   meterSource
-	injector inject.Propagator
+	endpoints semconv.Endpoints
+	tracers   tracers.Source
+	meters    semconv.Meters
+	injector  inject.Propagator
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
 	in := &instrumentation{}
 	in.config.apply(opts)
+	in.endpoints.Config, in.endpoints.Methods = in.conventions, in.methods
 	in.tracers.New = newTracer
+	in.meters.New, in.meters.Configured, in.meters.Config, in.meters.Guard = newMeter, in.meterProvider, in.conventions, in.guard
 	in.injector.Configured, in.injector.Targets, in.injector.Guard = in.propagator, in.targets, in.guard
 	return in
 }

@@ -33,10 +33,6 @@ const (
 	sentWhole
 )
 
-func (c *config) wantsRequestSize() bool {
-	return c.optInAttributes&optInRequestSize != 0 || c.optInMetrics&optInRequestSizeMetric != 0
-}
-
 // smallBody is the initial flow-control window of HTTP/2 (RFC 9113, section
 // 6.9.2). The kernel takes as much, too.
 const smallBody = 1<<16 - 1
@@ -95,3 +91,5 @@ func acceptedWhole(n, counted int64, status int) bool {
 	}
 	return status/100 == 2 && counted >= n
 }
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }

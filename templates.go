@@ -6,6 +6,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
 	"github.com/otelhttpclient/otelhttpclient/internal/muxpattern"
+	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 )
 
 // A URLTemplater returns the url.template of a request: the path of its URL with
@@ -26,9 +27,9 @@ func WithURLTemplate(t URLTemplater) Option {
 	})
 }
 
-func (c *config) template(req *http.Request, state *contextState) (template string) {
-	if state.template != "" && !redirectedElsewhere(req) {
-		return state.template
+func (c *config) template(req *http.Request, ofContext string) (template string) {
+	if ofContext != "" && !nested.RedirectedElsewhere(req) {
+		return ofContext
 	}
 	if c.templater == nil || !c.guard.Call("URL templater", func() { template = c.templater(req) }) {
 		return ""

@@ -2,8 +2,9 @@ package otelhttpclient
 
 import (
 	"go.opentelemetry.io/otel/metric"
-	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 )
 
 // ScopeName is the name of the instrumentation scope of all spans and metrics.

@@ -1,4 +1,4 @@
-package otelhttpclient
+package nested
 
 import (
 	"net/http"
@@ -13,7 +13,7 @@ import (
 // to its request: counting the links gives the number of redirects. A base other
 // than net/http's may leave Response.Request nil, or set it to a request that it
 // built anew. The response must not change, as programs may see it. So what the
-// link would tell is kept beside the response until it is freed.
+// link would say is kept beside the response until it is freed.
 
 // redirectsKept maps weak pointers to responses to what is known of their
 // requests.
@@ -25,9 +25,9 @@ type redirect struct {
 	path      string
 }
 
-// keepRedirect keeps what a redirect tells about its request, unless the response
-// tells it itself.
-func keepRedirect(resp *http.Response, req *http.Request) {
+// KeepRedirect keeps what is known about the request of a redirect, unless the
+// response has it.
+func KeepRedirect(resp *http.Response, req *http.Request) {
 	if resp == nil || resp.StatusCode/100 != 3 || resp.Header.Get("Location") == "" {
 		return
 	}
@@ -52,12 +52,12 @@ func keptRedirect(resp *http.Response) (r redirect, kept bool) {
 	return r, kept
 }
 
-// mostRedirects limits how far a chain of redirects is followed.
-const mostRedirects = 1000
+// MostRedirects limits how far a chain of redirects is followed.
+const MostRedirects = 1000
 
 // redirects returns how many redirects led to a request.
 func redirects(req *http.Request) (n int) {
-	for req != nil && req.Response != nil && n < mostRedirects {
+	for req != nil && req.Response != nil && n < MostRedirects {
 		n++
 		if r, kept := keptRedirect(req.Response); kept {
 			return n + r.redirects
@@ -67,8 +67,8 @@ func redirects(req *http.Request) (n int) {
 	return n
 }
 
-// redirectedElsewhere reports whether the request is a redirect to another path.
-func redirectedElsewhere(req *http.Request) bool {
+// RedirectedElsewhere reports whether the request is a redirect to another path.
+func RedirectedElsewhere(req *http.Request) bool {
 	if req.Response == nil {
 		return false
 	}

@@ -1,0 +1,55 @@
+package semconv
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// OtherMethod stands for all methods that are not known.
+const OtherMethod = "_OTHER"
+
+// Methods are the known methods, by themselves; nil: those of the conventions.
+type Methods map[string]string
+
+// conventionMethods start with the most frequent.
+var conventionMethods = []string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodHead,
+	http.MethodOptions, http.MethodConnect, http.MethodTrace, "QUERY",
+}
+
+// NewMethods returns the Methods of a list. It reports entries that cannot be
+// methods, and those that are hardly meant: get without GET.
+func NewMethods(list []string, report func(format string, args ...any)) Methods {
+	m := Methods{}
+	for _, name := range list {
+		if usual := strings.ToUpper(name); usual != name && slices.Contains(conventionMethods, usual) && !slices.Contains(list, usual) {
+			report("%q is not %s: methods are case-sensitive", name, usual)
+		}
+		if name == "" || strings.ContainsFunc(name, isNoMethodRune) {
+			report("%q is not a method", name)
+			continue
+		}
+		m[name] = name
+	}
+	return m
+}
+
+func isNoMethodRune(c rune) bool { return c >= utf8.RuneSelf || strings.ContainsRune(" \t\";,/:", c) }
+
+// Normalize returns a known method, or [OtherMethod]. It is no part of the text that
+// method may be a part of.
+func (m Methods) Normalize(method string) string {
+	if method == "" {
+		method = http.MethodGet
+	}
+	if m == nil {
+		if i := slices.Index(conventionMethods, method); i >= 0 {
+			return conventionMethods[i]
+		}
+	} else if known, ok := m[method]; ok {
+		return known
+	}
+	return OtherMethod
+}

@@ -1,0 +1,145 @@
+package semconv
+
+import (
+	"net"
+
+	"go.opentelemetry.io/otel/attribute"
+	std "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+)
+
+// Request is what is known about a request before it is sent, and needed until its
+// end.
+type Request struct {
+	*Endpoint
+	Template string
+	Own      []attribute.KeyValue // the application's
+}
+
+// Start is what is known about a request when its span starts.
+type Start struct {
+	Request
+	URL         string // redacted; "" if it is not recorded
+	ResendCount int
+}
+
+// Response is what is known about a request when base has returned.
+type Response struct {
+	Status    int // 0 without a response
+	Protocol  Protocol
+	ErrorType string // "" without an error
+}
+
+// AppendRequest appends the attributes that samplers see. The application's come
+// last and win.
+func (c *Config) AppendRequest(a []attribute.KeyValue, s *Start) []attribute.KeyValue {
+	a = append(a, s.attributes...)
+	first := len(a)
+	if s.URL != "" {
+		a = append(a, std.URLFull(s.URL))
+	}
+	if s.Template != "" {
+		a = append(a, std.URLTemplate(s.Template))
+	}
+	if s.ResendCount > 0 {
+		a = append(a, std.HTTPRequestResendCount(s.ResendCount))
+	}
+	if c.OldNames {
+		a = appendOld(a, a[first:])
+	}
+	return append(a, s.Own...)
+}
+
+// AppendResolved appends what has come to be known of a request without a host.
+func (c *Config) AppendResolved(a []attribute.KeyValue, s *Start) []attribute.KeyValue {
+	a = appendServer(a, s.Host, s.Port)
+	if s.URL != "" {
+		a = append(a, std.URLFull(s.URL))
+	}
+	if c.Attributes&Scheme != 0 && s.Scheme != "" {
+		a = append(a, std.URLScheme(s.Scheme))
+	}
+	if c.OldNames {
+		a = appendOld(a, a)
+	}
+	return a
+}
+
+// AppendSent appends the attributes of a request as base gets it.
+func (c *Config) AppendSent(a []attribute.KeyValue, length int64) []attribute.KeyValue {
+	if c.OldNames && length > 0 {
+		a = append(a, attribute.Int64("http.request_content_length", length))
+	}
+	return a
+}
+
+// AppendResponse appends the attributes of a response with this Content-Length.
+func (c *Config) AppendResponse(a []attribute.KeyValue, r *Response, length int64) []attribute.KeyValue {
+	first := len(a)
+	if r.Status != 0 {
+		a = append(a, std.HTTPResponseStatusCode(r.Status))
+	}
+	a = r.Protocol.append(a)
+	if r.ErrorType != "" {
+		a = append(a, ErrorTypeKey.String(r.ErrorType))
+	}
+	if c.OldNames {
+		a = appendOld(a, a[first:])
+		if length > 0 {
+			a = append(a, attribute.Int64("http.response_content_length", length))
+		}
+	}
+	return a
+}
+
+// AppendPeer appends the attributes of a connection's peer. nil is no address.
+func (c *Config) AppendPeer(a []attribute.KeyValue, peer net.Addr) []attribute.KeyValue {
+	if peer == nil {
+		return a
+	}
+	first := len(a)
+	if address, port := hostport.Peer(peer); address != "" {
+		a = append(a, std.NetworkPeerAddress(address))
+		if port != 0 {
+			a = append(a, std.NetworkPeerPort(port))
+		}
+		if c.OldNames {
+			a = appendOld(a, a[first:])
+		}
+	}
+	if c.Attributes&Transport != 0 {
+		if transport := hostport.Network(peer); transport != "" {
+			a = append(a, std.NetworkTransportKey.String(transport))
+		}
+	}
+	return a
+}
+
+// AppendUserAgent appends the user agent if it is recorded.
+func (c *Config) AppendUserAgent(a []attribute.KeyValue, agent string) []attribute.KeyValue {
+	if c.Attributes&UserAgent != 0 {
+		a = append(a, std.UserAgentOriginal(agent))
+	}
+	if c.OldNames {
+		a = append(a, attribute.String("http.user_agent", agent))
+	}
+	return a
+}
+
+// AppendSizes appends the sizes of the bodies.
+func (c *Config) AppendSizes(a []attribute.KeyValue, request, response Size) []attribute.KeyValue {
+	if request.Known && c.Attributes&RequestSize != 0 {
+		a = append(a, std.HTTPRequestBodySizeKey.Int64(request.Bytes))
+	}
+	if response.Known && c.Attributes&ResponseSize != 0 {
+		a = append(a, std.HTTPResponseBodySizeKey.Int64(response.Bytes))
+	}
+	return a
+}
+
+// Size is the size of a body.
+type Size struct {
+	Bytes int64
+	Known bool
+}

@@ -1,0 +1,333 @@
+package otelhttpclient
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/body"
+	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/nested"
+	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
+)
+
+// What span and metrics say of a request: first what is known when the span starts,
+// then of the request as it is sent, of the response, of an error, and of the end.
+
+// describe describes a request for its span and metrics.
+func (in *instrumentation) describe(d *semconv.Start, req *http.Request, role *nested.Role) {
+	full, host := in.recordedURL(req)
+	d.URL = full
+	d.Endpoint = in.endpoints.Of(req.Method, schemeOf(req), host)
+	d.Template = in.template(req, role.Settings.Template)
+	d.ResendCount = role.Count(req)
+	d.Own = in.ownAttributes(req, role.Settings.Attributes)
+}
+
+// schemeOf returns the scheme of a request. It leaves out one that the server chose
+// by a redirect, if net/http does not have it: there is no end of them.
+func schemeOf(req *http.Request) string {
+	if req.URL == nil {
+		return ""
+	}
+	scheme := req.URL.Scheme
+	if scheme != "https" && scheme != "http" && req.Response != nil {
+		return ""
+	}
+	return scheme
+}
+
+// ownAttributes returns the application's attributes for a request: those of
+// WithAttributes, then those of its context.
+func (in *instrumentation) ownAttributes(req *http.Request, ofContext []attribute.KeyValue) []attribute.KeyValue {
+	if len(in.attributeFuncs) == 0 {
+		return ofContext
+	}
+	var own []attribute.KeyValue
+	for _, attributes := range in.attributeFuncs {
+		in.guard.Call("WithAttributes function", func() { own = append(own, attributes(req)...) })
+	}
+	foreign.Attributes(own)
+	return append(own, ofContext...)
+}
+
+// startSpan starts the span of a request as a child of the span in its context.
+func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch.Memory, req *http.Request, d *semconv.Start) (context.Context, trace.Span) {
+	s.Attributes = in.conventions.AppendRequest(s.Attributes, d)
+	return tracer.Start(req.Context(), in.nameOfSpan(&d.Request, req), s.StartOptions(in.spanOptions)...)
+}
+
+func (in *instrumentation) nameOfSpan(r *semconv.Request, req *http.Request) (name string) {
+	if in.spanName != nil && in.guard.Call("span name formatter", func() { name = in.spanName(req) }) && name != "" {
+		return foreign.Text(name)
+	}
+	method := r.Method
+	if method == semconv.OtherMethod {
+		method = "HTTP"
+	}
+	if r.Template == "" {
+		return method
+	}
+	return method + " " + r.Template
+}
+
+// sentAttributes returns the attributes of the request as it is sent, with the
+// headers that hooks and propagator set.
+func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyValue {
+	var a []attribute.KeyValue
+	if in.conventions.WantsUserAgent() {
+		a = in.appendUserAgent(nil, sent.Header.Get("User-Agent"))
+	}
+	a = in.conventions.AppendSent(a, sent.ContentLength)
+	return in.requestHeaders.attributes(a, sent.Header, in.redaction, sent.URL)
+}
+
+func (in *instrumentation) appendUserAgent(a []attribute.KeyValue, agent string) []attribute.KeyValue {
+	if agent == "" || !in.conventions.WantsUserAgent() {
+		return a
+	}
+	return in.conventions.AppendUserAgent(a, in.redaction.Text(agent))
+}
+
+// describeResponse describes a response for the metrics.
+func (in *instrumentation) describeResponse(r *semconv.Response, resp *http.Response) {
+	*r = semconv.Response{Status: resp.StatusCode, Protocol: semconv.ProtocolOf(resp)}
+	if in.isError(resp) { // the application's check may exit the goroutine
+		r.ErrorType = semconv.ErrorTypeOfStatus(resp.StatusCode)
+	}
+}
+
+func (in *instrumentation) isError(resp *http.Response) (isError bool) {
+	if in.errorCheck != nil && in.guard.Call("error check", func() { isError = in.errorCheck(resp) }) {
+		return isError
+	}
+	return resp.StatusCode < 100 || resp.StatusCode >= 400
+}
+
+// describeResponse records the response's headers on the span, and what the metrics
+// need.
+func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
+	x.in.describeResponse(&x.response, resp)
+	if x.request.Host == "" {
+		x.resolve(sent, resp)
+	}
+	x.connection.answered(x.response.Status, x.response.Protocol.Version)
+	if !x.recording {
+		return
+	}
+	s := scratch.Get(x.context.Sending.Tracer.Copies())
+	defer s.Release()
+	a := x.in.conventions.AppendResponse(s.Attributes, &x.response, resp.ContentLength)
+	a = x.in.responseHeaders.attributes(a, resp.Header, x.in.redaction, x.connection.target)
+	a = x.connection.attributes(a, x.in, x.StartTime(), time.Time{})
+	x.set(a...)
+	s.Attributes = a
+	if x.response.ErrorType != "" {
+		x.setErrorStatus("")
+	}
+}
+
+// A base may resolve each request's URL against a base URL, so that callers
+// write /items/1. Such a request names no host. What it is addressed to is known
+// from the request that the response names.
+
+// resolved returns the request that base made of a request without a host, or
+// nil. If base followed redirects, it is the first of them.
+func resolved(sent *sentRequest, resp *http.Response) *http.Request {
+	req := resp.Request
+	if sent.matches(req) {
+		req = &http.Request{URL: sent.url, Host: sent.host} // a request hook has set the host
+	}
+	for n := 0; req != nil && req.Response != nil && req.Response != sent.request.Response && n < nested.MostRedirects; n++ {
+		req = req.Response.Request
+	}
+	if req == nil || req.URL == nil || req.URL.Host == "" {
+		return nil
+	}
+	return req
+}
+
+// resolve sets what the description of a request lacks whose host has come to be
+// known.
+func (in *instrumentation) resolve(d *semconv.Start, req *http.Request) {
+	full, host := in.recordedURL(hostport.OnWire(req))
+	scheme := d.Scheme
+	if scheme == "" {
+		scheme = req.URL.Scheme
+	}
+	d.URL, d.Endpoint = full, in.endpoints.Moved(d.Endpoint, scheme, host)
+}
+
+// resolve records the address of a request that named no host.
+func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
+	req := resolved(sent, resp)
+	if req == nil {
+		return
+	}
+	target := *req.URL // the caller may change it
+	x.connection.aim(&target)
+	d := semconv.Start{Request: x.request}
+	x.in.resolve(&d, req)
+	active := x.meter != nil && !x.context.Sending.ActiveOuter
+	if active {
+		x.meter.Leave(&x.context, &x.request)
+	}
+	x.request = d.Request
+	if active {
+		x.meter.Begin(&x.context, &x.request)
+	}
+	if x.connection.user != nil {
+		x.connection.relabel(x.meter.ConnectionUse(&x.request).Labels)
+	}
+	if x.recording {
+		x.setResolved(&d)
+	}
+}
+
+// setResolved sets the attributes that have come to be known. What hooks have
+// set stays, but not the URL without a host.
+func (x *exchange) setResolved(d *semconv.Start) {
+	a := x.in.conventions.AppendResolved(nil, d)
+	a = without(a, x.in.spanAttributes)
+	a = without(a, x.request.Own)
+	for _, has := range attributesOf(x.span) {
+		isURL := has.Key == semconv.URLFullKey || has.Key == semconv.OldURLFullKey
+		if u, err := url.Parse(has.Value.AsString()); !isURL || err == nil && u.Host != "" {
+			a = without(a, []attribute.KeyValue{has})
+		}
+	}
+	x.span.SetAttributes(a...)
+}
+
+// set sets attributes on the span. The application's own keep their values.
+func (x *exchange) set(a ...attribute.KeyValue) {
+	if len(x.in.spanAttributes) > 0 {
+		a = without(a, x.in.spanAttributes)
+	}
+	if x.in.hooked() {
+		a = without(a, attributesOf(x.span))
+	}
+	for _, own := range x.request.Own {
+		for i := range a {
+			if a[i].Key == own.Key {
+				a[i] = own
+			}
+		}
+	}
+	x.span.SetAttributes(a...)
+}
+
+// without removes the attributes whose keys others have.
+func without(a, others []attribute.KeyValue) []attribute.KeyValue {
+	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool {
+		return slices.ContainsFunc(others, func(o attribute.KeyValue) bool { return o.Key == kv.Key })
+	})
+}
+
+// setErrorStatus sets the span's status to Error, unless a hook has set one.
+func (x *exchange) setErrorStatus(description string) {
+	if !x.in.hooked() || !hasStatus(x.span) {
+		x.span.SetStatus(codes.Error, description)
+	}
+}
+
+// describeError records an error on the span, and its type for the metrics,
+// unless the caller canceled the request. It keeps the error.type of an error
+// response.
+func (x *exchange) describeError(err error) {
+	if errortype.CancelledByCaller(x.context.Context, err) {
+		return
+	}
+	ofStatus := x.response.ErrorType != ""
+	if !ofStatus {
+		x.response.ErrorType = x.in.errorType(x.context.Context, x.request.Scheme, err)
+	}
+	x.setError(err, ofStatus)
+}
+
+// errorType returns the value of error.type for an error of base, or of reading
+// a response body. An error with a method ErrorType chooses its own. So does the
+// cause of an expired deadline, which net/http returns on HTTP/1.1 only.
+func (in *instrumentation) errorType(ctx context.Context, scheme string, err error) string {
+	var named interface{ ErrorType() string }
+	if errors.As(err, &named) || errortype.Expired(ctx, err) && errors.As(context.Cause(ctx), &named) {
+		name := ""
+		if in.guard.Call("ErrorType method", func() { name = named.ErrorType() }) && name != "" {
+			return foreign.Copy(name)
+		}
+	}
+	return errortype.Of(ctx, scheme, err)
+}
+
+// setError records on the span an error whose type is known: that of the status
+// code, or its own.
+func (x *exchange) setError(err error, ofStatus bool) {
+	if !x.recording {
+		return
+	}
+	x.set(semconv.ErrorTypeKey.String(x.response.ErrorType))
+	if !ofStatus {
+		x.setErrorStatus(x.in.redaction.Error(err, x.connection.target))
+	}
+}
+
+// describeEnd records on the span what is known only at the end.
+func (x *exchange) describeEnd(e body.End) {
+	var a []attribute.KeyValue
+	if e.Abandoned {
+		a = append(a, semconv.AbandonedKey.Bool(true))
+	}
+	if x.response.Status == 0 {
+		a = x.connection.attributes(a, x.in, x.StartTime(), e.At)
+	}
+	if x.in.conventions.WantsSizes() {
+		request, response := x.sizes()
+		a = x.in.conventions.AppendSizes(a, request, response)
+	}
+	if len(a) > 0 {
+		x.set(a...)
+	}
+}
+
+func (x *exchange) endSpan(at time.Time) {
+	if at.IsZero() {
+		x.span.End()
+	} else {
+		x.span.End(trace.WithTimestamp(at))
+	}
+}
+
+// StartTime returns when the span started.
+func (x *exchange) StartTime() time.Time {
+	if s, ok := x.span.(interface{ StartTime() time.Time }); ok {
+		return s.StartTime()
+	}
+	return x.started
+}
+
+// duration returns the duration of the exchange: exactly the span's, if the
+// span has a method for it.
+func (x *exchange) duration(at time.Time) time.Duration {
+	if s, ok := x.span.(interface {
+		StartTime() time.Time
+		EndTime() time.Time
+	}); ok {
+		if end := s.EndTime(); !end.IsZero() {
+			return max(0, end.Sub(s.StartTime()))
+		}
+	}
+	if at.IsZero() {
+		return time.Since(x.started)
+	}
+	return max(0, at.Sub(x.started))
+}
