@@ -9,7 +9,11 @@
 // package otelhttpclient. If the default transport cannot be instrumented, the
 // error is reported to [otel.Handle] and nothing is changed.
 //
-// Spans are exported once the program installs a TracerProvider, at any time.
+// It is not zero-code instrumentation: it sets up no SDK, no exporter and no
+// propagator. Spans and metrics are recorded, and headers are sent, once the program
+// installs a TracerProvider, a MeterProvider and a propagator, at any time. A span
+// has the parent that the request's context has: for http.Get, which takes no
+// context, that is none.
 //
 // Not traced are clients with a transport of their own, such as those of libraries
 // that clone the default, and OpenTelemetry exporters. An exporter that sends
