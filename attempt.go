@@ -54,12 +54,12 @@ type attempt struct {
 	known      atomic.Int32               // its end, and that the request was sent again
 }
 
-// watch remembers what the call sends, in case it is sent again.
-func (p *call) watch(outer *nested.Request, tracer *tracers.Tracer, meter *semconv.Instruments, role *nested.Role) {
+// newAttempt remembers a request that passes through, in case it is sent again. It
+// returns nil if that would have no telemetry.
+func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, tracer *tracers.Tracer, meter *semconv.Instruments, role *nested.Role) *attempt {
 	if meter == nil && (tracer.SkipsSpans() || !role.Observed()) {
-		return
+		return nil
 	}
-	in, req := p.in, p.sent
 	a := &attempt{in: in, outer: outer, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
 	seen := hostport.OnWire(req)
 	in.describe(&a.Start, seen, role)
@@ -80,7 +80,7 @@ func (p *call) watch(outer *nested.Request, tracer *tracers.Tracer, meter *semco
 	if a.Active {
 		meter.Begin(a.ctx, &a.Request)
 	}
-	p.first = a
+	return a
 }
 
 // SentAgain is for [nested.Attempt].
@@ -107,7 +107,7 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 			if a.Host == "" {
 				a.resolve(sent, resp)
 			}
-			a.headers = a.in.responseHeaders.attributes(a.headers, resp.Header, a.in.redaction, &a.target)
+			a.headers = a.in.responseHeaders.Append(a.headers, resp.Header, a.in.redaction, &a.target)
 		})
 		a.respLength = resp.ContentLength
 	}
@@ -118,7 +118,7 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 	}
 	a.sizeUnknown = resp.Uncompressed
 	a.bodyless = sent.method == http.MethodHead || body.Absent(resp)
-	if a.bodyless || a.in.spanEnd == EndOnHeaders {
+	if a.bodyless || a.in.endOnHeaders {
 		a.End(body.End{})
 		return false
 	}

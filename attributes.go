@@ -72,12 +72,8 @@ func WithAttributes(attributes AttributesFunc) Option {
 // comma-separated list, also replaces the default list. The option wins.
 func WithKnownMethods(methods ...string) Option {
 	return optionFunc(func(c *config) {
-		if m := newMethods("WithKnownMethods", methods); len(m) > 0 {
+		if m := semconv.NewMethods("WithKnownMethods", methods, badOption); len(m) > 0 {
 			c.methods = m
 		}
 	})
-}
-
-func newMethods(option string, list []string) semconv.Methods {
-	return semconv.NewMethods(list, func(format string, args ...any) { badOption(option, format, args...) })
 }

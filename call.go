@@ -3,8 +3,6 @@ package otelhttpclient
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"reflect"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -12,7 +10,6 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/exporters"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
-	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
@@ -136,7 +133,7 @@ func (p *call) passThrough(outer *nested.Request, tracer *tracers.Tracer, meter 
 	if excluded || outer.LacksHeaders() {
 		p.sent = p.in.propagate(p.sent.Context(), p.sent, &inject.Carrier{})
 	}
-	p.watch(outer, tracer, meter, role)
+	p.first = newAttempt(p.in, p.sent, outer, tracer, meter, role)
 }
 
 // dropped is what a request takes whose span the sampler dropped, in one
@@ -221,34 +218,4 @@ func (p *call) endUnlessReturned() {
 		return
 	}
 	p.exchange.End(e)
-}
-
-// sentRequest is what a request was when base got it. base may change the request
-// that it got, even after it has returned.
-type sentRequest struct {
-	request *http.Request
-	context context.Context
-	url     *url.URL
-	method  string
-	host    string
-	header  http.Header
-}
-
-func sentRequestOf(r *http.Request) sentRequest {
-	return sentRequest{r, r.Context(), r.URL, r.Method, r.Host, r.Header}
-}
-
-// matches reports whether a response is one to this request, or to the request
-// with another body: after an upload on a reused connection, net/http's HTTP/2
-// client names such a copy in the response. A request that base itself derived
-// from this one does not match.
-func (i *sentRequest) matches(r *http.Request) bool {
-	return r != nil && (r == i.request ||
-		r.URL == i.url && r.Method == i.method && r.Host == i.host && sameHeader(r.Header, i.header) &&
-			identity.Same(r.Context(), i.context))
-}
-
-// sameHeader reports whether two headers are one map.
-func sameHeader(a, b http.Header) bool {
-	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -1,9 +1,12 @@
 package otelhttpclient
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +15,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
+	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
@@ -99,7 +103,7 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 	}
 	x.bodyless = sent.method == http.MethodHead || body.Absent(resp)
 	x.sizeUnknown = resp.Uncompressed
-	if !x.observed() || x.bodyless || x.in.spanEnd == EndOnHeaders {
+	if !x.observed() || x.bodyless || x.in.endOnHeaders {
 		x.End(body.End{})
 		return false
 	}
@@ -157,7 +161,7 @@ func (x *exchange) End(e body.End) {
 func (x *exchange) sizes() (request, response semconv.Size) {
 	request.Bytes, request.Known = x.upload.sentBytes(&x.connection, x.response.Status)
 	if x.response.Status != 0 && !x.sizeUnknown {
-		response = semconv.Size{Bytes: x.Received(), Known: x.bodyless || x.in.spanEnd == EndOnBody}
+		response = semconv.Size{Bytes: x.Received(), Known: x.bodyless || !x.in.endOnHeaders}
 	}
 	return request, response
 }
@@ -185,4 +189,34 @@ func (x *exchange) measure(e body.End) {
 	}
 	v.Inner = x.context.Sending.MeasuredInside(x.meter.Provider())
 	x.meter.Record(&x.context, &x.request, &x.response, &v)
+}
+
+// sentRequest is what a request was when base got it. base may change the request
+// that it got, even after it has returned.
+type sentRequest struct {
+	request *http.Request
+	context context.Context
+	url     *url.URL
+	method  string
+	host    string
+	header  http.Header
+}
+
+func sentRequestOf(r *http.Request) sentRequest {
+	return sentRequest{r, r.Context(), r.URL, r.Method, r.Host, r.Header}
+}
+
+// matches reports whether a response is one to this request, or to the request
+// with another body: after an upload on a reused connection, net/http's HTTP/2
+// client names such a copy in the response. A request that base itself derived
+// from this one does not match.
+func (i *sentRequest) matches(r *http.Request) bool {
+	return r != nil && (r == i.request ||
+		r.URL == i.url && r.Method == i.method && r.Host == i.host && sameHeader(r.Header, i.header) &&
+			identity.Same(r.Context(), i.context))
+}
+
+// sameHeader reports whether two headers are one map.
+func sameHeader(a, b http.Header) bool {
+	return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/environment"
 )
 
 // A Filter reports whether a request is traced. If not, the request goes to base
@@ -66,7 +68,7 @@ func ParseExcludedURLs(list string) (Filter, error) {
 		if expression == "" {
 			continue
 		}
-		e, err := listedExpression(expression)
+		e, err := environment.Expression(expression)
 		if err != nil {
 			return nil, fmt.Errorf("otelhttpclient: excluded URLs: %q: %w", expression, err)
 		}

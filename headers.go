@@ -1,19 +1,10 @@
 package otelhttpclient
 
 import (
-	"maps"
-	"net/http"
-	"net/url"
 	"path"
-	"regexp"
-	"slices"
 	"strings"
 
-	"go.opentelemetry.io/otel/attribute"
-
-	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
-	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
-	"github.com/otelhttpclient/otelhttpclient/internal/inject"
+	"github.com/otelhttpclient/otelhttpclient/internal/capture"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
@@ -36,7 +27,7 @@ import (
 // of a message are not recorded.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.requestHeaders = c.requestHeaders.add(requestHeaderPrefix, "WithRequestHeaders", patterns)
+		c.requestHeaders = c.requestHeaders.With(capture.Request, validPatterns("WithRequestHeaders", patterns), nil)
 	})
 }
 
@@ -44,7 +35,7 @@ func WithRequestHeaders(patterns ...string) Option {
 // as [WithRequestHeaders] does for request headers.
 func WithResponseHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.responseHeaders = c.responseHeaders.add("http.response.header.", "WithResponseHeaders", patterns)
+		c.responseHeaders = c.responseHeaders.With(capture.Response, validPatterns("WithResponseHeaders", patterns), nil)
 	})
 }
 
@@ -79,140 +70,4 @@ func validPatterns(option string, patterns []string) []string {
 		list = append(list, p)
 	}
 	return list
-}
-
-// headerCapture determines which headers are recorded. A nil *headerCapture
-// records none.
-type headerCapture struct {
-	prefix      string
-	request     bool // not a response
-	patterns    []string
-	expressions []*regexp.Regexp
-	keys        bounded.Cache[string, capturedName] // by the name as it is written
-}
-
-// capturedName is what is known about a header's name.
-type capturedName struct {
-	key       attribute.Key // "" if it is not recorded
-	userAgent bool          // of a request
-	odd       bool          // not in canonical form: the map may have it twice
-}
-
-func (h *headerCapture) add(prefix, option string, patterns []string) *headerCapture {
-	if h == nil {
-		h = newHeaderCapture(prefix)
-	}
-	h.patterns = append(h.patterns, validPatterns(option, patterns)...)
-	return h
-}
-
-func (h *headerCapture) addExpressions(prefix string, list []*regexp.Regexp) *headerCapture {
-	if h == nil {
-		h = newHeaderCapture(prefix)
-	}
-	h.expressions = append(h.expressions, list...)
-	return h
-}
-
-func newHeaderCapture(prefix string) *headerCapture {
-	return &headerCapture{prefix: prefix, request: prefix == requestHeaderPrefix}
-}
-
-const requestHeaderPrefix = "http.request.header."
-
-// name returns what is known about a name.
-func (h *headerCapture) name(name string) capturedName {
-	n, known := h.keys.Get(name)
-	if known {
-		return n
-	}
-	lower := strings.ToLower(name)
-	if !(h.request && slices.Contains(neverSent, name)) && h.match(lower) {
-		n.key = attribute.Key(h.prefix + foreign.Text(lower))
-	}
-	n.userAgent = h.request && name == "User-Agent"
-	n.odd = !inject.IsCanonical(name)
-	h.keys.Put(strings.Clone(name), n)
-	return n
-}
-
-func (h *headerCapture) match(lower string) bool {
-	return slices.ContainsFunc(h.patterns, func(pattern string) bool {
-		ok, _ := path.Match(pattern, lower)
-		return ok
-	}) || slices.ContainsFunc(h.expressions, func(e *regexp.Regexp) bool { return e.MatchString(lower) })
-}
-
-// neverSent are the names in a request's header that net/http leaves out. It
-// compares them as they are written.
-var neverSent = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
-
-// A server chooses how many headers it sends.
-const (
-	longestHeaderName = 256
-	mostHeaders       = 48
-	mostHeaderBytes   = 128 << 10 // of values: redacting them takes time
-)
-
-// attributes appends the attributes of the headers. request is the URL that was
-// requested.
-func (h *headerCapture) attributes(a []attribute.KeyValue, header http.Header, redaction *redact.Policy, request *url.URL) []attribute.KeyValue {
-	if h == nil {
-		return a
-	}
-	return h.append(a, header, false, redaction, request)
-}
-
-// append appends the attributes of headers in which no name has two spellings if
-// they are merged.
-func (h *headerCapture) append(a []attribute.KeyValue, header http.Header, merged bool, redaction *redact.Policy, request *url.URL) []attribute.KeyValue {
-	start, recorded, left := len(a), 0, mostHeaderBytes
-	for name, values := range header {
-		if len(name) > longestHeaderName || recorded == mostHeaders {
-			continue
-		}
-		n := h.name(name)
-		if n.key == "" {
-			continue
-		}
-		if n.odd && !merged {
-			return h.append(a[:start], h.merged(header), true, redaction, request)
-		}
-		values = n.written(values)
-		size := redact.Searched(values)
-		if len(values) == 0 || size > left {
-			continue
-		}
-		left -= size
-		recorded++
-		a = append(a, n.key.StringSlice(redaction.Header(name, values, request)))
-	}
-	return a
-}
-
-// written returns the values that are sent.
-func (n capturedName) written(values []string) []string {
-	if n.userAgent && len(values) > 0 {
-		if values[0] == "" {
-			return nil
-		}
-		return values[:1]
-	}
-	return values
-}
-
-// merged returns the headers that are recorded, with the values of all spellings of
-// a name.
-func (h *headerCapture) merged(header http.Header) http.Header {
-	m := http.Header{}
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if len(name) > longestHeaderName {
-			continue
-		}
-		if n := h.name(name); n.key != "" {
-			lower := strings.ToLower(name)
-			m[lower] = append(m[lower], n.written(header[name])...)
-		}
-	}
-	return m
 }

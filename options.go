@@ -1,8 +1,11 @@
 package otelhttpclient
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"net/url"
 	"sync"
 
 	"go.opentelemetry.io/otel"
@@ -12,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/callback"
+	"github.com/otelhttpclient/otelhttpclient/internal/capture"
 	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
@@ -40,25 +44,25 @@ type config struct {
 	spanOptions    []trace.SpanStartOption
 	spanAttributes []attribute.KeyValue // of spanOptions
 	spanName       func(*http.Request) string
-	clientTrace    ClientTraceFunc
-	templater      URLTemplater
-	spanEnd        SpanEnd
-	errorCheck     ErrorCheck
+	clientTrace    func(context.Context) *httptrace.ClientTrace
+	templater      func(*http.Request) string
+	endOnHeaders   bool
+	errorCheck     func(*http.Response) bool
 
-	attributeFuncs []AttributesFunc
+	attributeFuncs []func(*http.Request) []attribute.KeyValue
 
-	requestHooks  []RequestHook
-	responseHooks []ResponseHook
-	filters       []Filter
+	requestHooks  []func(trace.Span, *http.Request)
+	responseHooks []func(trace.Span, *http.Request, *http.Response, error)
+	filters       []func(*http.Request) bool
 
-	urlFilters        []URLFilter
+	urlFilters        []func(*url.URL) *url.URL
 	sensitive         redact.Config // without the filters
 	redaction         *redact.Policy
 	guard             callback.Guard
 	filterGuard       callback.Guard // of the URL filters; its reports do not run them
 	methods           semconv.Methods
-	requestHeaders    *headerCapture // nil: none
-	responseHeaders   *headerCapture
+	requestHeaders    *capture.Headers // nil: none
+	responseHeaders   *capture.Headers
 	conventions       semconv.Config
 	connectionTimings bool
 }

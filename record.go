@@ -89,7 +89,7 @@ func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyVal
 		a = in.appendUserAgent(nil, sent.Header.Get("User-Agent"))
 	}
 	a = in.conventions.AppendSent(a, sent.ContentLength)
-	return in.requestHeaders.attributes(a, sent.Header, in.redaction, sent.URL)
+	return in.requestHeaders.Append(a, sent.Header, in.redaction, sent.URL)
 }
 
 func (in *instrumentation) appendUserAgent(a []attribute.KeyValue, agent string) []attribute.KeyValue {
@@ -128,7 +128,7 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	s := scratch.Get(x.context.Sending.Tracer.Copies())
 	defer s.Release()
 	a := x.in.conventions.AppendResponse(s.Attributes, &x.response, resp.ContentLength)
-	a = x.in.responseHeaders.attributes(a, resp.Header, x.in.redaction, x.connection.target)
+	a = x.in.responseHeaders.Append(a, resp.Header, x.in.redaction, x.connection.target)
 	a = x.connection.attributes(a, x.in, x.StartTime(), time.Time{})
 	x.set(a...)
 	s.Attributes = a

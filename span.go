@@ -70,7 +70,7 @@ func WithSpanEnd(end SpanEnd) Option {
 			badOption("WithSpanEnd", "%d is neither EndOnBody nor EndOnHeaders", end)
 			return
 		}
-		c.spanEnd = end
+		c.endOnHeaders = end == EndOnHeaders
 	})
 }
 

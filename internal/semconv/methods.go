@@ -21,14 +21,14 @@ var conventionMethods = []string{
 
 // NewMethods returns the Methods of a list. It reports entries that cannot be
 // methods, and those that are hardly meant: get without GET.
-func NewMethods(list []string, report func(format string, args ...any)) Methods {
+func NewMethods(option string, list []string, report func(option, format string, args ...any)) Methods {
 	m := Methods{}
 	for _, name := range list {
 		if usual := strings.ToUpper(name); usual != name && slices.Contains(conventionMethods, usual) && !slices.Contains(list, usual) {
-			report("%q is not %s: methods are case-sensitive", name, usual)
+			report(option, "%q is not %s: methods are case-sensitive", name, usual)
 		}
 		if name == "" || strings.ContainsFunc(name, isNoMethodRune) {
-			report("%q is not a method", name)
+			report(option, "%q is not a method", name)
 			continue
 		}
 		m[name] = name
