@@ -91,6 +91,22 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// The handler in docs/joining.md is that of the example, which runs.
+func TestJoiningLogs(t *testing.T) {
+	page, err := os.ReadFile("docs/joining.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("example_slog_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := regexp.MustCompile("(?s)```go\n(// traceHandler .*?)```").FindSubmatch(page)
+	if code == nil || !strings.Contains(string(example), string(code[1])) {
+		t.Errorf("docs/joining.md: got %q, want it in example_slog_test.go", code)
+	}
+}
+
 // The supported Go releases are those of .ci/run, everywhere.
 func TestSupportedReleases(t *testing.T) {
 	read := func(name string) string {
