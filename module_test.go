@@ -103,7 +103,7 @@ func TestJoiningLogs(t *testing.T) {
 	}
 	code := regexp.MustCompile("(?s)```go\n(// traceHandler .*?)```").FindSubmatch(page)
 	if code == nil || !strings.Contains(string(example), string(code[1])) {
-		t.Errorf("docs/joining.md: got %q, want it in example_slog_test.go", code)
+		t.Errorf("docs/joining.md: got %s, want it in example_slog_test.go", code)
 	}
 }
 
