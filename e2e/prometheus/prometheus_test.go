@@ -1,0 +1,130 @@
+// Package prometheus tests dashboards/ and docs/metrics.md with a real Prometheus, which scrapes a program whose
+// servers have the faults that the alerts are for.
+package prometheus
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "draw docs/dashboard.svg anew; takes 90 seconds")
+
+func TestPrometheus(t *testing.T) {
+	binary(t, "prometheus")
+	var f faults
+	if *update {
+		const s = time.Second
+		f = faults{payments: 22 * s, reports: 40 * s, orders: 55 * s, billing: 32 * s, images: 48 * s}
+	}
+	p := startProgram(t, f)
+	s := startPrometheus(t, strings.TrimPrefix(p.metrics.URL, "http://"), scaledRules(t))
+	start := time.Now()
+	waitForAlerts(t, s)
+	// An alert for another cause has the same time to fire.
+	settled := time.Now().Add(15 * time.Second)
+	if *update {
+		settled = start.Add(90 * time.Second)
+	}
+	p.wait(time.Until(settled))
+	end := time.Now()
+
+	t.Run("alerts", func(t *testing.T) { checkAlerts(t, s, start, end) })
+	t.Run("annotations", func(t *testing.T) { checkAnnotations(t, s) })
+	t.Run("panels", func(t *testing.T) { checkPanels(t, s, start, end) })
+	t.Run("variables", func(t *testing.T) { checkVariables(t, s) })
+	t.Run("documentation", func(t *testing.T) { checkDocumentation(t, s, end) })
+	if *update {
+		write(t, picture, draw(t, s, start, end))
+	}
+
+	p.stop()
+	t.Run("every request is counted", func(t *testing.T) { checkCount(t, s, p) })
+	t.Run("exemplars", func(t *testing.T) { checkExemplars(t, s, p, start) })
+	t.Run("formats", func(t *testing.T) { checkFormats(t, p) })
+}
+
+// checkCount checks that the metrics count all requests, whether sampled or not.
+func checkCount(t *testing.T, s *server, p *program) {
+	eventually(t, "the count of requests", func() string {
+		runtime.GC() // a forgotten body is counted when the garbage collector finds it
+		result := s.query(t, "sum(http_client_request_duration_seconds_count)", time.Now())
+		if want := float64(p.sent.Load()); len(result) != 1 || result[0].Value.value != want {
+			return fmt.Sprintf("got %v, want %v requests", result, want)
+		}
+		return ""
+	})
+	if got, all := len(p.spans.GetSpans()), int(p.sent.Load()); got == 0 || got == all {
+		t.Errorf("got %d spans of %d requests, want some of them unsampled", got, all)
+	}
+}
+
+// checkExemplars checks that the exemplars are those of recorded spans, with the labels of these.
+func checkExemplars(t *testing.T, s *server, p *program, start time.Time) {
+	spans := map[string]map[string]string{}
+	for _, span := range p.spans.GetSpans() {
+		attributes := map[string]string{"duration": fmt.Sprint(span.EndTime.Sub(span.StartTime).Seconds())}
+		for _, a := range span.Attributes {
+			attributes[string(a.Key)] = a.Value.Emit()
+		}
+		spans[span.SpanContext.TraceID().String()+" "+span.SpanContext.SpanID().String()] = attributes
+	}
+	servers := map[string]bool{}
+	for _, e := range s.exemplars(t, `http_client_request_duration_seconds_bucket`, start, time.Now()) {
+		for _, x := range e.Exemplars {
+			span := spans[x.Labels["trace_id"]+" "+x.Labels["span_id"]]
+			if span == nil {
+				t.Errorf("%v: got exemplar %v, want the ids of a recorded span", e.SeriesLabels, x.Labels)
+				continue
+			}
+			servers[span["server.address"]] = true
+			for label, attribute := range map[string]string{
+				"server_address": "server.address", "url_template": "url.template", "error_type": "error.type",
+				"http_request_method": "http.request.method", "http_response_status_code": "http.response.status_code",
+			} {
+				if e.SeriesLabels[label] != span[attribute] {
+					t.Errorf("exemplar %v: got %s %q of the series, want %q of the span", x.Labels, label, e.SeriesLabels[label], span[attribute])
+				}
+			}
+		}
+	}
+	for _, server := range []string{"catalog.example", "payments.example", "reports.example", "orders.example", "billing.example", "images.example"} {
+		if !servers[server] {
+			t.Errorf("exemplars: got none of %s, want some of each server", server)
+		}
+	}
+}
+
+// checkFormats checks that exemplars are in OpenMetrics only.
+func checkFormats(t *testing.T, p *program) {
+	for _, test := range []struct {
+		accept    string
+		exemplars bool
+	}{
+		{"application/openmetrics-text; version=1.0.0", true},
+		{"text/plain", false},
+	} {
+		req, err := http.NewRequest("GET", p.metrics.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", test.accept)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(string(body), "trace_id="); got != test.exemplars {
+			t.Errorf("Accept %s: got exemplars %v, want %v", test.accept, got, test.exemplars)
+		}
+	}
+}
