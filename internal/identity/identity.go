@@ -48,17 +48,22 @@ func IsOpenTelemetry(v any) bool {
 type Latest[V any] struct{ entry atomic.Pointer[latest[V]] }
 
 type latest[V any] struct {
-	key   any
-	value V
+	key     any
+	pointer bool // so is the key: Go compares it at once
+	value   V
 }
 
 // Get returns the value of the key, and whether it is remembered.
 func (l *Latest[V]) Get(key any) (v V, ok bool) {
-	if e := l.entry.Load(); e != nil && Same(e.key, key) {
-		return e.value, true
+	e := l.entry.Load()
+	if e == nil || !(e.pointer && e.key == key) && (e.pointer || !Same(e.key, key)) {
+		return v, false
 	}
-	return v, false
+	return e.value, true
 }
 
 // Put remembers the value of a key in place of the one before.
-func (l *Latest[V]) Put(key any, v V) { l.entry.Store(&latest[V]{key, v}) }
+func (l *Latest[V]) Put(key any, v V) {
+	t := reflect.TypeOf(key)
+	l.entry.Store(&latest[V]{key, t != nil && t.Kind() == reflect.Pointer, v})
+}

@@ -34,6 +34,7 @@ type Carrier struct {
 // to memory of their own.
 func (h *Carrier) Reset(header http.Header, values *[3]string) {
 	*h = Carrier{original: header, values: values}
+	h.written = h.memory[:0]
 }
 
 // Header returns the header with what was written, or nil if nothing was.
@@ -56,20 +57,27 @@ func (h *Carrier) Set(key, value string) {
 	if h.original == nil {
 		return // net/http rejects a request without a header
 	}
-	h.copy()
+	if h.copied == nil {
+		h.copy()
+	}
 	key = canonicalKey(key)
+	if len(h.written) > 0 && h.rewrite(key, value) {
+		return
+	}
 	if h.oddKeys {
 		h.deleteFolded(key)
 	}
-	if v := h.copied[key]; len(v) == 1 && slices.Contains(h.written, key) {
-		v[0] = value // keeps its place in h.values
-		return
-	}
 	h.copied[key] = h.newValue(key, value)
-	if h.written == nil {
-		h.written = h.memory[:0]
-	}
 	h.written = append(h.written, key)
+}
+
+// rewrite replaces a value that was set before, in its place, if there is one.
+func (h *Carrier) rewrite(key, value string) bool {
+	if !slices.Contains(h.written, key) {
+		return false
+	}
+	h.copied[key][0] = value
+	return true
 }
 
 // newValue returns []string{value}. Values that identify the span are stored in
@@ -88,9 +96,6 @@ func (h *Carrier) newValue(key, value string) []string {
 }
 
 func (h *Carrier) copy() {
-	if h.copied != nil {
-		return
-	}
 	h.copied = maps.Clone(h.original)
 	for k, vv := range h.copied {
 		if cap(vv) > len(vv) {
@@ -123,7 +128,9 @@ func (h *Carrier) remove(fields []string) {
 		if slices.Contains(h.written, field) || !h.has(field) {
 			continue
 		}
-		h.copy()
+		if h.copied == nil {
+			h.copy()
+		}
 		delete(h.copied, field)
 		h.deleteFolded(field)
 	}

@@ -55,6 +55,7 @@ func (p *Propagator) write(ctx context.Context, carrier *Carrier) {
 		propagator.Inject(ctx, carrier)
 	} else {
 		own := *carrier
+		own.written = nil // in memory of its own
 		propagator.Inject(ctx, &own)
 		*carrier = own
 	}

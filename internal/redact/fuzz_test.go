@@ -200,6 +200,9 @@ func FuzzURL(f *testing.F) {
 		}
 		written := u.String()
 		got := p.URL(u)
+		if want := p.Filtered(u, u); got != want {
+			t.Errorf("%q: got %q on the short way, want %q as on the long one", written, got, want)
+		}
 		if leaks(got) {
 			t.Errorf("%q: got the secret in %q, want none of it", written, got)
 		}
@@ -213,7 +216,12 @@ func FuzzURL(f *testing.F) {
 			{Scheme: "https", Host: "example.com", Path: "/" + before, RawQuery: after},
 			{Scheme: "https", Host: "example.com", Path: "/", RawQuery: before + "=" + after, Fragment: after},
 			{Scheme: "https", Host: "example.com", Path: "/" + before, RawPath: "/" + after, ForceQuery: asFields},
+			{Scheme: "http", Host: before, Path: after},
+			{Scheme: "http", Host: "h", Path: "/" + before, RawQuery: "a=" + after},
 		} {
+			if got, want := p.URL(u), p.Filtered(u, u); got != want {
+				t.Errorf("%#v: got %q on the short way, want %q as on the long one", u, got, want)
+			}
 			if written := u.String(); harmless(before+" "+after) && harmless(written) {
 				if got := p.URL(u); got != foreign.URL(written) {
 					t.Errorf("a URL without secrets: got %q, want it as written: %q", got, written)

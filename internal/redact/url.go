@@ -12,7 +12,47 @@ import (
 
 // URL returns what may be recorded of a URL that has passed the filter. What is
 // not hidden stays as [Wire](u).String() writes it.
-func (p *Policy) URL(u *url.URL) string { return p.Filtered(u, u) }
+func (p *Policy) URL(u *url.URL) string {
+	if s, ok := p.plain(u); ok {
+		return s
+	}
+	return p.Filtered(u, u)
+}
+
+// plain returns a URL that has nothing to hide or to encode, as most have not. It
+// is a short way for them: less than half of the instructions.
+func (p *Policy) plain(u *url.URL) (s string, ok bool) {
+	if u == nil || u.Opaque != "" || u.User != nil || u.RawPath != "" || u.Fragment != "" || u.ForceQuery || u.Host == "" ||
+		u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path[0] != '/' || !isPlain(u.Host) || !isPlain(u.Path) {
+		return "", false
+	}
+	if u.RawQuery == "" {
+		s = u.Scheme + "://" + u.Host + u.Path
+	} else {
+		s = u.Scheme + "://" + u.Host + u.Path + "?" + u.RawQuery
+	}
+	shape := scan(p.names, s, len(u.Scheme)+len("://"), true)
+	return s, shape.marks&^capitalMark == 0 && !shape.mayHoldValue() && len(s) <= maxURL
+}
+
+// isPlain reports whether net/url writes a host or path as it is, and there is
+// nothing to decode in it.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if !plainBytes[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// plainBytes are letters, digits, dots, colons, slashes, underscores and dashes.
+var plainBytes = func() (t [256]bool) {
+	for c := range len(t) {
+		t[c] = secret.IsWordByte(byte(c)) || strings.IndexByte(".:/-", byte(c)) >= 0
+	}
+	return t
+}()
 
 // placeholder is one of a path or a host, such as {sku}, as net/url writes it.
 var placeholder = regexp.MustCompile(`%7B([\w.*$-]+)%7D`)

@@ -2,6 +2,7 @@
 package scratch
 
 import (
+	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -21,12 +22,11 @@ import (
 type Memory struct {
 	Attributes []attribute.KeyValue // in room, or beyond it if there are many
 	room       [16]attribute.KeyValue
-	// withRoom[n] is the option for the first n attributes in room. It is
+	// options[n] are those of a span with the first n attributes in room. They are
 	// created once: an option is an allocation.
-	withRoom [17]trace.SpanStartOption
-	options  []trace.SpanStartOption
-	Carrier  inject.Carrier
-	pooled   bool
+	options [17][]trace.SpanStartOption
+	Carrier inject.Carrier
+	pooled  bool
 }
 
 var memories = sync.Pool{New: func() any { return newMemory(true) }}
@@ -53,8 +53,6 @@ func (s *Memory) Release() {
 	// Clear only what was used: s.Attributes is at its longest.
 	clear(s.room[:min(len(s.Attributes), len(s.room))])
 	s.Attributes = s.room[:0]
-	clear(s.options)
-	s.options = s.options[:0]
 	s.Carrier = inject.Carrier{}
 	memories.Put(s)
 }
@@ -64,16 +62,20 @@ var spanKindClient = trace.WithSpanKind(trace.SpanKindClient)
 // StartOptions returns the options of a span: s.Attributes, then the
 // application's options, then the kind.
 func (s *Memory) StartOptions(application []trace.SpanStartOption) []trace.SpanStartOption {
-	s.options = s.options[:0]
-	if n := len(s.Attributes); n > len(s.room) {
-		s.options = append(s.options, trace.WithAttributes(s.Attributes...))
-	} else if n > 0 {
-		if s.withRoom[n] == nil {
-			s.withRoom[n] = trace.WithAttributes(s.room[:n]...)
-		}
-		s.options = append(s.options, s.withRoom[n])
+	n := len(s.Attributes)
+	if n >= len(s.options) {
+		return startOptions(s.Attributes, application)
 	}
-	s.options = append(s.options, application...)
-	s.options = append(s.options, spanKindClient)
-	return s.options
+	if s.options[n] == nil {
+		s.options[n] = startOptions(s.room[:n], nil)
+	}
+	if len(application) == 0 {
+		return s.options[n]
+	}
+	return slices.Concat(s.options[n][:1], application, s.options[n][1:])
+}
+
+func startOptions(a []attribute.KeyValue, application []trace.SpanStartOption) []trace.SpanStartOption {
+	options := append([]trace.SpanStartOption{trace.WithAttributes(a...)}, application...)
+	return append(options, spanKindClient)
 }
