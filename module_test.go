@@ -1,8 +1,11 @@
 package otelhttpclient_test
 
 import (
+	"io/fs"
 	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,19 +94,90 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// The handler in docs/joining.md is that of the example, which runs.
-func TestJoiningLogs(t *testing.T) {
-	page, err := os.ReadFile("docs/joining.md")
+// Code in these pages is that of examples, which run.
+func TestCodeInPages(t *testing.T) {
+	for _, row := range []struct{ page, start, example string }{
+		{"docs/joining.md", "// traceHandler", "example_slog_test.go"},
+		{"docs/bug-report.md", "func Example_bugReport", "otelhttpclienttest/example_bugreport_test.go"},
+	} {
+		page, err := os.ReadFile(row.page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		example, err := os.ReadFile(row.example)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code := regexp.MustCompile("(?s)```go\n(" + row.start + ".*?\n)}?\n```").FindSubmatch(page)
+		if code == nil || !strings.Contains(string(example), string(code[1])) {
+			t.Errorf("%s: got %s, want it in %s", row.page, code, row.example)
+		}
+	}
+}
+
+// A nested module that these do not list is not checked, or not updated.
+func TestModules(t *testing.T) {
+	var want []string
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == ".git"):
+			return fs.SkipDir
+		case entry.Name() == "go.mod":
+			want = append(want, filepath.ToSlash(filepath.Dir(path)))
+		}
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	example, err := os.ReadFile("example_slog_test.go")
-	if err != nil {
-		t.Fatal(err)
+	slices.Sort(want)
+	for _, row := range []struct{ file, pattern, separator string }{
+		{".ci/run", `(?m)^modules=\((.*)\)$`, " "},
+		{".github/dependabot.yml", `(?m)^ +directories: \[(.*)\]$`, ", "},
+	} {
+		text, err := os.ReadFile(row.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := regexp.MustCompile(row.pattern).FindSubmatch(text)
+		if list == nil {
+			t.Errorf("%s: got no line like %s, want one", row.file, row.pattern)
+			continue
+		}
+		var got []string
+		for dir := range strings.SplitSeq(strings.TrimSpace(string(list[1])), row.separator) {
+			got = append(got, path.Clean(strings.TrimPrefix(dir, "/")))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: modules: got %q, want %q", row.file, got, want)
+		}
 	}
-	code := regexp.MustCompile("(?s)```go\n(// traceHandler .*?)```").FindSubmatch(page)
-	if code == nil || !strings.Contains(string(example), string(code[1])) {
-		t.Errorf("docs/joining.md: got %s, want it in example_slog_test.go", code)
+}
+
+// A tag of an action can be moved to other code, a commit cannot.
+func TestActionsArePinned(t *testing.T) {
+	workflows, err := filepath.Glob(".github/workflows/*.yml")
+	if err != nil || len(workflows) == 0 {
+		t.Fatalf("workflows: got %q, %v; want some", workflows, err)
+	}
+	pinned := regexp.MustCompile(`^[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+	for _, name := range workflows {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		uses := regexp.MustCompile(`(?m)^[ -]*uses: *(.*)$`).FindAllStringSubmatch(string(text), -1)
+		if len(uses) == 0 {
+			t.Errorf("%s: got no action, want some", name)
+		}
+		for _, use := range uses {
+			if got := strings.TrimSpace(use[1]); !pinned.MatchString(got) {
+				t.Errorf("%s: got %q, want a commit with its version in a comment", name, got)
+			}
+		}
 	}
 }
 
