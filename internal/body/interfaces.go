@@ -1,10 +1,33 @@
 package body
 
-import "io"
+import (
+	"io"
+	"reflect"
+	"sync/atomic"
+)
+
+// plain is the latest type of bodies without optional interfaces: net/http's own, as
+// a rule.
+var plain atomic.Pointer[reflect.Type]
 
 // withInterfaces returns the body with the optional interfaces of the wrapped
 // body, and no others: programs test for them.
 func (b *body) withInterfaces() io.ReadCloser {
+	t := reflect.TypeOf(b.base)
+	if known := plain.Load(); known != nil && *known == t {
+		return b
+	}
+	wrapped := b.wrapped()
+	if wrapped == io.ReadCloser(b) {
+		setPlain(t)
+	}
+	return wrapped
+}
+
+func setPlain(t reflect.Type) { plain.Store(&t) }
+
+// wrapped is withInterfaces for a body of any type.
+func (b *body) wrapped() io.ReadCloser {
 	_, w := b.base.(io.Writer)
 	_, c := b.base.(closeWriter)
 	_, t := b.base.(io.WriterTo)

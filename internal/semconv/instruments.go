@@ -129,16 +129,17 @@ type Meters struct {
 	Guard      callback.Guard
 
 	mu     sync.Mutex
-	cached atomic.Pointer[Instruments]
+	own    atomic.Pointer[Instruments] // of the configured provider, which may be of a type that cannot be compared
+	latest identity.Latest[*Instruments]
 	owner  *byte // of the connections of a provider that cannot be compared; nothing refers to s
 }
 
 // For returns the Instruments for a request with this context, or nil if none of
 // them records anything.
 func (s *Meters) For(ctx context.Context) *Instruments {
-	m := s.cached.Load()
-	if m == nil || s.Configured == nil {
-		m = s.current(m)
+	m := s.own.Load()
+	if m == nil {
+		m = s.current()
 	}
 	if !m.enabled(ctx) {
 		return nil
@@ -146,22 +147,28 @@ func (s *Meters) For(ctx context.Context) *Instruments {
 	return m
 }
 
-// current returns the Instruments of the provider in use.
-func (s *Meters) current(m *Instruments) *Instruments {
-	provider := s.Configured
-	if provider == nil {
-		provider = otel.GetMeterProvider()
-	}
-	if m != nil && identity.Same(m.provider, provider) {
-		return m
+// current returns the Instruments of the configured provider, which has none yet, or
+// of the global one.
+func (s *Meters) current() *Instruments {
+	global := otel.GetMeterProvider()
+	if s.Configured == nil {
+		if m, known := s.latest.Get(global); known {
+			return m
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m := s.cached.Load(); m != nil && identity.Same(m.provider, provider) {
-		return m
+	if s.Configured != nil {
+		if s.own.Load() == nil {
+			s.own.Store(s.create(s.Configured))
+		}
+		return s.own.Load()
 	}
-	m = s.create(provider)
-	s.cached.Store(m)
+	m, known := s.latest.Get(global)
+	if !known {
+		m = s.create(global)
+		s.latest.Put(global, m)
+	}
 	return m
 }
 
