@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/otelhttpclient/otelhttpclient"
 )
 
 // The root package must not add an SDK, an exporter or gRPC to the programs
@@ -178,6 +180,18 @@ func TestActionsArePinned(t *testing.T) {
 				t.Errorf("%s: got %q, want a commit with its version in a comment", name, got)
 			}
 		}
+	}
+}
+
+// The newest section of the CHANGELOG is that of the version that spans carry.
+func TestVersion(t *testing.T) {
+	text, err := os.ReadFile("CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := regexp.MustCompile(`(?m)^## (\S+) \((unreleased|\d{4}-\d\d-\d\d)\)$`).FindSubmatch(text)
+	if newest == nil || string(newest[1]) != otelhttpclient.Version {
+		t.Errorf("CHANGELOG.md: newest version: got %s, want %s", newest, otelhttpclient.Version)
 	}
 }
 
