@@ -66,6 +66,9 @@ type program struct {
 	calls  sync.WaitGroup
 }
 
+// maxIdle is how many idle connections to a server a client keeps.
+const maxIdle = 4
+
 // faults are the servers with a fault, and when the fault starts. The others have none.
 type faults struct{ payments, reports, orders, billing, images time.Duration }
 
@@ -141,6 +144,8 @@ func (p *program) start(f faults) {
 		case 3:
 			w.WriteHeader(http.StatusInternalServerError)
 		case 4:
+			_, _ = io.WriteString(w, "half of")
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		case 6:
 			<-r.Context().Done()
@@ -216,7 +221,7 @@ func (p *program) serve(name string, handler func(w http.ResponseWriter, r *http
 func (p *program) client(change func(*http.Transport)) *http.Client {
 	base := http.DefaultTransport.(*http.Transport).Clone()
 	base.Proxy = nil
-	base.MaxIdleConnsPerHost = 4
+	base.MaxIdleConnsPerHost = maxIdle
 	dialer := &net.Dialer{Resolver: p.resolver}
 	base.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, _, err := net.SplitHostPort(address)

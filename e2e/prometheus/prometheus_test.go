@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,13 +36,25 @@ func TestPrometheus(t *testing.T) {
 	end := time.Now()
 
 	t.Run("alerts", func(t *testing.T) { checkAlerts(t, s, start, end) })
+	t.Run("connections of leaked bodies", func(t *testing.T) {
+		const query = `sum(http_client_open_connections{server_address="images.example",http_connection_state="idle"})`
+		if got := s.query(t, query, end); len(got) != 1 || got[0].Value.value <= maxIdle {
+			t.Errorf("idle connections: got %v, want more than the %d that the pool keeps", got, maxIdle)
+		}
+	})
 	t.Run("annotations", func(t *testing.T) { checkAnnotations(t, s) })
 	t.Run("panels", func(t *testing.T) { checkPanels(t, s, start, end) })
 	t.Run("variables", func(t *testing.T) { checkVariables(t, s) })
 	t.Run("documentation", func(t *testing.T) { checkDocumentation(t, s, end) })
-	if *update {
-		write(t, picture, draw(t, s, start, end))
-	}
+	t.Run("picture", func(t *testing.T) {
+		svg := draw(t, s, start.Add(10*time.Second), end)
+		if *update {
+			write(t, picture, svg)
+		}
+		if got, want := pictureTitles(t, svg), pictureTitles(t, read(t, picture)); !slices.Equal(got, want) {
+			t.Errorf("picture: got panels %q, want those of docs/dashboard.svg: %q", got, want)
+		}
+	})
 
 	p.stop()
 	t.Run("every request is counted", func(t *testing.T) { checkCount(t, s, p) })
