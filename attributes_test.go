@@ -119,7 +119,7 @@ func TestWithAttributes(t *testing.T) {
 		}
 
 		seen := sampler.Seen()
-		size, queue := tel.Bytes("http.client.response.body.size"), tel.Seconds(timeInQueue)
+		size, queue := tel.Bytes("http.client.response.body.size"), tel.Seconds(string(otelhttpclient.MetricRequestTimeInQueue))
 		for what, a := range map[string][]attribute.KeyValue{
 			"sampler":       seen[len(seen)-1].Attributes,
 			"span":          tel.OnlySpan().Attributes,

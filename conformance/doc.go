@@ -8,6 +8,7 @@
 //   - conventions: the semantic conventions, rule by rule
 //   - redaction: what may be recorded, and how it is
 //   - nested: Transports around Transports
+//   - connections: open connections, timings, DNS lookups, sizes of request bodies
 //   - defaultclient: InstrumentDefault
 //   - soak: all kinds of requests, for minutes
 //   - nethttp: a command that runs net/http's own tests through a Transport

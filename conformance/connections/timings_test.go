@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package connections
 
 import (
 	"context"
