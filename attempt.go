@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
+	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
@@ -50,8 +51,8 @@ type attempt struct {
 	nested.Kept
 	late bool // it is measured now that the request is sent again
 
-	connection atomic.Pointer[connection] // as it was when the request was sent again
-	known      atomic.Int32               // its end, and that the request was sent again
+	connection atomic.Pointer[conntrace.Trace] // as it was when the request was sent again
+	known      atomic.Int32                    // its end, and that the request was sent again
 }
 
 // newAttempt remembers a request that passes through, in case it is sent again. It
@@ -68,7 +69,7 @@ func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, t
 	if seen.URL != nil {
 		a.target = *seen.URL
 	}
-	if hasBody(req) {
+	if conntrace.HasBody(req) {
 		a.bodySize = req.ContentLength
 		if a.bodySize == 0 || strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
 			a.bodySize = -1
@@ -87,9 +88,7 @@ func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, t
 func (a *attempt) SentAgain(outer *nested.Request, measured bool) {
 	a.late = measured
 	if x, ok := outer.Observer.(*exchange); ok {
-		c := new(connection)
-		x.connection.copyTo(c)
-		a.connection.Store(c)
+		a.connection.Store(x.connection.Copy())
 	}
 	if a.known.Add(1) == 2 {
 		a.record()
@@ -181,18 +180,16 @@ func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
 	x.context.Sending.ActiveOuter = !a.Active
 	x.Progress.Add(a.Received())
 
-	c := &x.connection
-	c.guard, c.target = a.in.guard, &a.target
-	if then := a.connection.Load(); then != nil {
-		then.copyTo(c)
-	} else if outer, ok := a.outer.Observer.(*exchange); ok {
-		outer.connection.copyTo(c)
+	then := a.connection.Load()
+	if outer, ok := a.outer.Observer.(*exchange); ok && then == nil {
+		then = outer.connection.Copy()
 	}
+	x.connection.Restore(then, &a.target, a.in.guard)
 	if a.bodySize < 0 {
-		c.sent = sentInPart
+		x.connection.SentInPart()
 	}
 	if a.bodySize != 0 {
-		x.upload = &upload{length: a.bodySize}
+		x.upload = conntrace.UploadOf(a.bodySize)
 	}
 	return x
 }
@@ -210,8 +207,8 @@ func (a *attempt) describeSpan(x *exchange) {
 	x.set(a.headers...)
 	if a.response.Status != 0 {
 		attrs := a.in.conventions.AppendResponse(nil, &a.response, a.respLength)
-		x.connection.answered(a.response.Status, a.response.Protocol.Version)
-		x.set(x.connection.attributes(attrs, a.in, a.started, a.ending.At)...)
+		x.connection.Answered(a.response.Status, a.response.Protocol.Version)
+		x.set(x.appendConnection(attrs, a.ending.At)...)
 	}
 	switch {
 	case a.ending.Err != nil:

@@ -114,3 +114,9 @@
 // What fails in telemetry, including a panic in a hook, is reported to
 // [otel.Handle] and does not affect the request. Every span ends exactly once.
 package otelhttpclient
+
+// ScopeName is the name of the instrumentation scope of all spans and metrics.
+const ScopeName = "github.com/otelhttpclient/otelhttpclient"
+
+// Version is the version of this library, as spans and metrics carry it.
+const Version = "0.1.0"

@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
+	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
@@ -39,8 +40,8 @@ type exchange struct {
 	context    nested.Context   // what base gets
 	request    semconv.Request  // known before it is sent
 	response   semconv.Response // known when base has returned
-	connection connection
-	upload     *upload // nil: there is none, or its size is not recorded
+	connection conntrace.Trace
+	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
 }
 
@@ -54,9 +55,9 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 		sent = x.copyForHooks(req)
 	}
 	x.context.Complete(&x.in.injector, sent, &s.Carrier)
-	x.connection.aim(sent.URL)
-	if x.in.connectionTimings && hasBody(sent) {
-		x.connection.expectUpload()
+	x.connection.Aim(sent.URL)
+	if x.in.connectionTimings && conntrace.HasBody(sent) {
+		x.connection.ExpectUpload()
 	}
 	if x.recording {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
@@ -64,7 +65,7 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 		}
 	}
 	if x.observed() && x.in.conventions.WantsRequestSize() {
-		x.upload = newUpload(sent)
+		x.upload = conntrace.NewUpload(sent)
 	}
 	return sent
 }
@@ -145,9 +146,9 @@ func (x *exchange) End(e body.End) {
 		guard.Call("description of the error", func() { x.describeError(e.Err) })
 	}
 	guard.Call("description of the end", func() {
-		x.connection.done()
+		x.connection.Done()
 		if o := &x.response; o.Status == 0 && o.ErrorType != "" && !errortype.OfConnection(o.ErrorType) {
-			x.connection.disown()
+			x.connection.Disown()
 		}
 		if x.recording {
 			x.describeEnd(e)
@@ -159,7 +160,7 @@ func (x *exchange) End(e body.End) {
 // is if the span lasts until the body's end, net/http did not decompress it, and base
 // did not return an error.
 func (x *exchange) sizes() (request, response semconv.Size) {
-	request.Bytes, request.Known = x.upload.sentBytes(&x.connection, x.response.Status)
+	request.Bytes, request.Known = x.upload.Sent(&x.connection, x.response.Status)
 	if x.response.Status != 0 && !x.sizeUnknown {
 		response = semconv.Size{Bytes: x.Received(), Known: x.bodyless || !x.in.endOnHeaders}
 	}
@@ -183,9 +184,9 @@ func (x *exchange) measure(e body.End) {
 	}
 	v := semconv.Values{Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
 	v.RequestSize, v.ResponseSize = x.sizes()
-	v.TimeInQueue, v.Waited = x.connection.timeInQueue(e.At)
+	v.TimeInQueue, v.Waited = x.connection.TimeInQueue(e.At)
 	if x.response.Status == 0 && x.response.ErrorType == errortype.Timeout {
-		x.connection.lookup().timeOut()
+		x.connection.LookupsTimedOut()
 	}
 	v.Inner = x.context.Sending.MeasuredInside(x.meter.Provider())
 	x.meter.Record(&x.context, &x.request, &x.response, &v)

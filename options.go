@@ -16,6 +16,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/callback"
 	"github.com/otelhttpclient/otelhttpclient/internal/capture"
+	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
 	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
@@ -110,16 +111,49 @@ type instrumentation struct {
 	tracers   tracers.Source
 	meters    semconv.Meters
 	injector  inject.Propagator
+
+	spanWants, meterWants conntrace.Want // of a connection
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
 	in := &instrumentation{}
 	in.config.apply(opts)
 	in.endpoints.Config, in.endpoints.Methods = in.conventions, in.methods
+	in.wants()
 	in.tracers.New = newTracer
 	in.meters.New, in.meters.Configured, in.meters.Config, in.meters.Guard = newMeter, in.meterProvider, in.conventions, in.guard
 	in.injector.Configured, in.injector.Targets, in.injector.Guard = in.propagator, in.targets, in.guard
 	return in
+}
+
+// wants sets what spans and metrics need to know of a connection.
+func (in *instrumentation) wants() {
+	c := &in.conventions
+	if c.WantsRequestSize() {
+		in.spanWants |= conntrace.Sizes
+		in.meterWants |= conntrace.Sizes
+	}
+	if c.WantsUserAgent() {
+		in.spanWants |= conntrace.UserAgent
+	}
+	if in.connectionTimings {
+		in.spanWants |= conntrace.Timings
+	}
+	if c.Metrics&(semconv.TimeInQueue|semconv.DNSLookups) != 0 {
+		in.meterWants |= conntrace.Queue
+	}
+}
+
+func newTracer(tp trace.TracerProvider) trace.Tracer {
+	return tp.Tracer(ScopeName,
+		trace.WithInstrumentationVersion(Version),
+		trace.WithSchemaURL(semconv.SchemaURL))
+}
+
+func newMeter(mp metric.MeterProvider) metric.Meter {
+	return mp.Meter(ScopeName,
+		metric.WithInstrumentationVersion(Version),
+		metric.WithSchemaURL(semconv.SchemaURL))
 }
 
 // defaultInstrumentation serves every zero Transport.

@@ -121,20 +121,31 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	if x.request.Host == "" {
 		x.resolve(sent, resp)
 	}
-	x.connection.answered(x.response.Status, x.response.Protocol.Version)
+	x.connection.Answered(x.response.Status, x.response.Protocol.Version)
 	if !x.recording {
 		return
 	}
 	s := scratch.Get(x.context.Sending.Tracer.Copies())
 	defer s.Release()
 	a := x.in.conventions.AppendResponse(s.Attributes, &x.response, resp.ContentLength)
-	a = x.in.responseHeaders.Append(a, resp.Header, x.in.redaction, x.connection.target)
-	a = x.connection.attributes(a, x.in, x.StartTime(), time.Time{})
+	a = x.in.responseHeaders.Append(a, resp.Header, x.in.redaction, x.connection.Target())
+	a = x.appendConnection(a, time.Time{})
 	x.set(a...)
 	s.Attributes = a
 	if x.response.ErrorType != "" {
 		x.setErrorStatus("")
 	}
+}
+
+// appendConnection appends the attributes of the connection. end is when the span
+// ended; zero means now.
+func (x *exchange) appendConnection(a []attribute.KeyValue, end time.Time) []attribute.KeyValue {
+	peer, agent := x.connection.Report()
+	a = x.in.conventions.AppendPeer(a, peer)
+	if x.in.connectionTimings {
+		a = x.connection.AppendTimings(a, x.StartTime(), end)
+	}
+	return x.in.appendUserAgent(a, agent)
 }
 
 // A base may resolve each request's URL against a base URL, so that callers
@@ -175,7 +186,7 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 		return
 	}
 	target := *req.URL // the caller may change it
-	x.connection.aim(&target)
+	x.connection.Aim(&target)
 	d := semconv.Start{Request: x.request}
 	x.in.resolve(&d, req)
 	active := x.meter != nil && !x.context.Sending.ActiveOuter
@@ -186,8 +197,8 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 	if active {
 		x.meter.Begin(&x.context, &x.request)
 	}
-	if x.connection.user != nil {
-		x.connection.relabel(x.meter.ConnectionUse(&x.request).Labels)
+	if use := x.meter.ConnectionUse(&x.request); use != nil {
+		x.connection.Relabel(use.Labels)
 	}
 	if x.recording {
 		x.setResolved(&d)
@@ -277,7 +288,7 @@ func (x *exchange) setError(err error, ofStatus bool) {
 	}
 	x.set(semconv.ErrorTypeKey.String(x.response.ErrorType))
 	if !ofStatus {
-		x.setErrorStatus(x.in.redaction.Error(err, x.connection.target))
+		x.setErrorStatus(x.in.redaction.Error(err, x.connection.Target()))
 	}
 }
 
@@ -288,7 +299,7 @@ func (x *exchange) describeEnd(e body.End) {
 		a = append(a, semconv.AbandonedKey.Bool(true))
 	}
 	if x.response.Status == 0 {
-		a = x.connection.attributes(a, x.in, x.StartTime(), e.At)
+		a = x.appendConnection(a, e.At)
 	}
 	if x.in.conventions.WantsSizes() {
 		request, response := x.sizes()

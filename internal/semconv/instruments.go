@@ -276,9 +276,9 @@ func (m *Instruments) anyEnabled(ctx context.Context) bool {
 }
 
 // ConnectionUse describes a request on a connection. It is nil if connections are
-// not measured.
+// not measured, as with nil Instruments.
 func (m *Instruments) ConnectionUse(r *Request) *openconns.Use {
-	if m.connections == nil {
+	if m == nil || m.connections == nil {
 		return nil
 	}
 	u := &openconns.Use{

@@ -1,4 +1,4 @@
-package otelhttpclient
+package conntrace
 
 import (
 	"net/http"
@@ -37,20 +37,21 @@ const (
 // 6.9.2). The kernel takes as much, too.
 const smallBody = 1<<16 - 1
 
-// upload is what is known of a request's body. It is read before base gets the
-// request, which base may change.
-type upload struct {
+// Upload is what is known of a request's body. It is read before base gets the
+// request, which base may change. A nil *Upload is a request without a body, or one
+// whose size is not recorded.
+type Upload struct {
 	length    int64        // the Content-Length; not above 0: unknown
 	asksFirst bool         // whether the server wants the body
 	counter   body.Counter // counts only where the count is needed
 }
 
-// newUpload returns the upload of a request, or nil if it has no body.
-func newUpload(sent *http.Request) *upload {
-	if !hasBody(sent) {
+// NewUpload returns the Upload of a request, or nil if it has no body.
+func NewUpload(sent *http.Request) *Upload {
+	if !HasBody(sent) {
 		return nil
 	}
-	u := &upload{length: sent.ContentLength, asksFirst: strings.EqualFold(sent.Header.Get("Expect"), "100-continue")}
+	u := &Upload{length: sent.ContentLength, asksFirst: strings.EqualFold(sent.Header.Get("Expect"), "100-continue")}
 	if needsCount(u.length, sent.URL) {
 		u.counter.Count(sent)
 	}
@@ -61,10 +62,13 @@ func needsCount(length int64, u *url.URL) bool {
 	return length <= 0 || length > smallBody && u != nil && u.Scheme == "https"
 }
 
-// sentBytes returns the size of the request body in its latest attempt, if it is
+// UploadOf returns the Upload of a request that was not counted.
+func UploadOf(length int64) *Upload { return &Upload{length: length} }
+
+// Sent returns the size of the request body in its latest attempt, if it is
 // known. It is unknown if writing the request failed halfway, for example
 // because the server answered early. status is 0 without a response.
-func (u *upload) sentBytes(c *connection, status int) (n int64, known bool) {
+func (u *Upload) Sent(t *Trace, status int) (n int64, known bool) {
 	if u == nil {
 		return 0, true
 	}
@@ -72,7 +76,7 @@ func (u *upload) sentBytes(c *connection, status int) (n int64, known bool) {
 	if isCounted && u.length <= 0 {
 		return counted, true
 	}
-	switch c.written(u.asksFirst, status != 0) {
+	switch t.written(u.asksFirst, status != 0) {
 	case sentNothing:
 		return 0, true
 	case sentWhole:
@@ -92,4 +96,5 @@ func acceptedWhole(n, counted int64, status int) bool {
 	return status/100 == 2 && counted >= n
 }
 
-func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+// HasBody reports whether a request has a body.
+func HasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }

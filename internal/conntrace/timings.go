@@ -1,4 +1,4 @@
-package otelhttpclient
+package conntrace
 
 import (
 	"context"
@@ -8,34 +8,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 )
-
-// WithConnectionTimings records what a request waited for as attributes of its
-// span, in seconds. Each is present only if it took place:
-//
-//   - otelhttpclient.connection.reused: whether the connection was used before
-//     (a boolean)
-//   - otelhttpclient.connection.idle_time: how long it had been idle
-//   - otelhttpclient.connection.wait_time: from asking for a connection until
-//     it is obtained, including the dial; it shows an exhausted pool
-//   - otelhttpclient.dns.duration, otelhttpclient.connect.duration,
-//     otelhttpclient.tls.duration: the parts of establishing it
-//   - otelhttpclient.stream.wait_time: from obtaining the connection until the
-//     request is written, if that takes 10 ms or more; on HTTP/2 it shows the
-//     server's limit of concurrent streams
-//   - otelhttpclient.request.write.duration: writing a request with a body, until
-//     the first byte of the response at the latest; it shows a slow upload
-//   - otelhttpclient.first_byte.duration: from the span's start until the first
-//     byte of the response
-//   - otelhttpclient.unfinished_phase: what was under way when the request ended
-//     without a response (a string): connection, dns, connect, tls, stream, write
-//     or first_byte, each named for its attribute above, which has the time until
-//     that end. connection is an exhausted pool, or a dialer or proxy that reports
-//     nothing further. A phase that failed by itself has an end.
-//
-// base must call the hooks of [net/http/httptrace], as *http.Transport does.
-func WithConnectionTimings() Option {
-	return optionFunc(func(c *config) { c.connectionTimings = true })
-}
 
 const (
 	connectionReusedKey   = attribute.Key("otelhttpclient.connection.reused")
@@ -68,8 +40,8 @@ const (
 // for it, and takes a moment to write a header in any case.
 const streamWait = 10 * time.Millisecond
 
-// timings are what WithConnectionTimings records. A nil *timings records
-// nothing. The lock of the connection guards it.
+// timings are the times of a request and its connection. A nil *timings records
+// nothing. The lock of the Trace protects it.
 type timings struct {
 	lookups  *lookups // nil unless they are measured
 	upload   bool     // the request has a body
@@ -121,21 +93,29 @@ func (t *timings) get(info httptrace.GotConnInfo) {
 	t.headers, t.written, t.firstByte = time.Time{}, time.Time{}, time.Time{}
 }
 
-// expectUpload records that the request has a body.
-func (c *connection) expectUpload() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.timings != nil {
-		c.timings.upload = true
+// ExpectUpload records that the request has a body.
+func (t *Trace) ExpectUpload() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timings != nil {
+		t.timings.upload = true
 	}
 }
 
-// timeInQueue returns how long the exchange waited for a connection, and whether
-// it did. end is when the exchange ended; zero means now.
-func (c *connection) timeInQueue(end time.Time) (waited time.Duration, known bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.timings.wait(end)
+// TimeInQueue returns how long the request waited for a connection, and whether
+// it did. end is when the request ended; zero means now.
+func (t *Trace) TimeInQueue(end time.Time) (waited time.Duration, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.timings.wait(end)
+}
+
+// AppendTimings appends the attributes of the timings. started is when the span
+// started, and end when it ended; zero means now.
+func (t *Trace) AppendTimings(a []attribute.KeyValue, started, end time.Time) []attribute.KeyValue {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.timings.attributes(a, started, end)
 }
 
 // wait returns how long the request has waited for a connection, if at all.
@@ -145,22 +125,22 @@ func (t *timings) wait(end time.Time) (waited time.Duration, known bool) {
 	}
 	until := t.gotAt
 	if !t.got {
-		until = orNow(end) // in vain
+		until = orNow(end) // no connection was obtained
 	}
 	return max(0, until.Sub(t.asked)), true
 }
 
 // watchTimings adds the hooks that the timings need. ctx is the request's: what
 // fails when it is done has not failed by itself.
-func (c *connection) watchTimings(ctx context.Context, trace *httptrace.ClientTrace) {
-	t := c.timings
-	// at runs a change, unless it is too late: a dial continues when the
-	// request has obtained another connection.
+func (r *Trace) watchTimings(ctx context.Context) {
+	t, hooks := r.timings, &r.hooks
+	// at applies a change unless the request has ended or has obtained another
+	// connection, while the dial continues.
 	at := func(change func(now time.Time)) {
 		now := time.Now()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !c.ended && !c.elsewhere && !t.got {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.ended && r.state != elsewhere && !t.got {
 			change(now)
 		}
 	}
@@ -173,18 +153,18 @@ func (c *connection) watchTimings(ctx context.Context, trace *httptrace.ClientTr
 			}
 		})
 	}
-	trace.DNSStart = func(httptrace.DNSStartInfo) { start(&t.dnsStart) }
-	trace.DNSDone = func(info httptrace.DNSDoneInfo) { done(&t.dns, &t.dnsStart, info.Err) }
-	trace.TLSHandshakeStart = func() { start(&t.tlsFrom) }
-	trace.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsFrom, err) }
-	trace.ConnectStart = func(string, string) {
+	hooks.DNSStart = func(httptrace.DNSStartInfo) { start(&t.dnsStart) }
+	hooks.DNSDone = func(info httptrace.DNSDoneInfo) { done(&t.dns, &t.dnsStart, info.Err) }
+	hooks.TLSHandshakeStart = func() { start(&t.tlsFrom) }
+	hooks.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsFrom, err) }
+	hooks.ConnectStart = func(string, string) {
 		at(func(now time.Time) {
 			if t.dialing++; t.dialing == 1 { // with happy eyeballs there are several
 				t.dialStart, t.failed = now, false
 			}
 		})
 	}
-	trace.ConnectDone = func(_, _ string, err error) {
+	hooks.ConnectDone = func(_, _ string, err error) {
 		at(func(now time.Time) {
 			if err != nil && ctx.Err() != nil {
 				return
@@ -195,22 +175,22 @@ func (c *connection) watchTimings(ctx context.Context, trace *httptrace.ClientTr
 			}
 		})
 	}
-	c.watchExchange(ctx, trace)
+	r.watchExchange(ctx)
 }
 
 // watchExchange adds the hooks of the timings after a connection is obtained.
-func (c *connection) watchExchange(ctx context.Context, trace *httptrace.ClientTrace) {
-	t := c.timings
+func (r *Trace) watchExchange(ctx context.Context) {
+	t, hooks := r.timings, &r.hooks
 	at := func(change func(now time.Time)) {
 		now := time.Now()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if !c.ended && c.obtained {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if !r.ended && r.state == obtained {
 			change(now)
 		}
 	}
-	field, wrote := trace.WroteHeaderField, trace.WroteRequest
-	trace.WroteHeaderField = func(name string, values []string) {
+	field, wrote := hooks.WroteHeaderField, hooks.WroteRequest
+	hooks.WroteHeaderField = func(name string, values []string) {
 		at(func(now time.Time) {
 			if t.headers.IsZero() {
 				t.headers = now
@@ -220,7 +200,7 @@ func (c *connection) watchExchange(ctx context.Context, trace *httptrace.ClientT
 			field(name, values)
 		}
 	}
-	trace.WroteRequest = func(info httptrace.WroteRequestInfo) {
+	hooks.WroteRequest = func(info httptrace.WroteRequestInfo) {
 		at(func(now time.Time) {
 			if info.Err == nil || ctx.Err() == nil {
 				t.written, t.failed = now, info.Err != nil
@@ -230,7 +210,7 @@ func (c *connection) watchExchange(ctx context.Context, trace *httptrace.ClientT
 			wrote(info)
 		}
 	}
-	trace.GotFirstResponseByte = func() { at(func(now time.Time) { t.firstByte = now }) }
+	hooks.GotFirstResponseByte = func() { at(func(now time.Time) { t.firstByte = now }) }
 }
 
 // since returns how long something has taken until now, and ends it.

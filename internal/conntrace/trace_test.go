@@ -1,4 +1,4 @@
-package otelhttpclient
+package conntrace
 
 import (
 	"net"
@@ -28,9 +28,9 @@ func TestPoolConnectionObtainedAtTheEnd(t *testing.T) {
 	u := &openconns.Use{Pool: pool, Counted: true}
 	tracked := u.Track(httptrace.GotConnInfo{Conn: conn}, nil)
 	tracked.Answered("1.1")
-	var c connection
-	c.done()
-	c.use(tracked)
+	var trace Trace
+	trace.Done()
+	trace.track(tracked)
 	var rm metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &rm); err != nil {
 		t.Fatal(err)

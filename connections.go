@@ -1,0 +1,113 @@
+package otelhttpclient
+
+import (
+	"context"
+	"net/http/httptrace"
+	"strings"
+	"time"
+
+	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
+	"github.com/otelhttpclient/otelhttpclient/internal/redact"
+	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
+)
+
+// WithConnectionTimings records what a request waited for as attributes of its
+// span, in seconds. Each is present only if it took place:
+//
+//   - otelhttpclient.connection.reused: whether the connection was used before
+//     (a boolean)
+//   - otelhttpclient.connection.idle_time: how long it had been idle
+//   - otelhttpclient.connection.wait_time: from asking for a connection until
+//     it is obtained, including the dial; it shows an exhausted pool
+//   - otelhttpclient.dns.duration, otelhttpclient.connect.duration,
+//     otelhttpclient.tls.duration: the parts of establishing it
+//   - otelhttpclient.stream.wait_time: from obtaining the connection until the
+//     request is written, if that takes 10 ms or more; on HTTP/2 it shows the
+//     server's limit of concurrent streams
+//   - otelhttpclient.request.write.duration: writing a request with a body, until
+//     the first byte of the response at the latest; it shows a slow upload
+//   - otelhttpclient.first_byte.duration: from the span's start until the first
+//     byte of the response
+//   - otelhttpclient.unfinished_phase: what was under way when the request ended
+//     without a response (a string): connection, dns, connect, tls, stream, write
+//     or first_byte, each named for its attribute above, which has the time until
+//     that end. connection is an exhausted pool, or a dialer or proxy that reports
+//     nothing further. A phase that failed by itself has an end.
+//
+// base must call the hooks of [net/http/httptrace], as *http.Transport does.
+func WithConnectionTimings() Option {
+	return optionFunc(func(c *config) { c.connectionTimings = true })
+}
+
+// A ClientTraceFunc returns the hooks for a request, or nil. The context carries
+// the request's span. It may be called concurrently, and may return the same
+// trace each time: it is copied.
+type ClientTraceFunc = func(context.Context) *httptrace.ClientTrace
+
+// WithClientTrace registers the hooks that newTrace returns with net/http, in
+// addition to those in the caller's context. Nil is ignored.
+func WithClientTrace(newTrace ClientTraceFunc) Option {
+	return optionFunc(func(c *config) {
+		if newTrace != nil {
+			c.clientTrace = newTrace
+		}
+	})
+}
+
+// watchConnection registers the hooks that the exchange needs with net/http.
+func (x *exchange) watchConnection() {
+	if x.in.clientTrace != nil {
+		x.addClientTrace()
+	}
+	var want conntrace.Want
+	var metrics semconv.Metrics
+	if x.recording {
+		want = x.in.spanWants
+	}
+	if x.meter != nil {
+		metrics = x.in.conventions.Metrics
+		want |= x.in.meterWants
+	}
+	if !x.recording && want == 0 && metrics&(semconv.ConnectionMetrics|semconv.DNSLookups) == 0 {
+		return
+	}
+	c := &x.context
+	c.Context = x.connection.Start(c.Context, want, x.meter.ConnectionUse(&x.request), x.in.guard)
+	if metrics&semconv.DNSLookups != 0 {
+		c.Context = x.connection.MeasureLookups(c.Context, x.recordLookup)
+	}
+}
+
+// addClientTrace registers the application's hooks.
+func (x *exchange) addClientTrace() {
+	c := &x.context
+	var trace *httptrace.ClientTrace
+	x.in.guard.Call("client trace", func() { trace = x.in.clientTrace(c.Context) })
+	if trace != nil {
+		own := *trace // WithClientTrace changes it
+		c.Context = httptrace.WithClientTrace(c.Context, &own)
+	}
+}
+
+func (x *exchange) recordLookup(name string, d time.Duration, err error) {
+	x.in.guard.Call("measurement of a DNS lookup", func() {
+		x.meter.RecordLookup(&x.context, x.lookedUp(name), d, err)
+	})
+}
+
+// lookedUp returns the name to record for a lookup. If a URL filter changes the host
+// of the request, it is the host that the filter returns.
+func (x *exchange) lookedUp(name string) string {
+	target := redact.Wire(x.connection.Target())
+	if target == nil || len(x.in.urlFilters) == 0 {
+		return name
+	}
+	if host, _ := hostport.Split(target.Host, ""); !strings.EqualFold(host, name) {
+		return name // of a proxy, or of another server
+	}
+	if filtered := x.in.filterURL(target); filtered != nil && filtered.Host != target.Host {
+		name, _ = hostport.Split(filtered.Host, "")
+	}
+	return name
+}
