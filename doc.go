@@ -80,8 +80,8 @@
 //
 // # Metrics
 //
-// http.client.request.duration, a histogram in seconds, is always recorded, and
-// the counter otelhttpclient.response.body.abandoned once there is such a body.
+// http.client.request.duration, a histogram in seconds, and the counter
+// otelhttpclient.response.body.abandoned are always recorded.
 // Metrics are complete for unsampled requests. See [Metric] for those that are
 // opt-in.
 //
