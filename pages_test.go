@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -107,4 +108,111 @@ func exampleNames(t *testing.T) (names []string) {
 		}
 	}
 	return names
+}
+
+// Numbers of the README are those of the pages and files that they come from.
+func TestNumbers(t *testing.T) {
+	texts := pages(t)
+	readme := texts["README.md"]
+	find := func(text, pattern string) []string {
+		t.Helper()
+		m := regexp.MustCompile(pattern).FindStringSubmatch(text)
+		if m == nil {
+			t.Fatalf("got no text that matches %s, want one", pattern)
+		}
+		return m[1:]
+	}
+
+	// conformance/nethttp prints its tables.
+	passed := find(readme, `([\d,]+) of ([\d,]+) with Go 1\.26 and ([\d,]+) of ([\d,]+) with Go 1\.27`)
+	tables := strings.Split(texts["conformance/nethttp/README.md"], "| Run |")
+	if len(tables) != 3 {
+		t.Fatalf("conformance/nethttp/README.md: got %d tables of runs, want 2", len(tables)-1)
+	}
+	for i, table := range tables[1:] {
+		runs := regexp.MustCompile(`(?m)^\| (?:unwrapped|defaults|everything|race)[^|]*\| ([\d,]+) \|`).FindAllStringSubmatch(table, -1)
+		if len(runs) != 4 {
+			t.Errorf("conformance/nethttp/README.md, table %d: got %d runs, want 4", i, len(runs))
+		}
+		for _, run := range runs {
+			if run[1] != passed[2*i] || run[1] != passed[2*i+1] {
+				t.Errorf("tests of net/http, table %d: README.md has %s of %s, want %s", i, passed[2*i], passed[2*i+1], run[1])
+			}
+		}
+	}
+
+	// e2e/trial prints its table.
+	compiled, modules := 0, 0
+	for line := range strings.Lines(texts["e2e/README.md"]) {
+		if strings.Contains(line, "tests pass |") {
+			modules++
+			if !strings.Contains(line, "does not compile") {
+				compiled++
+			}
+		}
+	}
+	if compiled != 9 || modules != 11 || !strings.Contains(readme, "[Nine of eleven released modules]") {
+		t.Errorf("released modules: got %d of %d in e2e/README.md, want nine of eleven, as README.md has", compiled, modules)
+	}
+
+	// The redaction's examples are run by its tests.
+	examples := 0
+	for _, file := range []string{"clean.jsonl", "secret.jsonl"} {
+		text, err := os.ReadFile("internal/redact/testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples += strings.Count(string(text), "\n")
+	}
+	if want := find(readme, `\[(\d+) examples\]`)[0]; strconv.Itoa(examples/100*100) != want {
+		t.Errorf("examples of the redaction: got %d, want %s and a few more, as README.md has", examples, want)
+	}
+
+	// benchmarks prints the table of docs/cost.md. Its columns are: row, bare,
+	// otelhttpclient, hand-written, otelhttp, dd-trace-go, ÷ hand-written, allocs ÷
+	// hand-written, ÷ otelhttp.
+	cells := func(line string) []string { return strings.Split(strings.Trim(line, "| \n"), " | ") }
+	cost := map[string][]string{}
+	for line := range strings.Lines(texts["docs/cost.md"]) {
+		if row := cells(line); len(row) >= 9 {
+			cost[row[0]] = row
+		}
+	}
+	rows := 0
+	_, section, _ := strings.Cut(readme, "| per request |")
+	for line := range strings.Lines(section) {
+		row := cells(line)
+		want := cost[row[0]]
+		if len(row) != 6 || want == nil {
+			continue
+		}
+		rows++
+		if want := []string{want[0], want[1], want[2], want[4], want[8], want[6]}; !slices.Equal(row, want) {
+			t.Errorf("costs: README.md has %q, want %q of docs/cost.md", row, want)
+		}
+	}
+	if rows < 4 {
+		t.Errorf("costs: got %d rows in README.md, want 4", rows)
+	}
+	ratio := func(row string, column int) string { return strings.Fields(cost[row][column])[0] }
+	const otel, byHand = 8, 6
+	for _, claim := range []struct {
+		pattern string
+		want    string
+	}{
+		{`\[([\d.]+)\]\(#cost\) of otelhttp's if no SDK`, ratio("no SDK", otel)},
+		{`([\d.]+) for unsampled`, ratio("unsampled", otel)},
+		{`([\d.]+) for sampled`, ratio("sampled", otel)},
+		{`on loopback ([\d.]+) for a GET`, ratio("loopback GET, CPU time", otel)},
+		{`the CPU time of a GET is ([\d.]+) of`, ratio("loopback GET, CPU time", otel)},
+		{`otelhttp's and ([\d.]+) of hand-written`, ratio("loopback GET, CPU time", byHand)},
+		{`captured headers the cost is ([\d.]+) of`, ratio("sampled, hooks, URL filter, headers", otel)},
+		{"with `WithAttributes` ([\\d.]+)\\.", ratio("sampled, metrics, WithAttributes", otel)},
+		{`(\d+) B above bare`, strings.TrimPrefix(ratio("100 open responses, memory of one", 2), "+")},
+		{`otelhttp's (\d+) B`, strings.TrimPrefix(ratio("100 open responses, memory of one", 4), "+")},
+	} {
+		if got := find(strings.Join(strings.Fields(readme), " "), claim.pattern)[0]; got != claim.want {
+			t.Errorf("costs: README.md has %s for %s, want %s of docs/cost.md", got, claim.pattern, claim.want)
+		}
+	}
 }
