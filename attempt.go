@@ -41,7 +41,8 @@ type attempt struct {
 	headers    []attribute.KeyValue // of the request, then of the response
 	respLength int64
 
-	response semconv.Response
+	response  *semconv.Response
+	errorType string // "" without an error
 	body.Progress
 	ended  atomic.Bool
 	ending body.End // without an error that the status code or a cancellation stands for
@@ -61,7 +62,7 @@ func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, t
 	if meter == nil && (tracer.SkipsSpans() || !role.Observed()) {
 		return nil
 	}
-	a := &attempt{in: in, outer: outer, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now()}
+	a := &attempt{in: in, outer: outer, tracer: tracer, meter: meter, ctx: req.Context(), started: time.Now(), response: &semconv.NoResponse}
 	seen := hostport.OnWire(req)
 	in.describe(&a.Start, seen, role)
 	a.name = in.nameOfSpan(&a.Request, seen)
@@ -102,7 +103,11 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 	}
 	if resp != nil {
 		a.in.guard.Call("description of the response", func() {
-			a.in.describeResponse(&a.response, resp)
+			a.response = a.in.describer.Response(resp, false)
+			if a.in.isError(resp) { // the application's check may exit the goroutine
+				a.response = a.in.describer.Response(resp, true)
+				a.errorType = a.response.ErrorType
+			}
 			if a.Host == "" {
 				a.resolve(sent, resp)
 			}
@@ -149,11 +154,11 @@ func (a *attempt) End(e body.End) {
 }
 
 func (a *attempt) describeError(err error) {
-	if a.response.ErrorType != "" || errortype.CancelledByCaller(a.ctx, err) {
+	if a.errorType != "" || errortype.CancelledByCaller(a.ctx, err) {
 		a.ending.Err = nil
 		return
 	}
-	a.response.ErrorType = a.in.errorType(a.ctx, a.Scheme, err)
+	a.errorType = a.in.errorType(a.ctx, a.Scheme, err)
 }
 
 // record creates the span, and records the metrics that are still due.
@@ -174,7 +179,7 @@ func (a *attempt) record() {
 
 // exchange returns the attempt as an exchange that is about to end.
 func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
-	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response,
+	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response, errorType: a.errorType,
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown}
 	x.context.Init(a.ctx, a.tracer, &nested.NoSettings, a.ResendCount)
 	x.context.Sending.ActiveOuter = !a.Active
@@ -206,14 +211,14 @@ func (a *attempt) startSpan(x *exchange) {
 func (a *attempt) describeSpan(x *exchange) {
 	x.set(a.headers...)
 	if a.response.Status != 0 {
-		attrs := a.in.conventions.AppendResponse(nil, &a.response, a.respLength)
+		attrs := a.in.conventions.AppendResponse(nil, a.response, a.respLength)
 		x.connection.Answered(a.response.Status, a.response.Protocol.Version)
 		x.set(x.appendConnection(attrs, a.ending.At)...)
 	}
 	switch {
 	case a.ending.Err != nil:
 		x.setError(a.ending.Err, false)
-	case a.response.ErrorType != "":
+	case a.errorType != "":
 		x.setErrorStatus("")
 	}
 }

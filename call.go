@@ -111,7 +111,7 @@ func (p *call) observe() {
 		return
 	}
 
-	x := &exchange{in: in, meter: meter, span: span, recording: recording, request: d.Request, started: started}
+	x := &exchange{in: in, meter: meter, span: span, recording: recording, request: d.Request, response: &semconv.NoResponse, started: started}
 	p.exchange, p.own = x, &x.context.Sending
 	x.context.Init(spanCtx, tracer, role.Settings, d.ResendCount)
 	p.own.Observer = x

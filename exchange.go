@@ -37,9 +37,10 @@ type exchange struct {
 	sizeUnknown bool // of the response's body, even when it has been read
 	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
-	context    nested.Context   // what base gets
-	request    semconv.Request  // known before it is sent
-	response   semconv.Response // known when base has returned
+	context    nested.Context    // what base gets
+	request    semconv.Request   // known before it is sent
+	response   *semconv.Response // known when base has returned
+	errorType  string            // "" without an error
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
@@ -147,7 +148,7 @@ func (x *exchange) End(e body.End) {
 	}
 	guard.Call("description of the end", func() {
 		x.connection.Done()
-		if o := &x.response; o.Status == 0 && o.ErrorType != "" && !errortype.OfConnection(o.ErrorType) {
+		if x.response.Status == 0 && x.errorType != "" && !errortype.OfConnection(x.errorType) {
 			x.connection.Disown()
 		}
 		if x.recording {
@@ -182,14 +183,14 @@ func (x *exchange) measure(e body.End) {
 	if x.meter == nil {
 		return
 	}
-	v := semconv.Values{Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
+	v := semconv.Values{ErrorType: x.errorType, Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
 	v.RequestSize, v.ResponseSize = x.sizes()
 	v.TimeInQueue, v.Waited = x.connection.TimeInQueue(e.At)
-	if x.response.Status == 0 && x.response.ErrorType == errortype.Timeout {
+	if x.response.Status == 0 && x.errorType == errortype.Timeout {
 		x.connection.LookupsTimedOut()
 	}
 	v.Inner = x.context.Sending.MeasuredInside(x.meter.Provider())
-	x.meter.Record(&x.context, &x.request, &x.response, &v)
+	x.meter.Record(&x.context, &x.request, x.response, &v)
 }
 
 // sentRequest is what a request was when base got it. base may change the request

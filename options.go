@@ -107,7 +107,7 @@ func badOption(option, format string, args ...any) {
 // and propagators that it uses.
 type instrumentation struct {
 	config
-	endpoints semconv.Endpoints
+	describer semconv.Describer
 	tracers   tracers.Source
 	meters    semconv.Meters
 	injector  inject.Propagator
@@ -118,7 +118,7 @@ type instrumentation struct {
 func newInstrumentation(opts []Option) *instrumentation {
 	in := &instrumentation{}
 	in.config.apply(opts)
-	in.endpoints.Config, in.endpoints.Methods = in.conventions, in.methods
+	in.describer.Config, in.describer.Methods = in.conventions, in.methods
 	in.wants()
 	in.tracers.New = newTracer
 	in.meters.New, in.meters.Configured, in.meters.Config, in.meters.Guard = newMeter, in.meterProvider, in.conventions, in.guard

@@ -28,7 +28,7 @@ import (
 func (in *instrumentation) describe(d *semconv.Start, req *http.Request, role *nested.Role) {
 	full, host := in.recordedURL(req)
 	d.URL = full
-	d.Endpoint = in.endpoints.Of(req.Method, schemeOf(req), host)
+	d.Endpoint = in.describer.Endpoint(req.Method, schemeOf(req), host)
 	d.Template = in.template(req, role.Settings.Template)
 	d.ResendCount = role.Count(req)
 	d.Own = in.ownAttributes(req, role.Settings.Attributes)
@@ -99,14 +99,6 @@ func (in *instrumentation) appendUserAgent(a []attribute.KeyValue, agent string)
 	return in.conventions.AppendUserAgent(a, in.redaction.Text(agent))
 }
 
-// describeResponse describes a response for the metrics.
-func (in *instrumentation) describeResponse(r *semconv.Response, resp *http.Response) {
-	*r = semconv.Response{Status: resp.StatusCode, Protocol: semconv.ProtocolOf(resp)}
-	if in.isError(resp) { // the application's check may exit the goroutine
-		r.ErrorType = semconv.ErrorTypeOfStatus(resp.StatusCode)
-	}
-}
-
 func (in *instrumentation) isError(resp *http.Response) (isError bool) {
 	if in.errorCheck != nil && in.guard.Call("error check", func() { isError = in.errorCheck(resp) }) {
 		return isError
@@ -117,7 +109,11 @@ func (in *instrumentation) isError(resp *http.Response) (isError bool) {
 // describeResponse records the response's headers on the span, and what the metrics
 // need.
 func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
-	x.in.describeResponse(&x.response, resp)
+	x.response = x.in.describer.Response(resp, false)
+	if x.in.isError(resp) { // the application's check may exit the goroutine
+		x.response = x.in.describer.Response(resp, true)
+		x.errorType = x.response.ErrorType
+	}
 	if x.request.Host == "" {
 		x.resolve(sent, resp)
 	}
@@ -127,12 +123,12 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	}
 	s := scratch.Get(x.context.Sending.Tracer.Copies())
 	defer s.Release()
-	a := x.in.conventions.AppendResponse(s.Attributes, &x.response, resp.ContentLength)
+	a := x.in.conventions.AppendResponse(s.Attributes, x.response, resp.ContentLength)
 	a = x.in.responseHeaders.Append(a, resp.Header, x.in.redaction, x.connection.Target())
 	a = x.appendConnection(a, time.Time{})
 	x.set(a...)
 	s.Attributes = a
-	if x.response.ErrorType != "" {
+	if x.errorType != "" {
 		x.setErrorStatus("")
 	}
 }
@@ -141,7 +137,7 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 // ended; zero means now.
 func (x *exchange) appendConnection(a []attribute.KeyValue, end time.Time) []attribute.KeyValue {
 	peer, agent := x.connection.Report()
-	a = x.in.conventions.AppendPeer(a, peer)
+	a = x.in.describer.AppendPeer(a, peer)
 	if x.in.connectionTimings {
 		a = x.connection.AppendTimings(a, x.StartTime(), end)
 	}
@@ -176,7 +172,7 @@ func (in *instrumentation) resolve(d *semconv.Start, req *http.Request) {
 	if scheme == "" {
 		scheme = req.URL.Scheme
 	}
-	d.URL, d.Endpoint = full, in.endpoints.Moved(d.Endpoint, scheme, host)
+	d.URL, d.Endpoint = full, in.describer.Moved(d.Endpoint, scheme, host)
 }
 
 // resolve records the address of a request that named no host.
@@ -259,9 +255,9 @@ func (x *exchange) describeError(err error) {
 	if errortype.CancelledByCaller(x.context.Context, err) {
 		return
 	}
-	ofStatus := x.response.ErrorType != ""
+	ofStatus := x.errorType != ""
 	if !ofStatus {
-		x.response.ErrorType = x.in.errorType(x.context.Context, x.request.Scheme, err)
+		x.errorType = x.in.errorType(x.context.Context, x.request.Scheme, err)
 	}
 	x.setError(err, ofStatus)
 }
@@ -286,7 +282,7 @@ func (x *exchange) setError(err error, ofStatus bool) {
 	if !x.recording {
 		return
 	}
-	x.set(semconv.ErrorTypeKey.String(x.response.ErrorType))
+	x.set(semconv.ErrorTypeKey.String(x.errorType))
 	if !ofStatus {
 		x.setErrorStatus(x.in.redaction.Error(err, x.connection.Target()))
 	}

@@ -24,25 +24,27 @@ type Endpoint struct {
 	attributes       []attribute.KeyValue
 }
 
-// Endpoints makes Endpoints, and keeps the latest: most requests of a program go to
-// few servers.
-type Endpoints struct {
-	Config  Config
+// Describer describes endpoints, responses and peers, and keeps the latest: most
+// requests of a program go to few servers, which answer alike.
+type Describer struct {
+	Config
 	Methods Methods
 
-	latest [32]atomic.Pointer[Endpoint]
+	endpoints [32]atomic.Pointer[Endpoint]
+	responses [16]atomic.Pointer[Response]
+	peers     [16]atomic.Pointer[peer]
 }
 
 // longestKept limits what is kept of a request's method and host.
 const longestKept = 256
 
-// Of returns the Endpoint of a request.
-func (c *Endpoints) Of(method, scheme, hostport string) *Endpoint {
-	slot := &c.latest[slotOf(method, scheme, hostport)]
+// Endpoint returns the Endpoint of a request.
+func (c *Describer) Endpoint(method, scheme, hostport string) *Endpoint {
+	slot := &c.endpoints[slotOf(method, scheme, hostport)]
 	if e := slot.Load(); e != nil && e.hostport == hostport && e.method == method && e.Scheme == scheme {
 		return e
 	}
-	e := c.make(method, scheme, hostport)
+	e := c.newEndpoint(method, scheme, hostport)
 	if len(method)+len(scheme)+len(hostport) <= longestKept {
 		slot.Store(e)
 	}
@@ -50,8 +52,8 @@ func (c *Endpoints) Of(method, scheme, hostport string) *Endpoint {
 }
 
 // Moved returns the Endpoint of the same method at another server.
-func (c *Endpoints) Moved(e *Endpoint, scheme, hostport string) *Endpoint {
-	return c.Of(e.method, scheme, hostport)
+func (c *Describer) Moved(e *Endpoint, scheme, hostport string) *Endpoint {
+	return c.Endpoint(e.method, scheme, hostport)
 }
 
 // slotOf tells most of few Endpoints apart.
@@ -60,16 +62,16 @@ func slotOf(method, scheme, hostport string) int {
 	if len(hostport) > 0 {
 		n += int(hostport[len(hostport)-1]) + 8*int(hostport[0])
 	}
-	return n % len(Endpoints{}.latest)
+	return n % len(Describer{}.endpoints)
 }
 
-func (c *Endpoints) make(method, scheme, hostPort string) *Endpoint {
+func (c *Describer) newEndpoint(method, scheme, hostPort string) *Endpoint {
 	e := &Endpoint{Method: c.Methods.Normalize(method), Scheme: foreign.Copy(scheme), method: strings.Clone(method), hostport: strings.Clone(hostPort)}
 	if e.Method == OtherMethod {
 		e.OriginalMethod = foreign.Copy(method)
 	}
 	e.Host, e.Port = hostport.Split(e.hostport, scheme)
-	e.attributes = c.Config.appendEndpoint(nil, e)
+	e.attributes = c.appendEndpoint(nil, e)
 	return e
 }
 

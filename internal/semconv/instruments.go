@@ -3,6 +3,7 @@ package semconv
 import (
 	"context"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,7 +98,7 @@ type Instruments struct {
 	all []instrument // for a request, of those below
 	// embedNoop: Enabled may come from an embedded no-op, so false means nothing.
 	embedNoop bool
-	trusted   bool // Enabled of the first is OpenTelemetry's own and does not panic
+	trusted   bool // all are OpenTelemetry's own, whose Enabled does not panic
 
 	duration     metric.Float64Histogram
 	oldDuration  metric.Float64Histogram
@@ -191,7 +192,6 @@ func (s *Meters) create(provider metric.MeterProvider) *Instruments {
 func (m *Instruments) create(meter metric.Meter, owner any) {
 	duration, err := httpconv.NewClientRequestDuration(meter)
 	m.duration = keep(m, duration.Inst(), err)
-	m.trusted = identity.IsOpenTelemetry(m.duration)
 	if m.config.Metrics&ConnectionMetrics != 0 {
 		m.connections = openconns.New(owner, m.guard)
 	}
@@ -210,6 +210,7 @@ func (m *Instruments) create(meter metric.Meter, owner any) {
 		metric.WithUnit("{body}"),
 		metric.WithDescription("Response bodies that were neither read to the end nor closed."))
 	handle(err)
+	m.trusted = !slices.ContainsFunc(m.all, func(i instrument) bool { return !identity.IsOpenTelemetry(i) })
 }
 
 // keep adds an instrument to those of a request.
@@ -259,8 +260,8 @@ func embedsNoop(t reflect.Type) bool {
 
 // enabled reports whether an instrument records anything.
 func (m *Instruments) enabled(ctx context.Context) (enabled bool) {
-	if m.trusted && m.duration.Enabled(ctx) {
-		return true
+	if m.trusted {
+		return m.anyEnabled(ctx)
 	}
 	m.guard.Call("instrument", func() { enabled = m.anyEnabled(ctx) })
 	return enabled

@@ -15,10 +15,10 @@ type Protocol struct {
 	Version string // "" if it is not known
 }
 
-// ProtocolOf returns the protocol of a response. Its version is one that HTTP has,
+// protocolOf returns the protocol of a response. Its version is one that HTTP has,
 // or two digits of another protocol: an HTTP/1 server may write any other, and
 // there would be metrics for each.
-func ProtocolOf(resp *http.Response) (p Protocol) {
+func protocolOf(resp *http.Response) (p Protocol) {
 	if name, _, _ := strings.Cut(resp.Proto, "/"); name != "" && !strings.EqualFold(name, "HTTP") {
 		return otherProtocol(name, resp.ProtoMajor, resp.ProtoMinor)
 	}

@@ -1,12 +1,8 @@
 package semconv
 
 import (
-	"net"
-
 	"go.opentelemetry.io/otel/attribute"
 	std "go.opentelemetry.io/otel/semconv/v1.43.0"
-
-	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // Request is what is known about a request before it is sent, and needed until its
@@ -22,13 +18,6 @@ type Start struct {
 	Request
 	URL         string // redacted; "" if it is not recorded
 	ResendCount int
-}
-
-// Response is what is known about a request when base has returned.
-type Response struct {
-	Status    int // 0 without a response
-	Protocol  Protocol
-	ErrorType string // "" without an error
 }
 
 // AppendRequest appends the attributes that samplers see. The application's come
@@ -70,48 +59,6 @@ func (c *Config) AppendResolved(a []attribute.KeyValue, s *Start) []attribute.Ke
 func (c *Config) AppendSent(a []attribute.KeyValue, length int64) []attribute.KeyValue {
 	if c.OldNames && length > 0 {
 		a = append(a, attribute.Int64("http.request_content_length", length))
-	}
-	return a
-}
-
-// AppendResponse appends the attributes of a response with this Content-Length.
-func (c *Config) AppendResponse(a []attribute.KeyValue, r *Response, length int64) []attribute.KeyValue {
-	first := len(a)
-	if r.Status != 0 {
-		a = append(a, std.HTTPResponseStatusCode(r.Status))
-	}
-	a = r.Protocol.append(a)
-	if r.ErrorType != "" {
-		a = append(a, ErrorTypeKey.String(r.ErrorType))
-	}
-	if c.OldNames {
-		a = appendOld(a, a[first:])
-		if length > 0 {
-			a = append(a, attribute.Int64("http.response_content_length", length))
-		}
-	}
-	return a
-}
-
-// AppendPeer appends the attributes of a connection's peer. nil is no address.
-func (c *Config) AppendPeer(a []attribute.KeyValue, peer net.Addr) []attribute.KeyValue {
-	if peer == nil {
-		return a
-	}
-	first := len(a)
-	if address, port := hostport.Peer(peer); address != "" {
-		a = append(a, std.NetworkPeerAddress(address))
-		if port != 0 {
-			a = append(a, std.NetworkPeerPort(port))
-		}
-		if c.OldNames {
-			a = appendOld(a, a[first:])
-		}
-	}
-	if c.Attributes&Transport != 0 {
-		if transport := hostport.Network(peer); transport != "" {
-			a = append(a, std.NetworkTransportKey.String(transport))
-		}
 	}
 	return a
 }

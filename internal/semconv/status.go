@@ -7,8 +7,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 )
 
-// ErrorTypeOfStatus returns the value of error.type for an error response.
-func ErrorTypeOfStatus(code int) string {
+// errorTypeOfStatus returns the value of error.type for an error response.
+func errorTypeOfStatus(code int) string {
 	if !isStatusCode(code) {
 		return errortype.Other
 	}
