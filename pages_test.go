@@ -1,6 +1,7 @@
 package otelhttpclient_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -214,5 +215,24 @@ func TestNumbers(t *testing.T) {
 		if got := find(strings.Join(strings.Fields(readme), " "), claim.pattern)[0]; got != claim.want {
 			t.Errorf("costs: README.md has %s for %s, want %s of docs/cost.md", got, claim.pattern, claim.want)
 		}
+	}
+}
+
+// The sums that docs/cost.md gives are those of its table of profiles.
+func TestSumsOfProfiles(t *testing.T) {
+	text := pages(t)["docs/cost.md"]
+	sums := make([]int, 7)
+	for _, row := range regexp.MustCompile(`(?m)^\|([^|]*)\|((?: [\d,–]+ \|){6})$`).FindAllStringSubmatch(text, -1) {
+		if strings.TrimSpace(row[1]) == "net/http's Transport" {
+			continue
+		}
+		for i, cell := range strings.Split(strings.Trim(row[2], "| "), " | ") {
+			ns, _ := strconv.Atoi(strings.ReplaceAll(cell, ",", "")) // – is 0
+			sums[i] += ns
+		}
+	}
+	want := fmt.Sprintf("add up to %.2f µs for otelhttpclient and %.2f µs for the hand-written", float64(sums[4])/1000, float64(sums[5])/1000)
+	if sums[4] == 0 || !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+		t.Errorf("docs/cost.md: got other sums, want %s", want)
 	}
 }

@@ -42,7 +42,7 @@ func main() {
 
 func run() error {
 	var (
-		rounds    = flag.Int("rounds", 9, "number of rounds; the goals are for medians of at least nine, with -code of three")
+		rounds    = flag.Int("rounds", 9, "number of rounds; the published tables are medians of nine, with -code of three")
 		benchtime = flag.Duration("benchtime", 500*time.Millisecond, "duration of one contender's run in one round")
 		quick     = flag.Bool("quick", false, "20 ms per cell: checks that everything runs; times are inaccurate")
 		cpu       = flag.Bool("cpu", false, "measure the CPU time of the rows without a network, too: for a busy machine")

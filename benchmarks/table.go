@@ -11,33 +11,20 @@ import (
 // columns are the contenders with a column in the table, besides bare.
 var columns = []string{nameOurs, nameByHand, nameOTel, nameDatadog}
 
-// writeTable writes the results as one Markdown table, padded to be readable as plain text, and which
-// goals are met.
+// writeTable writes the results as one Markdown table, padded to be readable as plain text.
 func writeTable(w io.Writer, results []result) error {
 	header := append([]string{"per request", nameBare}, columns...)
-	header = append(header, "÷ hand-written", "allocs ÷ hand-written", "÷ otelhttp", "goal", "met")
+	header = append(header, "÷ hand-written", "allocs ÷ hand-written", "÷ otelhttp")
 	lines := [][]string{header}
-	var goals []string
 	for _, res := range results {
-		for i, q := range res.quantities {
-			l := res.line(q)
-			if i > 0 {
-				l.goal, l.outcome = 0, noGoal
-			}
-			lines = append(lines, l.cells())
-			if l.goal != 0 {
-				goals = append(goals, fmt.Sprintf("  - %s: %s, goal %s: %s\n", l.name, l.byHand, l.goalCell(), l.outcome))
-			}
+		for _, q := range res.quantities {
+			lines = append(lines, res.line(q).cells())
 		}
 	}
 	if err := writeMarkdown(w, lines); err != nil {
 		return err
 	}
-	text := notes
-	if len(goals) > 0 {
-		text += "- Goals, as multiples of what the hand-written contender costs:\n" + strings.Join(goals, "")
-	}
-	_, err := io.WriteString(w, text)
+	_, err := io.WriteString(w, notes)
 	return err
 }
 
@@ -49,40 +36,30 @@ const notes = `
 - Ratios are otelhttpclient's cost above bare divided by the other's; ± is half the interquartile range
   of the ratios within a round. There is no ratio if the other's cost is "below bare", or not clearly
   different from bare's ("in the noise").
-- hand-written: the least that a careful engineer writes to trace the requests of one application:
+- hand-written: minimal careful instrumentation of one application:
   start a span with four attributes, copy the request and its headers, inject, record status and
   protocol version, wrap the body, record the duration where metrics are on, end. Nothing is redacted,
   classified or guarded, and the peer's address is left out. Where a row has features, the same is
   written by hand.
 - All spans are root spans and go to a processor that only counts them. Every request and response is
-  new, with three request headers and a body that is read to its end.
+  new, with three request headers and a body that is read to EOF.
 - Time is wall time unless the row says otherwise; with 16 goroutines it is the inverse of the throughput.
-  CPU time is that of this process, from getrusage, with the collections of garbage.
-- loopback: the server is another process, so CPU time is the client's and wall time has the server's work.
-  The goals are for CPU time, which varies less.
+  CPU time is that of this process, from getrusage, including garbage collection.
+- loopback: the server is another process, so CPU time is the client's alone, and wall time includes the
+  server's work. CPU time varies less.
 - dd-trace-go has its own tracer, which computes statistics and encodes spans in the background. It
   sends nothing and has no metrics.
-- hooks, URL filter, headers; WithAttributes: otelhttp has neither for spans; a custom RoundTripper below
-  it records the same. dd-trace-go uses hooks; its URLs are not filtered.
+- hooks, URL filter, headers; WithAttributes: otelhttp has none of these for spans; a custom RoundTripper
+  below it records the same. dd-trace-go uses hooks; its URLs are not filtered.
 - everything on: hooks, URL filter, headers, WithAttributes, and the opt-in metrics for active requests,
-  body sizes, time in queue and DNS lookups. Of these metrics otelhttp has the request body size only.
+  body sizes, time in queue and DNS lookups. Of these metrics, otelhttp has only the request body size.
 - open responses: the heap memory that one open response of the stub holds, and the CPU time of one
-  garbage collection while all of them are open. The ratios of memory are of all that is held, that of
-  the bare transport included.
+  garbage collection while all of them are open. The ratios of memory include what the bare transport
+  holds.
 - file: with the bare transport, otelhttpclient and the hand-written contender the kernel sends the file
   (sendfile); otelhttp copies it through the process. Which is faster on loopback, where the receiver
   copies anyway, depends on the kernel; see the throughput.
 `
-
-// outcome says whether a goal is met.
-type outcome string
-
-const (
-	noGoal  outcome = "–"
-	met     outcome = "yes"
-	missed  outcome = "**no**"
-	unknown outcome = "not measurable"
-)
 
 // line is one line of the table.
 type line struct {
@@ -91,25 +68,16 @@ type line struct {
 	byHand string   // ratio
 	allocs string   // ratio to the hand-written contender's
 	otel   string   // ratio
-	goal   float64
-	outcome
 }
 
 func (l line) cells() []string {
 	cells := append([]string{l.name}, l.values...)
-	return append(cells, l.byHand, l.allocs, l.otel, l.goalCell(), string(l.outcome))
-}
-
-func (l line) goalCell() string {
-	if l.goal == 0 {
-		return "–"
-	}
-	return fmt.Sprintf("≤ %.2f", l.goal)
+	return append(cells, l.byHand, l.allocs, l.otel)
 }
 
 // line returns the table's line for a quantity of a result.
 func (r result) line(q quantity) line {
-	l := line{name: r.row.name, goal: r.row.goal, outcome: noGoal, allocs: "–"}
+	l := line{name: r.row.name, allocs: "–"}
 	if q.label != "" {
 		l.name += ", " + q.label
 	}
@@ -117,20 +85,10 @@ func (r result) line(q quantity) line {
 	for _, name := range columns {
 		l.values = append(l.values, r.cell(name, q))
 	}
-	ratio, known := ratioOf(r.divided(nameOurs, q), r.divided(nameByHand, q))
 	l.byHand = r.ratioCell(nameByHand, q)
 	l.otel = r.ratioCell(nameOTel, q)
 	if q.perRequest {
 		l.allocs = r.allocsRatio()
-	}
-	switch {
-	case l.goal == 0:
-	case !known:
-		l.outcome = unknown
-	case ratio.median <= l.goal:
-		l.outcome = met
-	default:
-		l.outcome = missed
 	}
 	return l
 }
