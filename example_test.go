@@ -75,7 +75,7 @@ func Example() {
 	}))
 	defer server.Close()
 
-	// A program sets providers and propagators up once: see the OTLP example.
+	// A program installs providers and propagators once: see the OTLP example.
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 
@@ -84,11 +84,16 @@ func Example() {
 		otelhttpclient.WithTracerProvider(provider),
 		otelhttpclient.WithPropagators(propagation.TraceContext{}))
 
-	resp, err := client.Get("http://shop.example.com/items/42?sig=secret")
+	ctx := context.Background() // in a handler: the incoming request's
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://shop.example.com/items/42?sig=secret", nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	resp.Body.Close()
+	resp, err := client.Do(req)
+	if err != nil {
+		log.Fatal(err)
+	}
+	resp.Body.Close() // ends the span
 
 	show(exporter, "server.address", "server.port", "url.full", "http.response.status_code")
 	// Output:
@@ -100,9 +105,9 @@ func Example() {
 	//   http.response.status_code = 200
 }
 
-// This is the complete setup of a program. Batches of spans go over gRPC to
-// OTEL_EXPORTER_OTLP_ENDPOINT, and called services receive the trace context
-// and the baggage.
+// A program that exports spans in batches, over gRPC, to
+// OTEL_EXPORTER_OTLP_ENDPOINT, and propagates trace context and baggage. The
+// program in the README also exports metrics.
 func Example_otlp() {
 	ctx := context.Background()
 	exporter, err := otlptracegrpc.New(ctx)
@@ -122,7 +127,13 @@ func Example_otlp() {
 
 	client := &http.Client{Transport: otelhttpclient.NewTransport(nil)}
 
-	resp, err := client.Get("https://example.com/")
+	// The request's context carries its parent span. client.Get takes no context.
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://example.com/", nil)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		log.Print(err)
 		return
