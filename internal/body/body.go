@@ -1,8 +1,8 @@
-// Package body is about the bodies of responses and requests. It gives the caller
-// of a Transport a response of its own, whose body ends an exchange: when it is
-// read to its end, fails, is closed, or is found forgotten. It counts what is
-// received, and what is sent of a request's body. It is given the exchange as an
-// [Owner], and does not know what that records.
+// Package body wraps the bodies of responses and requests. It copies base's
+// response and gives the copy a body that ends an exchange: when it is read to its
+// end, fails, is closed, or becomes unreachable. It counts the bytes of both
+// bodies. It is given the exchange as an [Owner]. It does not depend on what the
+// exchange records.
 package body
 
 import (
@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// Owner is an exchange that ends with a response's body. It embeds a [Progress].
+// Owner is the exchange that a response body ends. It embeds a [Progress].
 // Its methods may be called concurrently.
 type Owner interface {
 	StartTime() time.Time
-	End(End) // once
+	End(End) // a body calls it once
 	progress() *Progress
 }
 
-// End is how an exchange ends.
+// End describes the end of an exchange.
 type End struct {
-	Err       error     // of RoundTrip, or of reading the body
+	Err       error     // from RoundTrip, or from reading the body
 	At        time.Time // zero: now
 	Abandoned bool      // the body was neither read to its end nor closed
 }
@@ -35,34 +35,34 @@ type End struct {
 // runtime.Goexit.
 var ErrPanic = errors.New("base panicked")
 
-// Response is the response that the caller gets, and its body, in one allocation.
-// base's own response is never written: base may keep it, as caches and mocks do,
-// and net/http reads it after the body's end. If the body were in it, a forgotten
-// body would stay reachable.
+// Response is the caller's copy of a response and its body, in one allocation.
+// base's own response is never changed: base may keep it, as caches and mocks do,
+// and net/http reads it after the body's end. If base's response referred to the
+// body, a forgotten body would stay reachable.
 //
-// Only the caller refers to a Response, and the list of recent bodies for a short
-// time.
+// Only the caller refers to a Response, and for a short time the list of recent
+// bodies.
 type Response struct {
 	response http.Response // first: SetFinalizer takes only the beginning of an allocation
 
 	owner    Owner
-	progress *Progress // the owner's; nil without an owner
+	progress *Progress // the owner's, or nil
 	base     io.ReadCloser
-	original atomic.Pointer[http.Response] // base's, until its trailers are copied; nil: there are none
-	ended    atomic.Bool                   // nothing that follows counts
+	original atomic.Pointer[http.Response] // base's response until its trailers are copied; nil: no trailers
+	ended    atomic.Bool                   // the owner's End was called, or there is no owner
 
-	// See recent.
-	shard      uint8
-	next       *body
-	pointsHere **body           // nil: not in the list
-	cleanup    *runtime.Cleanup // nil unless the body was in the list during a collection
+	// The place in the list of recent bodies.
+	shard    uint8
+	next     *body
+	backLink **body           // the pointer to this body; nil: not in the list
+	cleanup  *runtime.Cleanup // nil unless the body was in the list during a collection
 }
 
 // Copy makes r a copy of base's response, and returns it.
 func (r *Response) Copy(resp *http.Response) *http.Response {
 	r.response = *resp
 	if mayHaveTrailers(resp) {
-		r.original.Store(resp) // else it is freed
+		r.original.Store(resp) // without trailers, resp can be freed
 	}
 	return &r.response
 }
@@ -82,7 +82,7 @@ func (r *Response) Wrap(owner Owner) {
 	}
 	b.owner, b.progress = owner, owner.progress()
 	b.progress.Add(0)
-	watch(b)
+	addRecent(b)
 }
 
 // OwnerOf returns the owner of a wrapped body, or nil.
@@ -94,15 +94,15 @@ func OwnerOf(rc io.ReadCloser) Owner {
 }
 
 // Absent reports whether a response is known to have no body, so that its headers
-// end the exchange. A ContentLength of 0, or the status 304, is no proof: on HTTP/2
-// trailers may follow, or a reset of the stream.
+// end the exchange. A ContentLength of 0 or the status 304 do not suffice: on
+// HTTP/2, trailers or a reset of the stream may follow.
 func Absent(resp *http.Response) bool {
 	return resp.Body == nil || resp.Body == http.NoBody || resp.ProtoMajor == 2 && isHTTP2sNoBody(resp.Body)
 }
 
-// isHTTP2sNoBody reports whether a body is that of the HTTP/2 client of
-// golang.org/x/net/http2, or of net/http before Go 1.27, for a stream that has ended
-// with its headers.
+// isHTTP2sNoBody reports whether an HTTP/2 stream ended with its headers: then
+// golang.org/x/net/http2, and net/http before Go 1.27, use a body of a type of
+// their own.
 func isHTTP2sNoBody(body io.ReadCloser) bool {
 	switch reflect.TypeOf(body).String() {
 	case "http.http2noBodyReader", "http2.noBodyReader":
@@ -117,14 +117,14 @@ func mayHaveTrailers(resp *http.Response) bool {
 	return (resp.ProtoMajor != 1 || resp.ContentLength < 0) && !Absent(resp)
 }
 
-// body is a [Response] as the body of its response.
+// body is the [io.ReadCloser] of a [Response].
 type body Response
 
 func (b *body) ownedBy() Owner { return b.owner }
 
 func (b *body) Read(p []byte) (n int, err error) {
 	panicked := true
-	defer func() { b.endIf(panicked) }()
+	defer func() { b.endIfPanicked(panicked) }()
 	n, err = b.base.Read(p)
 	panicked = false
 	b.afterRead(int64(n), err)
@@ -137,24 +137,24 @@ func (b *body) afterRead(n int64, err error) {
 		return
 	}
 	// HTTP/2 has trailers even if the body is shorter than its Content-Length.
-	// They are not copied once the body is closed: since Go 1.27, net/http itself
-	// then reads on.
+	// After Close they are not copied: since Go 1.27, net/http then drains the body
+	// itself.
 	if err == io.EOF || err == io.ErrUnexpectedEOF || !b.ended.Load() {
 		b.copyTrailers()
 	}
 	if err == io.EOF {
 		err = nil
 	}
-	b.end(End{Err: err})
+	b.endExchange(End{Err: err})
 }
 
-// trailerLock is for bodies that several goroutines read: each returns the end
+// trailerLock is for bodies that several goroutines read: Read returns io.EOF only
 // after the trailers are copied.
 var trailerLock sync.Mutex
 
-// copyTrailers copies the trailers that base has put into its response at the
-// end of the body. It copies them once: one goroutine may read again while another
-// uses them.
+// copyTrailers copies the trailers that base stored in its response at the end of
+// the body. It copies them once: a goroutine may read again while another uses
+// them.
 func (b *body) copyTrailers() {
 	original := b.original.Load()
 	if original == nil || original.Trailer == nil {
@@ -164,26 +164,26 @@ func (b *body) copyTrailers() {
 	defer trailerLock.Unlock()
 	if b.original.Load() != nil {
 		b.response.Trailer = original.Trailer
-		b.original.Store(nil) // last: later readers do not wait for the lock
+		b.original.Store(nil) // last: later readers skip the lock
 	}
 }
 
-// Close reports the end first: closing a connection's body may block.
+// Close ends the exchange first: base's Close may block.
 func (b *body) Close() error {
-	b.end(End{})
+	b.endExchange(End{})
 	return b.base.Close()
 }
 
-func (b *body) endIf(panicked bool) {
+func (b *body) endIfPanicked(panicked bool) {
 	if panicked {
-		b.end(End{Err: ErrPanic})
+		b.endExchange(End{Err: ErrPanic})
 	}
 }
 
-func (b *body) end(e End) {
+func (b *body) endExchange(e End) {
 	if b.ended.Swap(true) {
 		return // Close follows EOF
 	}
-	unwatch(b)
+	removeRecent(b)
 	b.owner.End(e)
 }

@@ -6,32 +6,32 @@ import (
 	"sync/atomic"
 )
 
-// Counter counts what is read of a request's body. A body that base obtains to
-// send it again is counted anew.
+// Counter counts the bytes that base reads of a request's body. The count restarts
+// when base calls GetBody to send the body again.
 type Counter struct{ latest atomic.Pointer[countedReader] }
 
-// Count makes req's body and its GetBody count.
+// Count wraps req.Body and req.GetBody.
 func (c *Counter) Count(req *http.Request) {
-	req.Body = c.count(req.Body)
+	req.Body = c.wrapBody(req.Body)
 	if again := req.GetBody; again != nil {
 		req.GetBody = func() (io.ReadCloser, error) {
 			body, err := again()
 			if err != nil || body == nil || body == http.NoBody {
 				return body, err
 			}
-			return c.count(body), nil
+			return c.wrapBody(body), nil
 		}
 	}
 }
 
-func (c *Counter) count(body io.ReadCloser) io.ReadCloser {
+func (c *Counter) wrapBody(body io.ReadCloser) io.ReadCloser {
 	r := &countedReader{ReadCloser: body}
 	c.latest.Store(r)
 	return r
 }
 
-// Sent returns the number of bytes that were read of the latest body. It is not
-// known unless Count was called.
+// Sent returns the number of bytes read from the latest body. known is false if
+// Count was not called.
 func (c *Counter) Sent() (n int64, known bool) {
 	r := c.latest.Load()
 	if r == nil {

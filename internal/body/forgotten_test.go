@@ -46,8 +46,8 @@ func TestListOfRecentBodies(t *testing.T) {
 		for c := s.first; c != nil; c = c.next {
 			found = found || c == b
 		}
-		if found != (b.pointsHere != nil) {
-			t.Errorf("in the list: %v, but it has a link: %v", found, b.pointsHere != nil)
+		if found != (b.backLink != nil) {
+			t.Errorf("in the list: %v, but it has a link: %v", found, b.backLink != nil)
 		}
 		return found
 	}
@@ -66,7 +66,7 @@ func TestListOfRecentBodies(t *testing.T) {
 			}
 		}
 	}
-	watchAll()
+	attachCleanups()
 	for i, b := range bodies {
 		if ended := i%3 == 0; listed(b) || !ended && b.cleanup == nil {
 			t.Fatalf("body %d after a collection: in the list %v, with a cleanup %v", i, listed(b), b.cleanup != nil)
@@ -83,7 +83,7 @@ func BenchmarkWatch(b *testing.B) {
 	body := new(body)
 	b.ReportAllocs()
 	for b.Loop() {
-		watch(body)
-		unwatch(body)
+		addRecent(body)
+		removeRecent(body)
 	}
 }

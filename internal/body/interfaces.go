@@ -6,28 +6,28 @@ import (
 	"sync/atomic"
 )
 
-// plain is the latest type of bodies without optional interfaces: net/http's own, as
-// a rule.
-var plain atomic.Pointer[reflect.Type]
+// plainType caches the latest type of body without optional interfaces, usually
+// net/http's own.
+var plainType atomic.Pointer[reflect.Type]
 
 // withInterfaces returns the body with the optional interfaces of the wrapped
 // body, and no others: programs test for them.
 func (b *body) withInterfaces() io.ReadCloser {
 	t := reflect.TypeOf(b.base)
-	if known := plain.Load(); known != nil && *known == t {
+	if plain := plainType.Load(); plain != nil && *plain == t {
 		return b
 	}
-	wrapped := b.wrapped()
-	if wrapped == io.ReadCloser(b) {
-		setPlain(t)
+	wrapper := b.newWrapper()
+	if wrapper == io.ReadCloser(b) {
+		setPlainType(t)
 	}
-	return wrapped
+	return wrapper
 }
 
-func setPlain(t reflect.Type) { plain.Store(&t) }
+func setPlainType(t reflect.Type) { plainType.Store(&t) }
 
-// wrapped is withInterfaces for a body of any type.
-func (b *body) wrapped() io.ReadCloser {
+// newWrapper is withInterfaces without the cache.
+func (b *body) newWrapper() io.ReadCloser {
 	_, w := b.base.(io.Writer)
 	_, c := b.base.(closeWriter)
 	_, t := b.base.(io.WriterTo)
@@ -81,7 +81,7 @@ type closeWriter interface{ CloseWrite() error }
 
 type writer body
 
-// Write writes to a connection that has switched protocols.
+// Write writes to a connection after the protocol switch.
 func (b *writer) Write(p []byte) (int, error) {
 	n, err := b.base.(io.Writer).Write(p)
 	b.progress.Add(0)
@@ -101,7 +101,7 @@ func (b *writerTo) WriteTo(w io.Writer) (n int64, err error) {
 	whole := (*body)(b)
 	out := &watchedWriter{Writer: w}
 	panicked := true
-	defer func() { whole.endIf(panicked) }()
+	defer func() { whole.endIfPanicked(panicked) }()
 	n, err = b.base.(io.WriterTo).WriteTo(out)
 	panicked = false
 	switch {

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Progress is the progress of a response body.
+// Progress counts the bytes of a response body, and has the time of its latest
+// activity.
 type Progress struct {
 	received     atomic.Int64 // bytes
 	lastActivity atomic.Int64 // nanoseconds since processStart
@@ -16,8 +17,8 @@ var processStart = time.Now()
 
 func (p *Progress) progress() *Progress { return p }
 
-// Add records n received bytes, and an activity even if n is 0. It does nothing
-// if p is nil.
+// Add records n received bytes and the time of this activity. n may be 0. It does
+// nothing if p is nil.
 func (p *Progress) Add(n int64) {
 	if p == nil {
 		return
@@ -28,13 +29,13 @@ func (p *Progress) Add(n int64) {
 	p.lastActivity.Store(int64(time.Since(processStart)))
 }
 
-// Received returns the number of bytes that were received.
+// Received returns the number of received bytes.
 func (p *Progress) Received() int64 { return p.received.Load() }
 
-// lastActive returns the time of the latest activity. It is relative to start,
-// so that it moves with that if the clock is set or the machine is suspended. If
-// start has no monotonic time, it is relative to now.
-func (p *Progress) lastActive(start time.Time) time.Time {
+// lastActiveTime returns the time of the latest activity. It is computed from
+// start, so that it stays consistent with start if the clock is set or the machine
+// is suspended. If start has no monotonic time, it is computed from now.
+func (p *Progress) lastActiveTime(start time.Time) time.Time {
 	now := time.Now()
 	ago := now.Sub(processStart) - time.Duration(p.lastActivity.Load())
 	at := now.Add(-ago)

@@ -15,13 +15,13 @@ func TestLastActivityFollowsTheClock(t *testing.T) {
 		o := &owner{start: time.Now(), ended: make(chan End, 1)}
 		resp := wrapped(strings.NewReader("fine"), o)
 		defer resp.Body.Close()
-		if got, want := o.lastActive(o.start), time.Now(); got.UnixNano() != want.UnixNano() {
+		if got, want := o.lastActiveTime(o.start), time.Now(); got.UnixNano() != want.UnixNano() {
 			t.Errorf("last activity of a body that was never read: got %v, want %v", got, want)
 		}
 		for range 2 {
 			time.Sleep(time.Hour)
 			_, _ = resp.Body.Read(make([]byte, 1))
-			if got, want := o.lastActive(o.start), time.Now(); got.UnixNano() != want.UnixNano() {
+			if got, want := o.lastActiveTime(o.start), time.Now(); got.UnixNano() != want.UnixNano() {
 				t.Errorf("last activity: got %v, want %v", got, want)
 			}
 		}
@@ -41,7 +41,7 @@ func TestLastActivityWithoutStart(t *testing.T) {
 		before := processStart
 		processStart = before.Round(0).Add(-time.Hour) // read as the clock is now
 		p.lastActivity.Add(int64(time.Hour))
-		got := p.lastActive(start)
+		got := p.lastActiveTime(start)
 		processStart = before
 		if ago := time.Since(got).Abs(); ago > time.Minute {
 			t.Errorf("%s: last activity %v ago, want less than a minute", name, ago)
@@ -60,7 +60,7 @@ func TestLastActivityMovesWithTheStart(t *testing.T) {
 	}
 	var p Progress
 	p.Add(0)
-	if took := p.lastActive(start).Round(0).Sub(start.Round(0)); took < 0 || took > time.Minute {
+	if took := p.lastActiveTime(start).Round(0).Sub(start.Round(0)); took < 0 || took > time.Minute {
 		t.Errorf("last activity: %v after the start, want less than a minute", took)
 	}
 }
