@@ -1,5 +1,5 @@
-// Package bounded has a cache for values that are costly to make and read by
-// many goroutines.
+// Package bounded has a cache of limited size, for values that are costly to make
+// and are read by many goroutines. It does not know what the values are.
 package bounded
 
 import (
@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// Size is the largest number of values in a [Cache].
-	Size = 256
-	// MissesUntilEmptied is how many values a full Cache refuses before it
-	// starts anew.
-	MissesUntilEmptied = 16 * Size
+	// maxSize limits the number of values in a [Cache].
+	maxSize = 256
+	// missesUntilEmptied is the number of values that a full Cache refuses before it
+	// is emptied.
+	missesUntilEmptied = 16 * maxSize
 )
 
 // Cache maps keys to values. The zero Cache is empty and ready to use. It is
 // safe for concurrent use.
 //
 // Get takes no lock. Put copies the map, which is rare: a Cache holds few
-// values. A full one refuses new values at first, and is emptied after
-// [MissesUntilEmptied] of them, so that keys which are in use now get in.
+// values. A full Cache refuses new values. After a number of refusals it is
+// emptied, so that the keys in use now replace older ones.
 type Cache[K comparable, V any] struct {
 	values atomic.Pointer[map[K]V]
 	mu     sync.Mutex
@@ -36,7 +36,7 @@ func (c *Cache[K, V]) Get(key K) (v V, ok bool) {
 	return v, ok
 }
 
-// Put sets the value of a key, if there is room.
+// Put sets the value of a key. A full Cache may refuse it.
 func (c *Cache[K, V]) Put(key K, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,8 +44,8 @@ func (c *Cache[K, V]) Put(key K, v V) {
 	if m := c.values.Load(); m != nil {
 		old = *m
 	}
-	if _, known := old[key]; !known && len(old) >= Size {
-		if c.missed++; c.missed < MissesUntilEmptied {
+	if _, known := old[key]; !known && len(old) >= maxSize {
+		if c.missed++; c.missed < missesUntilEmptied {
 			return
 		}
 		c.missed, old = 0, nil
@@ -54,12 +54,4 @@ func (c *Cache[K, V]) Put(key K, v V) {
 	maps.Copy(values, old)
 	values[key] = v
 	c.values.Store(&values)
-}
-
-// Len returns the number of values.
-func (c *Cache[K, V]) Len() int {
-	if m := c.values.Load(); m != nil {
-		return len(*m)
-	}
-	return 0
 }

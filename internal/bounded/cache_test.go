@@ -8,28 +8,28 @@ import (
 func TestCacheIsBounded(t *testing.T) {
 	var c Cache[int, int]
 	largest := 0
-	for i := range 4 * MissesUntilEmptied {
+	for i := range 4 * missesUntilEmptied {
 		c.Put(i, i)
-		largest = max(largest, c.Len())
+		largest = max(largest, len(*c.values.Load()))
 	}
-	if largest != Size {
-		t.Errorf("largest size: got %d, want %d", largest, Size)
+	if largest != maxSize {
+		t.Errorf("largest size: got %d, want %d", largest, maxSize)
 	}
 }
 
 func TestFullCacheTakesKeysInUse(t *testing.T) {
 	var c Cache[int, int]
-	for i := range Size {
+	for i := range maxSize {
 		c.Put(i, i)
 	}
 	const key = -1
-	for range MissesUntilEmptied + 1 {
+	for range missesUntilEmptied + 1 {
 		if _, found := c.Get(key); found {
 			return
 		}
 		c.Put(key, key)
 	}
-	t.Errorf("a key that is put again and again is never found, want it after at most %d times", MissesUntilEmptied)
+	t.Errorf("a key that is put again and again is never found, want it after at most %d times", missesUntilEmptied)
 }
 
 func TestCacheIsSafeForConcurrentUse(t *testing.T) {
@@ -37,7 +37,7 @@ func TestCacheIsSafeForConcurrentUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for g := range 4 {
 		wg.Go(func() {
-			for i := range 2 * Size {
+			for i := range 2 * maxSize {
 				c.Put(i, i)
 				if v, ok := c.Get(i); ok && v != i {
 					t.Errorf("goroutine %d: got %d for key %d", g, v, i)

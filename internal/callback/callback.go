@@ -1,6 +1,6 @@
-// Package callback runs code that is not the library's, and keeps its panics from
-// the request. It is given the redaction policy for its reports. It knows nothing
-// of requests and spans.
+// Package callback runs code from outside the library and recovers its panics, so
+// that they do not reach the request. It is given the redaction policy for its
+// reports. It does not know requests or spans.
 package callback
 
 import (
@@ -12,13 +12,13 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// Guard runs code that is not this library's: callbacks of the application, and
-// what stands behind OpenTelemetry's interfaces. A panic in it is reported to
+// Guard runs code from outside the library: callbacks of the application, and
+// implementations of OpenTelemetry's interfaces. A panic in it is reported to
 // otel.Handle and does not reach the request, as the specification's error
 // handling principles require.
 type Guard struct{ policy *redact.Policy }
 
-// New returns a Guard that redacts its reports by a policy.
+// New returns a Guard whose reports are redacted with the policy.
 func New(policy *redact.Policy) Guard { return Guard{policy} }
 
 // Call runs f and reports whether it returned. If f calls runtime.Goexit, Call
@@ -33,15 +33,15 @@ func (g Guard) Call(what string, f func()) (returned bool) {
 	return true
 }
 
-// report redacts the panic's text, which may quote a URL.
+// report sends the panic's text, which may quote a URL, redacted to otel.Handle.
 func (g Guard) report(what string, v any) {
 	defer func() { _ = recover() }() // an error handler may panic, too
 	otel.Handle(fmt.Errorf("otelhttpclient: %s panicked: %s", what, g.policy.Text(panicText(v))))
 }
 
-// panicText formats a panic's value like the runtime does, with only the type
-// of composite values. fmt would follow a value that refers to itself until the
-// stack overflows, and would race with goroutines that change the value.
+// panicText formats the value of a panic as the runtime does: only the type of
+// composite values. With a value that refers to itself, fmt would recurse until
+// the stack overflows; it would also race with goroutines that change the value.
 func panicText(v any) string {
 	switch v := v.(type) {
 	case error:
@@ -59,17 +59,4 @@ func panicText(v any) string {
 	default:
 		return "a value of type " + t.String()
 	}
-}
-
-// UnlessReturns runs f. If f panics or calls runtime.Goexit, it runs otherwise,
-// and the panic continues.
-func UnlessReturns(f, otherwise func()) {
-	returned := false
-	defer func() {
-		if !returned {
-			otherwise()
-		}
-	}()
-	f()
-	returned = true
 }

@@ -1,10 +1,11 @@
-// Package foreign is for strings that others write: servers, callers and their
-// callbacks.
+// Package foreign prepares strings from servers, callers and callbacks for
+// recording. It is given strings and attributes. It does not know requests or
+// spans.
 //
-// Whatever is recorded of them must be valid UTF-8. Protocol buffers reject any
-// other string, and with it the whole batch of an exporter, the spans of other
-// libraries included. And whatever outlives its request must be a copy: a piece
-// of a string keeps the whole of it, and a host is a piece of its URL.
+// Recorded strings must be valid UTF-8: protocol buffers reject any other string,
+// and with it the exporter's whole batch, including the spans of other libraries.
+// Strings that outlive their request must be copies: a substring keeps the whole
+// string in memory, and a host is a substring of its URL.
 package foreign
 
 import (
@@ -14,8 +15,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// Text returns s with U+FFFD for each run of bytes that are not UTF-8. A valid s
-// is returned as it is.
+// Text returns s with U+FFFD in place of each run of invalid UTF-8. A valid s is
+// returned unchanged.
 func Text(s string) string {
 	if utf8.ValidString(s) { // faster than the search in ToValidUTF8
 		return s
@@ -23,11 +24,11 @@ func Text(s string) string {
 	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
-// Copy returns a copy of s as Text returns it.
+// Copy returns a copy of Text(s).
 func Copy(s string) string { return strings.Clone(Text(s)) }
 
-// URL returns s with the bytes that are not UTF-8 percent-encoded. A valid s is
-// returned as it is.
+// URL returns s with invalid UTF-8 percent-encoded. A valid s is returned
+// unchanged.
 func URL(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -46,29 +47,20 @@ func URL(s string) string {
 	return string(b)
 }
 
-// CloneFrom returns a copy of s: the piece of text that begins at an index, if it
-// is the same. This saves an allocation where text is kept anyway.
-func CloneFrom(text string, at int, s string) string {
-	if end := at + len(s); end <= len(text) && text[at:end] == s {
-		return text[at:end]
-	}
-	return strings.Clone(s)
-}
-
-// Attributes makes the keys and values of a valid as Text does, in place.
-func Attributes(a []attribute.KeyValue) { each(a, Text) }
+// Attributes applies [Text] to the keys and values of a, in place.
+func Attributes(a []attribute.KeyValue) { mapStrings(a, Text) }
 
 // Clone copies the strings of a, in place.
-func Clone(a []attribute.KeyValue) { each(a, strings.Clone) }
+func Clone(a []attribute.KeyValue) { mapStrings(a, strings.Clone) }
 
-func each(a []attribute.KeyValue, f func(string) string) {
+func mapStrings(a []attribute.KeyValue, f func(string) string) {
 	for i := range a {
 		a[i].Key = attribute.Key(f(string(a[i].Key)))
-		a[i].Value = value(a[i].Value, f)
+		a[i].Value = mapValue(a[i].Value, f)
 	}
 }
 
-func value(v attribute.Value, f func(string) string) attribute.Value {
+func mapValue(v attribute.Value, f func(string) string) attribute.Value {
 	switch v.Type() {
 	case attribute.STRING:
 		return attribute.StringValue(f(v.AsString()))
@@ -81,12 +73,12 @@ func value(v attribute.Value, f func(string) string) attribute.Value {
 	case attribute.SLICE:
 		list := v.AsSlice()
 		for i, e := range list {
-			list[i] = value(e, f)
+			list[i] = mapValue(e, f)
 		}
 		return attribute.SliceValue(list...)
 	case attribute.MAP:
 		entries := v.AsMap()
-		each(entries, f)
+		mapStrings(entries, f)
 		return attribute.MapValue(entries...)
 	}
 	return v

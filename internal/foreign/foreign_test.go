@@ -71,13 +71,3 @@ func TestCloneCopies(t *testing.T) {
 		}
 	}
 }
-
-func TestCloneFrom(t *testing.T) {
-	text, s := "https://h.example/", "h.example"
-	for at, want := range map[int]*byte{8: unsafe.StringData(text[8:]), 7: nil, 10: nil, 18: nil, 100: nil} {
-		got := CloneFrom(text, at, s)
-		if got != s || unsafe.StringData(got) == unsafe.StringData(s) || want != nil && unsafe.StringData(got) != want {
-			t.Errorf("at %d: got %q at %p, want a copy of %q at %p", at, got, unsafe.StringData(got), s, want)
-		}
-	}
-}
