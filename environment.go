@@ -38,10 +38,10 @@ func (c *config) applyDefaultsFromEnvironment() {
 // addFromEnvironment adds to what options set.
 func (c *config) addFromEnvironment() {
 	if list, _ := environment.HeaderExpressions(requestHeadersVariable, badOption); len(list) > 0 {
-		c.requestHeaders = c.requestHeaders.With(capture.Request, nil, list)
+		c.requestHeaders = c.requestHeaders.Add(capture.Request, nil, list)
 	}
 	if list, _ := environment.HeaderExpressions(responseHeadersVariable, badOption); len(list) > 0 {
-		c.responseHeaders = c.responseHeaders.With(capture.Response, nil, list)
+		c.responseHeaders = c.responseHeaders.Add(capture.Response, nil, list)
 	}
 	list, certain := environment.HeaderExpressions(sanitizeFieldsVariable, badOption)
 	if !certain {

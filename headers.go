@@ -27,7 +27,7 @@ import (
 // of a message are not recorded.
 func WithRequestHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.requestHeaders = c.requestHeaders.With(capture.Request, validPatterns("WithRequestHeaders", patterns), nil)
+		c.requestHeaders = c.requestHeaders.Add(capture.Request, validPatterns("WithRequestHeaders", patterns), nil)
 	})
 }
 
@@ -35,7 +35,7 @@ func WithRequestHeaders(patterns ...string) Option {
 // as [WithRequestHeaders] does for request headers.
 func WithResponseHeaders(patterns ...string) Option {
 	return optionFunc(func(c *config) {
-		c.responseHeaders = c.responseHeaders.With(capture.Response, validPatterns("WithResponseHeaders", patterns), nil)
+		c.responseHeaders = c.responseHeaders.Add(capture.Response, validPatterns("WithResponseHeaders", patterns), nil)
 	})
 }
 

@@ -1,6 +1,6 @@
-// Package capture makes attributes of the headers that are recorded. It is given
-// names to record, headers, and the redaction of their values. It does not know
-// spans or options.
+// Package capture converts captured headers to attributes. It is given the names to
+// capture, headers, and the redaction of their values. It does not know spans or
+// options.
 package capture
 
 import (
@@ -20,7 +20,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// Kind is what headers are those of: the prefix of their attributes.
+// Kind distinguishes request and response headers: it is the prefix of their
+// attributes.
 type Kind string
 
 // The kinds of headers.
@@ -29,24 +30,24 @@ const (
 	Response Kind = "http.response.header."
 )
 
-// Headers determines which headers are recorded. A nil *Headers records none.
+// Headers determines which headers are captured. A nil *Headers captures none.
 type Headers struct {
 	kind        Kind
 	patterns    []string
 	expressions []*regexp.Regexp
-	keys        bounded.Cache[string, capturedName] // by the name as it is written
+	keys        bounded.Cache[string, capturedName] // by header name, in any case
 }
 
-// capturedName is what is known about a header's name.
+// capturedName describes a header name.
 type capturedName struct {
-	key       attribute.Key // "" if it is not recorded
-	userAgent bool          // of a request
-	odd       bool          // not in canonical form: the map may have it twice
+	key          attribute.Key // "" if it is not captured
+	userAgent    bool          // a request's User-Agent
+	nonCanonical bool          // the map may have other spellings
 }
 
-// With adds names to h, or to new Headers if h is nil: patterns of [path.Match] in
-// lower case, and regular expressions. It returns the Headers.
-func (h *Headers) With(kind Kind, patterns []string, expressions []*regexp.Regexp) *Headers {
+// Add adds names to h, or to new Headers if h is nil, and returns the result. Names
+// are patterns of [path.Match] in lower case, and regular expressions.
+func (h *Headers) Add(kind Kind, patterns []string, expressions []*regexp.Regexp) *Headers {
 	if h == nil {
 		h = &Headers{kind: kind}
 	}
@@ -55,8 +56,8 @@ func (h *Headers) With(kind Kind, patterns []string, expressions []*regexp.Regex
 	return h
 }
 
-// name returns what is known about a name.
-func (h *Headers) name(name string) capturedName {
+// lookup returns the description of a name, from the cache if possible.
+func (h *Headers) lookup(name string) capturedName {
 	n, known := h.keys.Get(name)
 	if known {
 		return n
@@ -66,7 +67,7 @@ func (h *Headers) name(name string) capturedName {
 		n.key = attribute.Key(string(h.kind) + foreign.Text(lower))
 	}
 	n.userAgent = h.kind == Request && name == "User-Agent"
-	n.odd = !inject.IsCanonical(name)
+	n.nonCanonical = !inject.IsCanonical(name)
 	h.keys.Put(strings.Clone(name), n)
 	return n
 }
@@ -78,19 +79,19 @@ func (h *Headers) match(lower string) bool {
 	}) || slices.ContainsFunc(h.expressions, func(e *regexp.Regexp) bool { return e.MatchString(lower) })
 }
 
-// neverSent are the names in a request's header that net/http leaves out. It
-// compares them as they are written.
+// neverSent lists the names in a request's header map that net/http does not send.
+// net/http compares them case-sensitively.
 var neverSent = []string{"Host", "Content-Length", "Transfer-Encoding", "Trailer"}
 
-// A server chooses how many headers it sends.
+// Limits: a server may send any number of headers.
 const (
-	longestHeaderName = 256
-	mostHeaders       = 48
-	mostHeaderBytes   = 128 << 10 // of values: redacting them takes time
+	maxNameLength = 256
+	maxHeaders    = 48
+	maxValueBytes = 128 << 10 // limits the time that redaction takes
 )
 
-// Append appends the attributes of the headers. request is the URL that was
-// requested.
+// Append appends the attributes of the captured headers. request is the URL of the
+// request.
 func (h *Headers) Append(a []attribute.KeyValue, header http.Header, redaction *redact.Policy, request *url.URL) []attribute.KeyValue {
 	if h == nil {
 		return a
@@ -98,23 +99,22 @@ func (h *Headers) Append(a []attribute.KeyValue, header http.Header, redaction *
 	return h.append(a, header, false, redaction, request)
 }
 
-// append appends the attributes of headers in which no name has two spellings if
-// they are merged.
+// append is Append. merged: the spellings of each name in header are merged.
 func (h *Headers) append(a []attribute.KeyValue, header http.Header, merged bool, redaction *redact.Policy, request *url.URL) []attribute.KeyValue {
-	start, recorded, left := len(a), 0, mostHeaderBytes
+	start, recorded, left := len(a), 0, maxValueBytes
 	for name, values := range header {
-		if len(name) > longestHeaderName || recorded == mostHeaders {
+		if len(name) > maxNameLength || recorded == maxHeaders {
 			continue
 		}
-		n := h.name(name)
+		n := h.lookup(name)
 		if n.key == "" {
 			continue
 		}
-		if n.odd && !merged {
-			return h.append(a[:start], h.merged(header), true, redaction, request)
+		if n.nonCanonical && !merged {
+			return h.append(a[:start], h.mergeSpellings(header), true, redaction, request)
 		}
-		values = n.written(values)
-		size := redact.Searched(values)
+		values = n.sentValues(values)
+		size := redact.SearchedBytes(values)
 		if len(values) == 0 || size > left {
 			continue
 		}
@@ -125,8 +125,8 @@ func (h *Headers) append(a []attribute.KeyValue, header http.Header, merged bool
 	return a
 }
 
-// written returns the values that are sent.
-func (n capturedName) written(values []string) []string {
+// sentValues returns the values that net/http sends.
+func (n capturedName) sentValues(values []string) []string {
 	if n.userAgent && len(values) > 0 {
 		if values[0] == "" {
 			return nil
@@ -136,17 +136,17 @@ func (n capturedName) written(values []string) []string {
 	return values
 }
 
-// merged returns the headers that are recorded, with the values of all spellings of
-// a name.
-func (h *Headers) merged(header http.Header) http.Header {
+// mergeSpellings returns the captured headers by name in lower case, with the
+// values of all spellings.
+func (h *Headers) mergeSpellings(header http.Header) http.Header {
 	m := http.Header{}
 	for _, name := range slices.Sorted(maps.Keys(header)) {
-		if len(name) > longestHeaderName {
+		if len(name) > maxNameLength {
 			continue
 		}
-		if n := h.name(name); n.key != "" {
+		if n := h.lookup(name); n.key != "" {
 			lower := strings.ToLower(name)
-			m[lower] = append(m[lower], n.written(header[name])...)
+			m[lower] = append(m[lower], n.sentValues(header[name])...)
 		}
 	}
 	return m

@@ -12,15 +12,15 @@ import (
 
 func TestCapturedHeadersAreBounded(t *testing.T) {
 	redaction := redact.New(redact.Config{})
-	captured := (*Headers)(nil).With(Response, []string{"*"}, nil)
+	captured := (*Headers)(nil).Add(Response, []string{"*"}, nil)
 	header := http.Header{"X-Long": {strings.Repeat("x", 1<<20)}, "X-Many": make([]string, 1000)}
 	for i := range 1000 {
 		header[strings.Repeat("X", 300)+strconv.Itoa(i)] = []string{"1"}
 		header["X-"+strconv.Itoa(i)] = []string{"1"}
 	}
 	attributes := captured.Append(nil, header, redaction, nil)
-	if len(attributes) > mostHeaders {
-		t.Errorf("captured headers: got %d, want at most %d", len(attributes), mostHeaders)
+	if len(attributes) > maxHeaders {
+		t.Errorf("captured headers: got %d, want at most %d", len(attributes), maxHeaders)
 	}
 	for i := range 200 {
 		header["X-Link-"+strconv.Itoa(i)] = slices.Repeat([]string{strings.Repeat("https://h.example/a ", 200)}, 8)
@@ -31,8 +31,8 @@ func TestCapturedHeadersAreBounded(t *testing.T) {
 			recorded += len(v)
 		}
 	}
-	if recorded > mostHeaderBytes {
-		t.Errorf("captured headers: got %d bytes, want at most %d", recorded, mostHeaderBytes)
+	if recorded > maxValueBytes {
+		t.Errorf("captured headers: got %d bytes, want at most %d", recorded, maxValueBytes)
 	}
 	for _, header := range []http.Header{{"X-Long": header["X-Long"]}, {"X-Many": header["X-Many"]}, {strings.Repeat("X", 300): {"1"}}} {
 		for _, a := range captured.Append(nil, header, redaction, nil) {
@@ -47,7 +47,7 @@ func TestCapturedHeadersAreBounded(t *testing.T) {
 func BenchmarkCapturedHeaders(b *testing.B) {
 	redaction := redact.New(redact.Config{})
 	h := http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"1"}, "Set-Cookie": {"a=b"}, "Location": {"https://example.com/?sig=abc"}}
-	captured := (*Headers)(nil).With(Response, []string{"content-type", "x-*", "set-cookie", "location"}, nil)
+	captured := (*Headers)(nil).Add(Response, []string{"content-type", "x-*", "set-cookie", "location"}, nil)
 	b.ReportAllocs()
 	for b.Loop() {
 		_ = captured.Append(nil, h, redaction, nil)

@@ -1,6 +1,6 @@
 // Package environment reads lists and regular expressions from environment
-// variables. It is given their names, and where to report what it cannot use. It does
-// not know options.
+// variables. It is given their names, and a function for the report of invalid
+// values. It does not know options.
 package environment
 
 import (
@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// Report reports a value that a variable cannot have.
+// Report reports an invalid value of a variable.
 type Report = func(variable, format string, args ...any)
 
-// List returns the entries of a list, without space around them
-// and without empty ones.
+// List returns the entries of a comma-separated list, without the space around them.
+// Empty entries are left out.
 func List(variable string) (list []string) {
 	for entry := range strings.SplitSeq(os.Getenv(variable), ",") {
 		if entry = strings.TrimSpace(entry); entry != "" {
@@ -25,24 +25,25 @@ func List(variable string) (list []string) {
 }
 
 var (
-	// A star that repeats one character is rarely meant in the name of a header.
-	starOfGlob = regexp.MustCompile(`(?:^|[^\\])[\w-]\*`)
+	// globStar matches a star that repeats one character, which is rarely intended in
+	// a header name.
+	globStar = regexp.MustCompile(`(?:^|[^\\])[\w-]\*`)
 
-	// What the list's comma cuts: a{1,2}.
-	openRepetition = regexp.MustCompile(`[^\\]\{\d+$`)
+	// cutRepetition matches an expression that the list's comma cuts in two: a{1,2}.
+	cutRepetition = regexp.MustCompile(`[^\\]\{\d+$`)
 )
 
-// HeaderExpressions returns a list of headers, whose entries are names or regular
-// expressions that match whole names in any case: the variables are those of
-// OpenTelemetry for Python. It reports what it cannot use, and what looks like a
-// pattern of another language. certain means that there is no such entry.
+// HeaderExpressions returns the expressions of a list of headers. An entry is a name
+// or a regular expression, which matches whole names in any case, as in
+// OpenTelemetry for Python. Invalid entries, and those that look like patterns of
+// another language, are reported. certain is false if there are any.
 func HeaderExpressions(variable string, report Report) (list []*regexp.Regexp, certain bool) {
 	certain = true
 	for _, entry := range List(variable) {
 		e, err := headerExpression(entry)
 		if err == nil {
 			list = append(list, e)
-			if starOfGlob.MatchString(entry) {
+			if globStar.MatchString(entry) {
 				err = errors.New("the star repeats one character of this regular expression; for any characters, write .*")
 			}
 		}
@@ -64,9 +65,9 @@ func headerExpression(entry string) (*regexp.Regexp, error) {
 	return regexp.Compile("(?i)^(?:" + entry + "|" + regexp.QuoteMeta(entry) + ")$")
 }
 
-// Expression compiles an entry of a comma-separated list.
+// Expression compiles an entry of a comma-separated list of regular expressions.
 func Expression(entry string) (*regexp.Regexp, error) {
-	if openRepetition.MatchString(entry) {
+	if cutRepetition.MatchString(entry) {
 		return nil, errors.New("a comma ends an expression, also between braces")
 	}
 	return regexp.Compile(entry)

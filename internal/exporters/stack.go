@@ -1,5 +1,6 @@
-// Package exporters recognizes code that an OpenTelemetry SDK runs to export its
-// telemetry.
+// Package exporters recognizes requests that an OpenTelemetry SDK sends to export
+// its telemetry. It is given the endpoint of a request, and reads the stack of the
+// calling goroutine. It does not know requests or spans.
 package exporters
 
 import (
@@ -12,58 +13,58 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 )
 
-// Neither the SDK nor the exporters mark their contexts, and an exporter may use
-// any HTTP client. But the SDK's functions are on the stack of the goroutine in
-// which an exporter sends a request. To walk the stack takes 0.5 to 1 µs. To name
-// its functions takes ten times as long, so results are cached by the stack.
+// SDK and exporters do not mark their contexts, and an exporter may use any HTTP
+// client. But the SDK's functions are on the stack of the goroutine on which an
+// exporter sends a request. Walking the stack takes 0.5 to 1 µs. Resolving the names
+// of its functions takes ten times as long, so results are cached by stack.
 
-// depth is how many frames are searched. The SDK's frame is the eighth above
-// http.Client.Do if the exporter calls that itself.
-const depth = 64
+// maxFrames limits the search. The SDK's frame is the eighth above http.Client.Do if
+// the exporter calls Do itself.
+const maxFrames = 64
 
 // probeEvery is the mean number of requests to an endpoint between two searches of
-// the stack, until one finds an exporter. An exporter that shares its endpoint with
-// the application is found after so many of its own requests.
+// the stack, until one finds an exporter. An exporter whose endpoint the application
+// uses too is found after about this number of its requests.
 const probeEvery = 64
 
 var (
-	seed    = maphash.MakeSeed()
-	results bounded.Cache[uint64, bool]   // by the hash of the stack's program counters
-	known   bounded.Cache[endpoint, bool] // whether an exporter sends there
+	seed            = maphash.MakeSeed()
+	stackResults    bounded.Cache[uint64, bool]   // by the hash of the stack's program counters
+	endpointResults bounded.Cache[endpoint, bool] // whether an exporter sends to it
 )
 
 type endpoint struct{ host, path string }
 
-// Send reports whether the caller, which sends a request to this endpoint, runs on
-// behalf of an SDK: of an exporter, of a processor of spans or logs, or of a sampler.
-// Callbacks of the SDK that belong to the application, such as those of observable
-// instruments, do not.
+// Send reports whether the caller, which sends a request to this endpoint, was called
+// by an exporter, by a processor of spans or logs, or by a sampler of an SDK.
+// Callbacks of the application that an SDK runs, such as those of observable
+// instruments, do not count.
 func Send(host, path string) bool {
 	to := endpoint{host, path}
-	exported, ok := known.Get(to)
+	exported, ok := endpointResults.Get(to)
 	if ok && !exported && rand.N(probeEvery) != 0 {
 		return false
 	}
 	found := onStack()
 	if !ok || found && !exported {
-		known.Put(endpoint{strings.Clone(host), strings.Clone(path)}, found)
+		endpointResults.Put(endpoint{strings.Clone(host), strings.Clone(path)}, found)
 	}
 	return found
 }
 
 func onStack() bool {
-	var pcs [depth]uintptr
+	var pcs [maxFrames]uintptr
 	n := runtime.Callers(2, pcs[:])
 	key := maphash.Bytes(seed, unsafe.Slice((*byte)(unsafe.Pointer(&pcs)), uintptr(n)*unsafe.Sizeof(pcs[0])))
-	found, ok := results.Get(key)
+	found, ok := stackResults.Get(key)
 	if !ok {
-		found = search(append([]uintptr(nil), pcs[:n]...))
-		results.Put(key, found)
+		found = searchFrames(append([]uintptr(nil), pcs[:n]...))
+		stackResults.Put(key, found)
 	}
 	return found
 }
 
-func search(pcs []uintptr) bool {
+func searchFrames(pcs []uintptr) bool {
 	if len(pcs) == 0 {
 		return false
 	}
@@ -82,10 +83,10 @@ func search(pcs []uintptr) bool {
 
 const sdk = "go.opentelemetry.io/otel/sdk/"
 
-// exports reports whether a function that has called another one exports
-// telemetry. Functions are named as package runtime does.
+// exports reports whether caller, which called callee, exports telemetry. The names
+// are those of package runtime.
 func exports(caller, callee string) bool {
-	// The method of every exporter of spans, and goroutines that it starts.
+	// The method of span exporters, and the goroutines that it starts.
 	if _, after, ok := strings.Cut(caller, ".ExportSpans"); ok && (after == "" || after[0] == '.' || after[0] == '-') {
 		return true
 	}

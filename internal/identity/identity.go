@@ -1,5 +1,6 @@
-// Package identity compares values of foreign types, such as providers, and tells who
-// declares their types.
+// Package identity compares values of any type, such as providers, finds the
+// packages that declare their types, and caches one value by such a key. It does
+// not know what the values are.
 package identity
 
 import (
@@ -8,9 +9,9 @@ import (
 	"sync/atomic"
 )
 
-// Same reports whether two values, such as providers, are identical. Values of
-// a type that cannot be compared never are, except slices: those are identical
-// if they share their elements, as copies of a composite propagator do.
+// Same reports whether two values, such as providers, are identical. Values that
+// are not comparable are not identical, except slices: they are identical if they
+// share their elements, as copies of a composite propagator do.
 func Same(a, b any) bool {
 	t := reflect.TypeOf(a)
 	switch {
@@ -43,27 +44,27 @@ func IsOpenTelemetry(v any) bool {
 	return path == "go.opentelemetry.io/otel" || strings.HasPrefix(path, "go.opentelemetry.io/otel/")
 }
 
-// Latest remembers the value of one key, such as a provider: the latest that was
-// put. The zero Latest is empty. It is safe for concurrent use.
-type Latest[V any] struct{ entry atomic.Pointer[latest[V]] }
+// Latest is a cache of one value by a key such as a provider. The zero Latest is
+// empty. It is safe for concurrent use.
+type Latest[V any] struct{ current atomic.Pointer[keyedValue[V]] }
 
-type latest[V any] struct {
+type keyedValue[V any] struct {
 	key     any
-	pointer bool // so is the key: Go compares it at once
+	pointer bool // the key is a pointer: it is compared without reflection
 	value   V
 }
 
-// Get returns the value of the key, and whether it is remembered.
+// Get returns the value of the key, and whether it is cached.
 func (l *Latest[V]) Get(key any) (v V, ok bool) {
-	e := l.entry.Load()
+	e := l.current.Load()
 	if e == nil || !(e.pointer && e.key == key) && (e.pointer || !Same(e.key, key)) {
 		return v, false
 	}
 	return e.value, true
 }
 
-// Put remembers the value of a key in place of the one before.
+// Put caches the value of a key, and drops the one before.
 func (l *Latest[V]) Put(key any, v V) {
 	t := reflect.TypeOf(key)
-	l.entry.Store(&latest[V]{key, t != nil && t.Kind() == reflect.Pointer, v})
+	l.current.Store(&keyedValue[V]{key, t != nil && t.Kind() == reflect.Pointer, v})
 }

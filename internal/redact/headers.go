@@ -70,7 +70,7 @@ func (p *Policy) headerKind(name string) headerKind {
 
 // Searched returns how many bytes of a header's values [Policy.Header] searches
 // at most.
-func Searched(values []string) (bytes int) {
+func SearchedBytes(values []string) (bytes int) {
 	for _, v := range values[:min(len(values), maxHeaderValues)] {
 		bytes += min(len(v), maxReference)
 	}
