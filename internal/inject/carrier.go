@@ -17,61 +17,62 @@ const (
 )
 
 // Carrier is the carrier for propagators. It copies the caller's header when the
-// first value is set. So the caller's header never changes, and a propagator that
-// writes nothing costs nothing.
+// first value is set, so the caller's header never changes, and without a value
+// nothing is copied.
 type Carrier struct {
-	original http.Header
-	copied   http.Header
-	values   *[3]string // memory for the values that identify the span; nil: allocated with the first
-	used     int        // of values
-	written  []string   // the keys that were set
-	memory   [3]string  // for them
-	oddKeys  bool       // the caller has keys that are not in canonical form
+	original      http.Header
+	copied        http.Header
+	values        *[3]string // storage for values that identify the span; nil: allocated with the first
+	used          int        // number of values in use
+	written       []string   // keys that were set
+	writtenMemory [3]string  // storage for written
+	nonCanonical  bool       // the caller's header has keys that are not in canonical form
 }
 
-// Reset makes the carrier one for a caller's header. The values that identify the
-// span are written to values, by whose address they can be recognized later; nil:
-// to memory of their own.
+// Reset prepares the carrier for a caller's header. Injected values that identify
+// the span are stored in values, so that their addresses identify them later. If
+// values is nil, they are allocated.
 func (h *Carrier) Reset(header http.Header, values *[3]string) {
 	*h = Carrier{original: header, values: values}
-	h.written = h.memory[:0]
+	h.written = h.writtenMemory[:0]
 }
 
-// Header returns the header with what was written, or nil if nothing was.
+// Header returns the changed copy of the header, or nil if nothing was changed.
 func (h *Carrier) Header() http.Header { return h.copied }
 
-func (h *Carrier) header() http.Header {
+// currentHeader returns the copy, if there is one, or else the original.
+func (h *Carrier) currentHeader() http.Header {
 	if h.copied != nil {
 		return h.copied
 	}
 	return h.original
 }
 
-func (h *Carrier) Get(key string) string { return h.header().Get(key) }
+func (h *Carrier) Get(key string) string { return h.currentHeader().Get(key) }
 
-func (h *Carrier) Values(key string) []string { return h.header().Values(key) }
+func (h *Carrier) Values(key string) []string { return h.currentHeader().Values(key) }
 
-func (h *Carrier) Keys() []string { return slices.Collect(maps.Keys(h.header())) }
+func (h *Carrier) Keys() []string { return slices.Collect(maps.Keys(h.currentHeader())) }
 
 func (h *Carrier) Set(key, value string) {
 	if h.original == nil {
 		return // net/http rejects a request without a header
 	}
 	if h.copied == nil {
-		h.copy()
+		h.copyHeader()
 	}
 	key = canonicalKey(key)
 	if len(h.written) > 0 && h.rewrite(key, value) {
 		return
 	}
-	if h.oddKeys {
+	if h.nonCanonical {
 		h.deleteFolded(key)
 	}
 	h.copied[key] = h.newValue(key, value)
 	h.written = append(h.written, key)
 }
 
-// rewrite replaces a value that was set before, in its place, if there is one.
+// rewrite replaces a value that was set before, and reports whether there was one.
 func (h *Carrier) rewrite(key, value string) bool {
 	if !slices.Contains(h.written, key) {
 		return false
@@ -95,41 +96,41 @@ func (h *Carrier) newValue(key, value string) []string {
 	return h.values[n : n+1 : n+1]
 }
 
-func (h *Carrier) copy() {
+func (h *Carrier) copyHeader() {
 	h.copied = maps.Clone(h.original)
 	for k, vv := range h.copied {
 		if cap(vv) > len(vv) {
-			// An append to the copy must not write into the caller's array.
+			// Appending to the copy must not write into the caller's array.
 			h.copied[k] = slices.Clip(vv)
 		}
-		h.oddKeys = h.oddKeys || !IsCanonical(k)
+		h.nonCanonical = h.nonCanonical || !IsCanonical(k)
 	}
 }
 
-// deleteFolded deletes the key in any other spelling of its case.
+// deleteFolded deletes keys that differ from key only in case.
 func (h *Carrier) deleteFolded(key string) {
 	maps.DeleteFunc(h.copied, func(k string, _ []string) bool { return k != key && strings.EqualFold(k, key) })
 }
 
-// removeStale deletes the propagator's fields that it did not write: a reverse
-// proxy forwards those of its incoming request, and a tracestate must not be
-// sent with a traceparent that it does not belong to. If there is no span
-// context to propagate, the caller's fields are kept.
+// removeStale deletes those fields of the propagator that it did not write: a
+// reverse proxy forwards the fields of its incoming request, and a tracestate must
+// not be sent with a traceparent that it does not belong to. Without a span context
+// to propagate, the caller's fields are kept.
 func (h *Carrier) removeStale(ctx context.Context, fields []string) {
 	if len(h.original) == 0 || !h.wroteMoreThanBaggage() && !trace.SpanContextFromContext(ctx).IsValid() {
 		return
 	}
-	h.remove(fields)
+	h.removeFields(fields)
 }
 
-// remove deletes the fields that were not written, in any spelling of their case.
-func (h *Carrier) remove(fields []string) {
+// removeFields deletes the fields that were not written, in any case.
+func (h *Carrier) removeFields(fields []string) {
 	for _, field := range fields {
-		if slices.Contains(h.written, field) || !h.has(field) {
+		if slices.Contains(h.written, field) || !h.hasField(field) {
 			continue
 		}
 		if h.copied == nil {
-			h.copy()
+			h.copyHeader()
 		}
 		delete(h.copied, field)
 		h.deleteFolded(field)
@@ -140,12 +141,12 @@ func (h *Carrier) wroteMoreThanBaggage() bool {
 	return slices.ContainsFunc(h.written, func(key string) bool { return key != baggageHeader })
 }
 
-// has reports whether the header has the field in any spelling of its case.
-func (h *Carrier) has(field string) bool {
-	if _, ok := h.header()[field]; ok || h.copied != nil && !h.oddKeys {
+// hasField reports whether the header has the field, in any case.
+func (h *Carrier) hasField(field string) bool {
+	if _, ok := h.currentHeader()[field]; ok || h.copied != nil && !h.nonCanonical {
 		return ok
 	}
-	for k := range h.header() {
+	for k := range h.currentHeader() {
 		if strings.EqualFold(k, field) {
 			return true
 		}
@@ -153,8 +154,8 @@ func (h *Carrier) has(field string) bool {
 	return false
 }
 
-// canonicalKey is textproto.CanonicalMIMEHeaderKey without its allocation for
-// the names that are set with every request.
+// canonicalKey is textproto.CanonicalMIMEHeaderKey, without its allocation for the
+// names of W3C trace context and baggage.
 func canonicalKey(key string) string {
 	switch key {
 	case "traceparent":

@@ -1,6 +1,6 @@
-// Package inject writes the context of a span into a request's headers, for the hosts
-// that are targets, and removes what is stale there. It is given the propagator, the
-// targets and a guard. It knows nothing of spans and Transports.
+// Package inject writes a span's context into the headers of requests to target
+// hosts, and removes stale fields from them. It is given the propagator, the targets
+// and a guard. It does not know how spans are started, or Transports.
 package inject
 
 import (
@@ -22,69 +22,69 @@ type Propagator struct {
 	Targets    *Targets                      // nil: every host
 	Guard      callback.Guard
 
-	latest identity.Latest[*known]
+	latest identity.Latest[*propagatorInfo]
 }
 
-// Inject writes ctx into the carrier of a request's header, or, if the request's
-// host is excluded, removes all fields of the propagator from it. If the propagator
-// panics, nothing is written.
+// Inject writes ctx to the carrier of the request's header. If the targets exclude
+// the request's host, it removes all fields of the propagator instead. If the
+// propagator panics, nothing is written.
 func (p *Propagator) Inject(ctx context.Context, req *http.Request, carrier *Carrier) (excluded bool) {
 	if !p.Targets.Include(req) {
-		p.Guard.Call("propagator", func() { p.withhold(carrier) })
+		p.Guard.Call("propagator", func() { p.removeAll(carrier) })
 		return true
 	}
-	if !p.Guard.Call("propagator", func() { p.write(ctx, carrier) }) {
+	if !p.Guard.Call("propagator", func() { p.injectInto(ctx, carrier) }) {
 		carrier.copied = nil
 	}
 	return false
 }
 
-// withhold removes all fields of the propagator.
-func (p *Propagator) withhold(carrier *Carrier) {
-	known := p.known(p.current())
-	carrier.remove(known.fields)
-	if known.baggage {
-		carrier.remove([]string{baggageHeader})
+// removeAll removes all fields of the propagator.
+func (p *Propagator) removeAll(carrier *Carrier) {
+	info := p.info(p.currentPropagator())
+	carrier.removeFields(info.fields)
+	if info.hasBaggage {
+		carrier.removeFields([]string{baggageHeader})
 	}
 }
 
-func (p *Propagator) write(ctx context.Context, carrier *Carrier) {
-	propagator := p.current()
-	known := p.known(propagator)
-	if known.keepsNothing {
-		propagator.Inject(ctx, carrier)
+func (p *Propagator) injectInto(ctx context.Context, carrier *Carrier) {
+	propagator := p.currentPropagator()
+	info := p.info(propagator)
+	if info.mayRetain {
+		unpooled := *carrier
+		unpooled.written = nil // not in pooled memory
+		propagator.Inject(ctx, &unpooled)
+		*carrier = unpooled
 	} else {
-		own := *carrier
-		own.written = nil // in memory of its own
-		propagator.Inject(ctx, &own)
-		*carrier = own
+		propagator.Inject(ctx, carrier)
 	}
-	carrier.removeStale(ctx, known.fields)
+	carrier.removeStale(ctx, info.fields)
 }
 
-func (p *Propagator) current() propagation.TextMapPropagator {
+func (p *Propagator) currentPropagator() propagation.TextMapPropagator {
 	if p.Configured != nil {
 		return p.Configured
 	}
 	return otel.GetTextMapPropagator()
 }
 
-// known is what is known about a propagator.
-type known struct {
-	fields       []string // in canonical form, without baggage
-	baggage      bool     // is among its fields
-	keepsNothing bool     // does not retain the carrier after Inject
-	delegates    bool     // is the API's default, whose fields change with the delegate
+// propagatorInfo describes a propagator.
+type propagatorInfo struct {
+	fields     []string // in canonical form, without baggage
+	hasBaggage bool     // baggage is one of the fields
+	mayRetain  bool     // it may retain the carrier after Inject
+	delegates  bool     // it is the API's default: its fields change with its delegate
 }
 
-func (p *Propagator) known(propagator propagation.TextMapPropagator) *known {
-	k, ok := p.latest.Get(propagator)
-	if ok && (!k.delegates || len(k.fields) == 0 && len(p.fieldsOf(propagator)) == 0) {
-		return k // or still without a delegate
+func (p *Propagator) info(propagator propagation.TextMapPropagator) *propagatorInfo {
+	info, ok := p.latest.Get(propagator)
+	if ok && (!info.delegates || len(info.fields) == 0 && len(p.fieldsOf(propagator)) == 0) {
+		return info // a default without a delegate has no fields
 	}
-	k = p.newKnown(propagator)
-	p.latest.Put(propagator, k)
-	return k
+	info = p.newInfo(propagator)
+	p.latest.Put(propagator, info)
+	return info
 }
 
 func (p *Propagator) fieldsOf(propagator propagation.TextMapPropagator) (fields []string) {
@@ -92,22 +92,22 @@ func (p *Propagator) fieldsOf(propagator propagation.TextMapPropagator) (fields 
 	return fields
 }
 
-func (p *Propagator) newKnown(propagator propagation.TextMapPropagator) *known {
-	k := &known{
-		keepsNothing: identity.IsOpenTelemetry(propagator),
-		delegates:    identity.PackageOf(propagator) == "go.opentelemetry.io/otel/internal/global",
+func (p *Propagator) newInfo(propagator propagation.TextMapPropagator) *propagatorInfo {
+	info := &propagatorInfo{
+		mayRetain: !identity.IsOpenTelemetry(propagator),
+		delegates: identity.PackageOf(propagator) == "go.opentelemetry.io/otel/internal/global",
 	}
-	if parts := reflect.ValueOf(propagator); k.keepsNothing && parts.Kind() == reflect.Slice {
+	if parts := reflect.ValueOf(propagator); !info.mayRetain && parts.Kind() == reflect.Slice {
 		for i := range parts.Len() {
-			k.keepsNothing = k.keepsNothing && identity.IsOpenTelemetry(parts.Index(i).Interface())
+			info.mayRetain = info.mayRetain || !identity.IsOpenTelemetry(parts.Index(i).Interface())
 		}
 	}
 	for _, f := range p.fieldsOf(propagator) {
 		if f = textproto.CanonicalMIMEHeaderKey(f); f == baggageHeader {
-			k.baggage = true
+			info.hasBaggage = true
 		} else {
-			k.fields = append(k.fields, f)
+			info.fields = append(info.fields, f)
 		}
 	}
-	return k
+	return info
 }

@@ -15,11 +15,11 @@ func TestDefaultPropagator(t *testing.T) {
 		return
 	}
 	var p Propagator
-	if k := p.newKnown(otel.GetTextMapPropagator()); !k.delegates {
+	if k := p.newInfo(otel.GetTextMapPropagator()); !k.delegates {
 		t.Errorf("%T: got one that does not delegate, want one that does", otel.GetTextMapPropagator())
 	}
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	if k := p.newKnown(otel.GetTextMapPropagator()); k.delegates {
+	if k := p.newInfo(otel.GetTextMapPropagator()); k.delegates {
 		t.Errorf("%T: got one that delegates, want the one that was set", otel.GetTextMapPropagator())
 	}
 }
@@ -31,15 +31,15 @@ func TestTypesOfPropagators(t *testing.T) {
 		propagator propagation.TextMapPropagator
 		want       bool
 	}{
-		{propagation.TraceContext{}, true},
-		{propagation.Baggage{}, true},
-		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), true},
-		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, own), false},
-		{own, false},
+		{propagation.TraceContext{}, false},
+		{propagation.Baggage{}, false},
+		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}), false},
+		{propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, own), true},
+		{own, true},
 	} {
 		var p Propagator
-		if k := p.newKnown(row.propagator); k.keepsNothing != row.want {
-			t.Errorf("%T %v: got a propagator that keeps nothing %v, want %v", row.propagator, row.propagator, k.keepsNothing, row.want)
+		if info := p.newInfo(row.propagator); info.mayRetain != row.want {
+			t.Errorf("%T %v: got mayRetain %v, want %v", row.propagator, row.propagator, info.mayRetain, row.want)
 		}
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
-// Targets are the hosts that context is propagated to. A nil *Targets is every host;
-// the zero Targets is none.
+// Targets are the hosts that context is propagated to. A nil *Targets includes every
+// host; the zero Targets includes none.
 type Targets struct {
 	exact    map[string]struct{}
-	suffixes []string // with the leading dot
+	suffixes []string // with a leading dot
 }
 
 // Add adds an exact name, or *.example.com for every name below example.com. It
