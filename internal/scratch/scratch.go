@@ -1,4 +1,5 @@
-// Package scratch has memory for what a request needs until it is sent.
+// Package scratch has reusable memory for data that a request needs until it is
+// sent. It is given whether the memory may be reused. It does not know requests.
 package scratch
 
 import (
@@ -17,57 +18,58 @@ import (
 //
 // It is reused only if tracer and spans are the SDK's or no-ops, which copy the
 // slices that they are given: NewSpanStartConfig copies attributes from options, and
-// spans copy those that are set. Any other tracer or span may keep a slice, and
-// gets one of its own.
+// spans copy the attributes that are set. Other tracers and spans may keep a slice,
+// so they get new memory.
 type Memory struct {
-	Attributes []attribute.KeyValue // in room, or beyond it if there are many
-	room       [16]attribute.KeyValue
-	// options[n] are those of a span with the first n attributes in room. They are
-	// created once: an option is an allocation.
+	Attributes []attribute.KeyValue // in inline unless there are more than 16
+	inline     [16]attribute.KeyValue
+	// options[n] are the options of a span with the first n attributes of inline.
+	// They are created once, as each option is an allocation.
 	options [17][]trace.SpanStartOption
 	Carrier inject.Carrier
 	pooled  bool
 }
 
-var memories = sync.Pool{New: func() any { return newMemory(true) }}
+var pool = sync.Pool{New: func() any { return newMemory(true) }}
 
 func newMemory(pooled bool) *Memory {
 	s := &Memory{pooled: pooled}
-	s.Attributes = s.room[:0]
+	s.Attributes = s.inline[:0]
 	return s
 }
 
-// Get returns memory that may be used again after Release, or not.
+// Get returns memory. reusable: Release may give it to other requests.
 func Get(reusable bool) *Memory {
 	if reusable {
-		return memories.Get().(*Memory)
+		return pool.Get().(*Memory)
 	}
 	return newMemory(false)
 }
 
-// Release puts the memory back. Nothing may use it afterwards.
+// Release returns the memory to the pool, unless it is not reusable. The caller must
+// not use it afterwards.
 func (s *Memory) Release() {
 	if !s.pooled {
 		return
 	}
-	// Clear only what was used: s.Attributes is at its longest.
-	clear(s.room[:min(len(s.Attributes), len(s.room))])
-	s.Attributes = s.room[:0]
+	// Clear only the used part: s.Attributes has never been longer.
+	clear(s.inline[:min(len(s.Attributes), len(s.inline))])
+	s.Attributes = s.inline[:0]
 	s.Carrier = inject.Carrier{}
-	memories.Put(s)
+	pool.Put(s)
 }
 
 var spanKindClient = trace.WithSpanKind(trace.SpanKindClient)
 
-// StartOptions returns the options of a span: s.Attributes, then the
-// application's options, then the kind.
+// StartOptions returns the start options of a span: s.Attributes, the application's
+// options, and the kind, in this order.
 func (s *Memory) StartOptions(application []trace.SpanStartOption) []trace.SpanStartOption {
 	n := len(s.Attributes)
 	if n >= len(s.options) {
 		return startOptions(s.Attributes, application)
 	}
 	if s.options[n] == nil {
-		s.options[n] = startOptions(s.room[:n], nil)
+		s.options[n] = startOptions(s.inline[:n], nil)
 	}
 	if len(application) == 0 {
 		return s.options[n]

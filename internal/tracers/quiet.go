@@ -11,16 +11,16 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
-// Without an SDK, a span costs as much as the rest of a request's telemetry and
-// is never recorded. So no span is started if the provider is known to create
-// none: that is 40 % of the cost of a request without an SDK.
+// Without an SDK, a span costs as much as the rest of a request's telemetry and is
+// never recorded. So no span is started if the provider is known to create only
+// non-recording spans. This saves 40 % of the cost of a request without an SDK.
 
-// kind tells what a provider's type says about its spans.
+// kind classifies providers by their type.
 type kind uint8
 
 const (
-	anyKind     kind = iota // any request may get a span
-	defaultKind             // the API's own, to which an SDK can be attached
+	anyKind     kind = iota // may create spans
+	defaultKind             // the API's default, which delegates to an SDK set later
 	noopKind                // never creates a span
 )
 
@@ -34,15 +34,15 @@ func kindOf(provider trace.TracerProvider) kind {
 	return anyKind
 }
 
-// isNoop reports whether a provider is one of the API's two no-ops. A type that
-// embeds one of them may create spans.
+// isNoop reports whether a provider is one of the API's two no-ops. Other types
+// that embed one of them may create spans.
 func isNoop(provider trace.TracerProvider) bool {
 	_, ok := provider.(noop.TracerProvider)
-	return ok || reflect.TypeOf(provider) == typeOfAbsent
+	return ok || reflect.TypeOf(provider) == absentProviderType
 }
 
-// typeOfAbsent is the type of an absent span's provider.
-var typeOfAbsent = reflect.TypeOf(trace.SpanFromContext(context.Background()).TracerProvider())
+// absentProviderType is the type of the provider of an absent span.
+var absentProviderType = reflect.TypeOf(trace.SpanFromContext(context.Background()).TracerProvider())
 
 // probeEvery is the mean number of requests between two probes of a quiet
 // default provider.
@@ -51,12 +51,12 @@ const probeEvery = 64
 // SkipsSpans reports whether starting a span is pointless: it would only carry its
 // parent's context.
 //
-// An SDK replaces the API's default provider, so it is found at once. In two
-// cases the default provider starts to create spans without being replaced: an
-// instrumentation attaches to the process from outside, or the program installs
-// the default provider again after an SDK. An occasional probe, a
-// request that starts a span, detects both. The choice is random because all requests would
-// write to a shared counter.
+// Installing an SDK replaces the API's default provider, which is detected at once.
+// In two cases the default provider starts to create spans without being replaced:
+// an instrumentation attaches to the process from outside, or the program installs
+// the default provider again after an SDK. An occasional probe, a request that
+// starts a span, detects both. Probes are random: a counter would be written by all
+// requests.
 func (t *Tracer) SkipsSpans() bool {
 	switch t.kind {
 	case noopKind:
@@ -67,14 +67,14 @@ func (t *Tracer) SkipsSpans() bool {
 	return false
 }
 
-// MayRecord reports whether a span may be recorded, as far as is known.
+// MayRecord reports whether a span of this tracer may be recorded.
 func (t *Tracer) MayRecord() bool {
 	return t.kind == anyKind || t.kind == defaultKind && !t.quiet.Load()
 }
 
-// Learn records whether the API's default provider is quiet. Only a span of that
-// provider itself shows it. A pass-through span of another provider does not
-// predict the next request.
+// Learn records whether the API's default provider is quiet, as shown by a span of
+// that provider itself. A pass-through span of another provider does not predict
+// the next request.
 func (t *Tracer) Learn(span trace.Span, recording bool) {
 	if t.kind != defaultKind {
 		return

@@ -1,7 +1,7 @@
-// Package tracers chooses the tracer of a request: of the configured provider, of
-// the parent span's, or of the global one. It is given contexts and providers, and
-// remembers what it found out about the latest providers. It knows nothing of
-// requests.
+// Package tracers chooses the tracer of a request: from the configured provider,
+// from the parent span's, or from the global one. It is given contexts and
+// providers, and caches tracers and what it found out about their providers. It does
+// not know requests.
 package tracers
 
 import (
@@ -15,16 +15,16 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 )
 
-// Source makes and keeps tracers. A program has one configured or global provider,
-// and rarely more than one that its spans come from.
+// Source creates and caches tracers. A program has one configured or global
+// provider, and its spans rarely come from more than one.
 type Source struct {
 	// New returns a provider's tracer.
 	New func(trace.TracerProvider) trace.Tracer
 
-	main, parents identity.Latest[*Tracer]
+	mainTracer, latestParent identity.Latest[*Tracer]
 }
 
-// Tracer is a tracer and what is known about its provider.
+// Tracer is a tracer with the properties of its provider.
 type Tracer struct {
 	trace.Tracer
 	provider trace.TracerProvider
@@ -33,37 +33,37 @@ type Tracer struct {
 	copies   bool        // the tracer and its spans copy the slices that they are given
 }
 
-// For returns the tracer for a request with this context. A nil configured
-// provider means that of the span in the context, if it is valid and not remote,
-// else the global one.
+// For returns the tracer for a request with this context. If configured is nil, the
+// provider is that of the span in the context if it is valid and not remote, else
+// the global one.
 func (s *Source) For(ctx context.Context, configured trace.TracerProvider, guard callback.Guard) *Tracer {
 	if configured != nil {
-		return s.tracer(&s.main, configured)
+		return s.cachedTracer(&s.mainTracer, configured)
 	}
 	global := otel.GetTracerProvider()
 	// A span from the API's no-op has no SDK.
-	if t := s.ofParent(ctx, global, guard); t != nil && t.kind == anyKind {
+	if t := s.parentTracer(ctx, global, guard); t != nil && t.kind == anyKind {
 		return t
 	}
-	return s.tracer(&s.main, global)
+	return s.cachedTracer(&s.mainTracer, global)
 }
 
-// ofParent returns nil if the parent span has no provider of its own. The span may
-// be of an application's type.
-func (s *Source) ofParent(ctx context.Context, global trace.TracerProvider, guard callback.Guard) (t *Tracer) {
+// parentTracer returns the tracer of the parent span's provider, or nil if that is
+// the global one. The span may be of an application's type.
+func (s *Source) parentTracer(ctx context.Context, global trace.TracerProvider, guard callback.Guard) (t *Tracer) {
 	span := trace.SpanFromContext(ctx)
 	guard.Call("TracerProvider of the parent span", func() {
 		if sc := span.SpanContext(); !sc.IsValid() || sc.IsRemote() {
 			return
 		}
 		if p := span.TracerProvider(); p != nil && !identity.Same(p, global) {
-			t = s.tracer(&s.parents, p)
+			t = s.cachedTracer(&s.latestParent, p)
 		}
 	})
 	return t
 }
 
-func (s *Source) tracer(latest *identity.Latest[*Tracer], provider trace.TracerProvider) *Tracer {
+func (s *Source) cachedTracer(latest *identity.Latest[*Tracer], provider trace.TracerProvider) *Tracer {
 	t, ok := latest.Get(provider)
 	if !ok {
 		t = s.newTracer(provider)
@@ -79,8 +79,8 @@ func (s *Source) newTracer(provider trace.TracerProvider) *Tracer {
 }
 
 // Copies reports whether the tracer and its spans copy the slices that they are
-// given, so that these can be used again.
+// given, so that the slices can be reused.
 func (t *Tracer) Copies() bool { return t.copies || t.quiet.Load() }
 
-// Same reports whether both tracers are of the same provider.
+// Same reports whether both tracers have the same provider.
 func (t *Tracer) Same(other *Tracer) bool { return identity.Same(t.provider, other.provider) }
