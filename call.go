@@ -59,8 +59,11 @@ func (p *call) observe() {
 	if settings.Untraced {
 		return
 	}
-	seen := hostport.OnWire(req)
-	if !in.accepts(seen) {
+	seen := req
+	if req.URL != nil && req.URL.Opaque != "" {
+		seen = hostport.OnWire(req)
+	}
+	if len(in.filters) > 0 && !in.accepts(seen) {
 		return
 	}
 	if settings.PropagateOnly {
@@ -115,7 +118,7 @@ func (p *call) observe() {
 	p.exchange, p.own = x, &x.context.Sending
 	x.context.Init(spanCtx, tracer, role.Settings, d.ResendCount)
 	p.own.Observer = x
-	p.own.ActiveOuter = role.Measure(meter)
+	p.own.ActiveOuter = outer != nil && role.Measure(meter)
 	if meter != nil && !p.own.ActiveOuter {
 		meter.Begin(&x.context, &x.request)
 	}
@@ -167,7 +170,7 @@ func (p *call) finish(resp *http.Response, err error) (*http.Response, error) {
 		resp = p.answer(resp, err)
 	}
 	p.returned = true
-	if p.in != nil {
+	if p.in != nil && resp != nil && resp.StatusCode/100 == 3 {
 		nested.KeepRedirect(resp, p.caller)
 	}
 	return resp, err

@@ -60,7 +60,7 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 	if x.in.connectionTimings && conntrace.HasBody(sent) {
 		x.connection.ExpectUpload()
 	}
-	if x.recording {
+	if x.recording && x.in.describesSent {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)
 		}
@@ -138,7 +138,9 @@ func (x *exchange) End(e body.End) {
 	}
 	// Each step runs even if the one before panics or exits the goroutine.
 	guard := x.in.guard
-	defer guard.Call("measurement", func() { x.measure(e) })
+	if x.meter != nil {
+		defer guard.Call("measurement", func() { x.measure(e) })
+	}
 	defer guard.Call("end of the span", func() { x.endSpan(e.At) })
 	if !x.observed() {
 		return
@@ -180,9 +182,6 @@ func (x *exchange) Recording() bool                   { return x.recording }
 func (x *exchange) Instruments() *semconv.Instruments { return x.meter }
 
 func (x *exchange) measure(e body.End) {
-	if x.meter == nil {
-		return
-	}
 	v := semconv.Values{ErrorType: x.errorType, Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
 	v.RequestSize, v.ResponseSize = x.sizes()
 	v.TimeInQueue, v.Waited = x.connection.TimeInQueue(e.At)

@@ -113,6 +113,7 @@ type instrumentation struct {
 	injector  inject.Propagator
 
 	spanWants, meterWants conntrace.Want // of a connection
+	describesSent         bool           // the request as it is sent has attributes
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
@@ -126,7 +127,8 @@ func newInstrumentation(opts []Option) *instrumentation {
 	return in
 }
 
-// wants sets what spans and metrics need to know of a connection.
+// wants sets what spans and metrics need to know of a connection and of the request
+// as it is sent.
 func (in *instrumentation) wants() {
 	c := &in.conventions
 	if c.WantsRequestSize() {
@@ -136,6 +138,7 @@ func (in *instrumentation) wants() {
 	if c.WantsUserAgent() {
 		in.spanWants |= conntrace.UserAgent
 	}
+	in.describesSent = c.WantsUserAgent() || c.OldNames || in.requestHeaders != nil
 	if in.connectionTimings {
 		in.spanWants |= conntrace.Timings
 	}

@@ -29,9 +29,15 @@ func (in *instrumentation) describe(d *semconv.Start, req *http.Request, role *n
 	full, host := in.recordedURL(req)
 	d.URL = full
 	d.Endpoint = in.describer.Endpoint(req.Method, schemeOf(req), host)
-	d.Template = in.template(req, role.Settings.Template)
 	d.ResendCount = role.Count(req)
-	d.Own = in.ownAttributes(req, role.Settings.Attributes)
+	settings := role.Settings
+	if settings.Template != "" || in.templater != nil {
+		d.Template = in.template(req, settings.Template)
+	}
+	d.Own = settings.Attributes
+	if len(in.attributeFuncs) > 0 {
+		d.Own = in.ownAttributes(req, settings.Attributes)
+	}
 }
 
 // schemeOf returns the scheme of a request. It leaves out one that the server chose
@@ -50,9 +56,6 @@ func schemeOf(req *http.Request) string {
 // ownAttributes returns the application's attributes for a request: those of
 // WithAttributes, then those of its context.
 func (in *instrumentation) ownAttributes(req *http.Request, ofContext []attribute.KeyValue) []attribute.KeyValue {
-	if len(in.attributeFuncs) == 0 {
-		return ofContext
-	}
 	var own []attribute.KeyValue
 	for _, attributes := range in.attributeFuncs {
 		in.guard.Call("WithAttributes function", func() { own = append(own, attributes(req)...) })
@@ -93,7 +96,7 @@ func (in *instrumentation) sentAttributes(sent *http.Request) []attribute.KeyVal
 }
 
 func (in *instrumentation) appendUserAgent(a []attribute.KeyValue, agent string) []attribute.KeyValue {
-	if agent == "" || !in.conventions.WantsUserAgent() {
+	if agent == "" {
 		return a
 	}
 	return in.conventions.AppendUserAgent(a, in.redaction.Text(agent))
@@ -141,7 +144,10 @@ func (x *exchange) appendConnection(a []attribute.KeyValue, end time.Time) []att
 	if x.in.connectionTimings {
 		a = x.connection.AppendTimings(a, x.StartTime(), end)
 	}
-	return x.in.appendUserAgent(a, agent)
+	if agent != "" {
+		a = x.in.appendUserAgent(a, agent)
+	}
+	return a
 }
 
 // A base may resolve each request's URL against a base URL, so that callers
@@ -290,6 +296,9 @@ func (x *exchange) setError(err error, ofStatus bool) {
 
 // describeEnd records on the span what is known only at the end.
 func (x *exchange) describeEnd(e body.End) {
+	if x.response.Status != 0 && !e.Abandoned && !x.in.conventions.WantsSizes() {
+		return // as a rule
+	}
 	var a []attribute.KeyValue
 	if e.Abandoned {
 		a = append(a, semconv.AbandonedKey.Bool(true))

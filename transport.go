@@ -67,29 +67,37 @@ func NewTransport(base http.RoundTripper, opts ...Option) *Transport {
 // modifies req or base's response. Requests rejected by a [Filter], and requests
 // whose context comes from [ContextWithoutTracing], go to base unchanged.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p := t.route(req)
+	p := call{caller: req, sent: req, transportID: t}
+	t.route(&p)
 	defer p.endUnlessReturned()
 	p.start()
 	resp, err := p.base.RoundTrip(p.sent)
 	return p.finish(resp, err)
 }
 
-// route returns the call with its base. Without an instrumentation in it, the request
-// is not observed.
-func (t *Transport) route(req *http.Request) call {
-	p := call{base: t.Unwrap(), caller: req, sent: req, transportID: t}
+// route sets the base of a call. Without an instrumentation in it, the request is not
+// observed.
+func (t *Transport) route(p *call) {
+	p.base = t.wrapped
 	if p.base == nil {
+		p.base = t.Unwrap()
+	}
+	switch {
+	case p.base == nil:
 		p.base = absentBase{}
-		return p
+		return
+	case p.caller == nil:
+		return // for base to reject
 	}
-	if req == nil {
-		return p // for base to reject
+	p.in = t.tracing
+	if p.in == nil {
+		p.in = defaultInstrumentation()
 	}
-	p.in = t.instrumentation()
-	if _, known := p.base.(*http.Transport); t.wrapped == nil && !known {
-		t.routeThroughDefault(&p)
+	if t.wrapped == nil {
+		if _, known := p.base.(*http.Transport); !known {
+			t.routeThroughDefault(p)
+		}
 	}
-	return p
 }
 
 // routeThroughDefault handles a default transport that is not net/http's. It may
@@ -147,13 +155,6 @@ func (absentBase) RoundTrip(req *http.Request) (*http.Response, error) {
 		_ = req.Body.Close()
 	}
 	return nil, errNoBase
-}
-
-func (t *Transport) instrumentation() *instrumentation {
-	if t.tracing != nil {
-		return t.tracing
-	}
-	return defaultInstrumentation()
 }
 
 var _ http.RoundTripper = (*Transport)(nil)

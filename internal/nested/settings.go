@@ -70,5 +70,8 @@ func (s *Settings) ResendCount(req *http.Request) int {
 	if s.RoundTrips != nil {
 		return int(s.RoundTrips.Add(1)) - 1
 	}
+	if req.Response == nil {
+		return 0
+	}
 	return redirects(req)
 }
