@@ -214,6 +214,7 @@ func TestSupportedReleases(t *testing.T) {
 		"go.mod":                    {"\ngo " + older + ".0\n"},
 		"e2e/go.mod":                {"\ngo " + older + ".0\n"},
 		"benchmarks/go.mod":         {"\ngo " + older + ".0\n"},
+		"dashboards/go.mod":         {"\ngo " + older + ".0\n"},
 		"examples/setup/go.mod":     {"\ngo " + older + ".0\n"},
 		".github/workflows/ci.yml":  {`"` + older + `"`, `"` + newer + `"`},
 		"README.md":                 {"Go " + older + " or " + newer, olderPatch + " and " + newerPatch},

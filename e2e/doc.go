@@ -3,6 +3,5 @@
 // contains only tests. It is a separate module, so that its dependencies never become dependencies of the
 // library.
 //
-// Everything runs locally, on the loopback interface. The tests need no installation, except those of
-// package prometheus.
+// Everything runs locally, on the loopback interface. The tests need no installation.
 package e2e

@@ -1,4 +1,4 @@
-package prometheus
+package dashboards
 
 import (
 	"context"
@@ -16,7 +16,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 	otelprometheus "go.opentelemetry.io/otel/exporters/prometheus"
+	"go.opentelemetry.io/otel/metric"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -50,12 +52,21 @@ func newMeterProvider(res *resource.Resource) (*sdkmetric.MeterProvider, http.Ha
 	return provider, handler, nil
 }
 
+// newOTLPMeterProvider returns a provider that exports to a Collector. docs/metrics.md shows it.
+func newOTLPMeterProvider(ctx context.Context, res *resource.Resource, opts ...otlpmetricgrpc.Option) (*sdkmetric.MeterProvider, error) {
+	exporter, err := otlpmetricgrpc.New(ctx, opts...) // without options to OTEL_EXPORTER_OTLP_ENDPOINT
+	if err != nil {
+		return nil, err
+	}
+	reader := sdkmetric.NewPeriodicReader(exporter) // each minute, or as OTEL_METRIC_EXPORT_INTERVAL says
+	return sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader), sdkmetric.WithResource(res)), nil
+}
+
 // program calls servers, each of which has one fault or none. All faults last from their start to the end.
 type program struct {
-	t       *testing.T
-	metrics *httptest.Server
-	spans   *tracetest.InMemoryExporter
-	sent    atomic.Int64 // requests
+	t     *testing.T
+	spans *tracetest.InMemoryExporter
+	sent  atomic.Int64 // requests
 
 	options  []otelhttpclient.Option
 	resolver *net.Resolver
@@ -63,6 +74,7 @@ type program struct {
 
 	ctx    context.Context
 	cancel context.CancelFunc
+	ready  chan struct{} // closed when all servers are there
 	calls  sync.WaitGroup
 }
 
@@ -72,19 +84,14 @@ const maxIdle = 4
 // faults are the servers with a fault, and when the fault starts. The others have none.
 type faults struct{ payments, reports, orders, billing, images time.Duration }
 
-func startProgram(t *testing.T, f faults) *program {
+// service is the resource of the program.
+var service = resource.NewSchemaless(semconv.ServiceName("shop"), semconv.ServiceVersion("1.2.3"), semconv.ServiceInstanceID("shop-1"))
+
+func startProgram(t *testing.T, f faults, meters metric.MeterProvider) *program {
 	t.Helper()
-	p := &program{t: t, spans: tracetest.NewInMemoryExporter(), ports: map[string]string{}}
+	p := &program{t: t, spans: tracetest.NewInMemoryExporter(), ports: map[string]string{}, ready: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	t.Cleanup(p.stop)
-
-	res := resource.NewSchemaless(semconv.ServiceName("shop"), semconv.ServiceVersion("1.2.3"))
-	meters, handler, err := newMeterProvider(res)
-	if err != nil {
-		t.Fatalf("exporter: %v", err)
-	}
-	p.metrics = httptest.NewServer(handler)
-	t.Cleanup(p.metrics.Close)
 	// Half of the requests are unsampled: metrics count all, exemplars link to the others.
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSyncer(p.spans), sdktrace.WithSampler(sdktrace.TraceIDRatioBased(0.5)))
 	templates, err := otelhttpclient.ServeMuxTemplates("/items/{sku}", "/search", "/charges/{id}", "/reports/{day}",
@@ -104,6 +111,7 @@ func startProgram(t *testing.T, f faults) *program {
 		"orders.example.": true, "images.example.": true, "rates.example.": true,
 	})
 	p.start(f)
+	close(p.ready)
 	return p
 }
 
@@ -240,6 +248,10 @@ func (p *program) repeat(delay time.Duration, callers int, pause time.Duration, 
 	var number atomic.Int64
 	for range callers {
 		p.calls.Go(func() {
+			select {
+			case <-p.ctx.Done():
+			case <-p.ready:
+			}
 			for ok := p.wait(delay); ok; ok = p.wait(pause) {
 				f(int(number.Add(1)))
 			}

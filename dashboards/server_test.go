@@ -1,9 +1,8 @@
-package prometheus
+package dashboards
 
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -35,19 +34,13 @@ func binary(t *testing.T, name string) string {
 	return path
 }
 
-// startPrometheus starts a Prometheus that scrapes the target as job "shop". It stops at the end of the test.
-func startPrometheus(t *testing.T, target, rules string) *server {
+// startPrometheus starts a Prometheus with a configuration and scaled rules. It stops at the end of the test.
+func startPrometheus(t *testing.T, config string) *server {
 	t.Helper()
 	path := binary(t, "prometheus")
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "rules.yml"), rules)
-	write(t, filepath.Join(dir, "prometheus.yml"), fmt.Sprintf(`
-global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms}
-rule_files: [rules.yml]
-scrape_configs:
-- job_name: shop
-  static_configs: [{targets: [%q]}]
-`, target))
+	write(t, filepath.Join(dir, "rules.yml"), scaledRules(t))
+	write(t, filepath.Join(dir, "prometheus.yml"), "global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 500ms}\n"+config)
 	// Another process may take the free port before Prometheus listens, so try several.
 	for range 5 {
 		if s := runPrometheus(t, path, dir); s != nil {

@@ -1,40 +1,107 @@
-// Package prometheus tests dashboards/ and docs/metrics.md with a real Prometheus, which scrapes a program whose
-// servers have the faults that the alerts are for.
-package prometheus
+// Package dashboards tests the dashboard, the rules and docs/metrics.md with a real Prometheus, which scrapes a
+// program whose servers have the faults that the alerts are for.
+package dashboards
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetricgrpc"
 )
 
 var update = flag.Bool("update", false, "draw docs/dashboard.svg anew; takes 90 seconds")
 
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Not by t.Setenv: the tests run in parallel.
+	if err := os.Setenv("OTEL_METRIC_EXPORT_INTERVAL", "1000"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// TestPrometheus is the set-up with the Prometheus exporter.
 func TestPrometheus(t *testing.T) {
+	t.Parallel()
 	binary(t, "prometheus")
+	meters, handler, err := newMeterProvider(service)
+	if err != nil {
+		t.Fatalf("exporter: %v", err)
+	}
+	metrics := httptest.NewServer(handler)
+	t.Cleanup(metrics.Close)
 	var f faults
 	if *update {
 		const s = time.Second
 		f = faults{payments: 22 * s, reports: 40 * s, orders: 55 * s, billing: 32 * s, images: 48 * s}
 	}
-	p := startProgram(t, f)
-	s := startPrometheus(t, strings.TrimPrefix(p.metrics.URL, "http://"), scaledRules(t))
+	p := startProgram(t, f, meters)
+	config := configured(t, "job_name: shop", "localhost:9464", metrics.Listener.Addr().String())
+	checkEverything(t, startPrometheus(t, config), p, metrics.Listener.Addr().String(), *update)
+	t.Run("formats", func(t *testing.T) { checkFormats(t, metrics.URL) })
+}
+
+// TestCollector is the set-up with OTLP and a Collector.
+func TestCollector(t *testing.T) {
+	t.Parallel()
+	binary(t, "prometheus")
+	endpoint, target := startCollector(t)
+	meters, err := newOTLPMeterProvider(t.Context(), service, otlpmetricgrpc.WithEndpoint(endpoint), otlpmetricgrpc.WithInsecure())
+	if err != nil {
+		t.Fatalf("exporter: %v", err)
+	}
+	t.Cleanup(func() { _ = meters.Shutdown(context.Background()) })
+	p := startProgram(t, faults{}, meters)
+	config := configured(t, "job_name: collector", "localhost:8889", target)
+	checkEverything(t, startPrometheus(t, config), p, "shop-1", false)
+}
+
+// configured returns the YAML of docs/metrics.md that contains a text, with addresses replaced.
+func configured(t *testing.T, containing string, addresses ...string) string {
+	t.Helper()
+	for _, code := range blocks(t, "yaml") {
+		if !strings.Contains(code, containing) {
+			continue
+		}
+		for i := 0; i < len(addresses); i += 2 {
+			if !strings.Contains(code, addresses[i]) {
+				t.Fatalf("docs/metrics.md: got no %s, want it in\n%s", addresses[i], code)
+			}
+		}
+		return strings.NewReplacer(addresses...).Replace(code)
+	}
+	t.Fatalf("docs/metrics.md: got no YAML with %q, want one", containing)
+	return ""
+}
+
+// checkEverything checks a Prometheus that scrapes the program, directly or not. instance is the label of that
+// name. If update is set, it draws the picture.
+func checkEverything(t *testing.T, s *server, p *program, instance string, update bool) {
 	start := time.Now()
 	waitForAlerts(t, s)
 	// An alert for another cause has the same time to fire.
 	settled := time.Now().Add(15 * time.Second)
-	if *update {
+	if update {
 		settled = start.Add(90 * time.Second)
 	}
 	p.wait(time.Until(settled))
 	end := time.Now()
 
+	t.Run("instance", func(t *testing.T) {
+		if got := s.labelValues(t, "instance", `http_client_request_duration_seconds_count{job="shop"}`); !slices.Equal(got, []string{instance}) {
+			t.Errorf("label instance: got %q, want %q", got, instance)
+		}
+	})
 	t.Run("alerts", func(t *testing.T) { checkAlerts(t, s, start, end) })
 	t.Run("connections of leaked bodies", func(t *testing.T) {
 		const query = `sum(http_client_open_connections{server_address="images.example",http_connection_state="idle"})`
@@ -48,7 +115,7 @@ func TestPrometheus(t *testing.T) {
 	t.Run("documentation", func(t *testing.T) { checkDocumentation(t, s, end) })
 	t.Run("picture", func(t *testing.T) {
 		svg := draw(t, s, start.Add(10*time.Second), end)
-		if *update {
+		if update {
 			write(t, picture, svg)
 		}
 		if got, want := pictureTitles(t, svg), pictureTitles(t, read(t, picture)); !slices.Equal(got, want) {
@@ -59,7 +126,6 @@ func TestPrometheus(t *testing.T) {
 	p.stop()
 	t.Run("every request is counted", func(t *testing.T) { checkCount(t, s, p) })
 	t.Run("exemplars", func(t *testing.T) { checkExemplars(t, s, p, start) })
-	t.Run("formats", func(t *testing.T) { checkFormats(t, p) })
 }
 
 // checkCount checks that the metrics count all requests, whether sampled or not.
@@ -83,7 +149,7 @@ func checkExemplars(t *testing.T, s *server, p *program, start time.Time) {
 	for _, span := range p.spans.GetSpans() {
 		attributes := map[string]string{"duration": fmt.Sprint(span.EndTime.Sub(span.StartTime).Seconds())}
 		for _, a := range span.Attributes {
-			attributes[string(a.Key)] = a.Value.Emit()
+			attributes[string(a.Key)] = a.Value.String()
 		}
 		spans[span.SpanContext.TraceID().String()+" "+span.SpanContext.SpanID().String()] = attributes
 	}
@@ -114,7 +180,7 @@ func checkExemplars(t *testing.T, s *server, p *program, start time.Time) {
 }
 
 // checkFormats checks that exemplars are in OpenMetrics only.
-func checkFormats(t *testing.T, p *program) {
+func checkFormats(t *testing.T, url string) {
 	for _, test := range []struct {
 		accept    string
 		exemplars bool
@@ -122,7 +188,7 @@ func checkFormats(t *testing.T, p *program) {
 		{"application/openmetrics-text; version=1.0.0", true},
 		{"text/plain", false},
 	} {
-		req, err := http.NewRequest("GET", p.metrics.URL, nil)
+		req, err := http.NewRequest("GET", url, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package prometheus
+package dashboards
 
 import (
 	"cmp"
@@ -17,7 +17,7 @@ import (
 	"unicode/utf8"
 )
 
-const picture = "../../docs/dashboard.svg"
+const picture = "../docs/dashboard.svg"
 
 // drawnRows is how many rows of the dashboard's grid the picture shows, from the top.
 const drawnRows = 36
@@ -397,7 +397,7 @@ func TestPicture(t *testing.T) {
 		}
 	}
 	if got := pictureTitles(t, svg); !slices.Equal(got, want) {
-		t.Errorf("docs/dashboard.svg: got panels %q, want %q: run go test ./prometheus -run TestPrometheus -update", got, want)
+		t.Errorf("docs/dashboard.svg: got panels %q, want %q: run go test -run TestPrometheus -update . in dashboards", got, want)
 	}
 	for _, class := range []string{"stat bad", "line c0", "dash", "mark", "cell"} {
 		if !strings.Contains(svg, `class="`+class) && !strings.Contains(svg, " "+class+`"`) {

@@ -1,4 +1,4 @@
-package prometheus
+package dashboards
 
 import (
 	"fmt"
@@ -29,7 +29,7 @@ var scales = []struct {
 
 func scaledRules(t *testing.T) string {
 	t.Helper()
-	rules := read(t, "../../dashboards/rules.yml")
+	rules := read(t, "rules.yml")
 	for _, s := range scales {
 		if n := len(s.old.FindAllString(rules, -1)); n < s.want {
 			t.Fatalf("rules.yml: got %d matches of %v, want at least %d", n, s.old, s.want)
@@ -95,7 +95,7 @@ func checkAnnotations(t *testing.T, s *server) {
 		"HTTPClientPoolExhausted":  `^shop: one of 20 requests to orders\.example:80 waits more than \d[\d.]*m?s for a connection$`,
 		"HTTPClientBodyLeak":       `^shop leaks response bodies of images\.example:80$`,
 	}
-	doc := strings.ToLower(read(t, "../../docs/metrics.md"))
+	doc := strings.ToLower(read(t, "../docs/metrics.md"))
 	annotations := map[string]map[string]string{}
 	eventually(t, "all alerts at once", func() string {
 		var data struct {
@@ -130,13 +130,15 @@ func checkAnnotations(t *testing.T, s *server) {
 }
 
 func TestRules(t *testing.T) {
-	promtool(t, true, "check", "rules", "../../dashboards/rules.yml")
-	promtool(t, true, "test", "rules", "../../dashboards/rules_test.yml")
+	t.Parallel()
+	promtool(t, true, "check", "rules", "rules.yml")
+	promtool(t, true, "test", "rules", "rules_test.yml")
 }
 
 // TestRulesTest checks that rules_test.yml fails if a condition of a rule is missing.
 func TestRulesTest(t *testing.T) {
-	rules, tests := read(t, "../../dashboards/rules.yml"), read(t, "../../dashboards/rules_test.yml")
+	t.Parallel()
+	rules, tests := read(t, "rules.yml"), read(t, "rules_test.yml")
 	for _, change := range []struct{ reason, old, new string }{
 		{"alerts at once", "for: 5m", "for: 0m"},
 		{"alerts for few errors", "errors:ratio_rate5m > 0.05", "errors:ratio_rate5m > 0.03"},

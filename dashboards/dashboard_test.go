@@ -1,4 +1,4 @@
-package prometheus
+package dashboards
 
 import (
 	"encoding/json"
@@ -57,7 +57,7 @@ type target struct {
 func readDashboard(t *testing.T) dashboard {
 	t.Helper()
 	var d dashboard
-	if err := json.Unmarshal([]byte(read(t, "../../dashboards/otelhttpclient.json")), &d); err != nil {
+	if err := json.Unmarshal([]byte(read(t, "otelhttpclient.json")), &d); err != nil {
 		t.Fatalf("otelhttpclient.json: %v", err)
 	}
 	if len(d.Panels) == 0 {
