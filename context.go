@@ -18,9 +18,9 @@ func ContextWithoutTracing(ctx context.Context) context.Context {
 }
 
 // ContextWithPropagationOnly returns a context whose requests have neither span
-// nor metrics, but carry the headers of the propagator. The services that they
-// reach join the caller's trace. Hooks do not run. Use it for traffic that is not
-// worth a span, such as health checks and token refreshes.
+// nor metrics, but carry the headers of the propagator. The called services
+// join the caller's trace. Hooks do not run. Use it for requests that need no
+// span, such as health checks and token refreshes.
 func ContextWithPropagationOnly(ctx context.Context) context.Context {
 	return nested.With(ctx, func(s *nested.Settings) { s.PropagateOnly = true })
 }
@@ -38,7 +38,7 @@ func ContextWithURLTemplate(ctx context.Context, template string) context.Contex
 // ContextWithAttributes returns a context whose requests have these attributes
 // on their spans and metrics, in addition to those of an outer context. They
 // override those of the library and of [WithAttributes]. Use values of low
-// cardinality, as for any metric.
+// cardinality, as for all metrics.
 func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) context.Context {
 	return nested.With(ctx, func(s *nested.Settings) {
 		n := len(s.Attributes)
@@ -48,9 +48,9 @@ func ContextWithAttributes(ctx context.Context, attrs ...attribute.KeyValue) con
 }
 
 // ContextWithRetries returns a context whose round trips are attempts of one
-// operation. From the second on, their spans have http.request.resend_count, the
-// number of earlier attempts, including redirects. Create one context for each
-// operation, outside of the retry loop.
+// operation. From the second attempt on, spans have http.request.resend_count,
+// the number of earlier attempts, including redirects. Create one context for
+// each operation, outside the retry loop.
 //
 // All attempts must use this context, as they do in retrying clients that wrap
 // an [http.Client] or an [http.RoundTripper].

@@ -57,10 +57,10 @@ func ExcludeURLs(expressions ...*regexp.Regexp) Filter {
 }
 
 // ParseExcludedURLs returns the [ExcludeURLs] filter for a comma-separated list
-// of regular expressions, the format of OTEL_PYTHON_EXCLUDED_URLS. A comma ends an
-// expression everywhere: a{1,2} is an error. Space around an expression and empty
-// expressions are ignored: "" excludes nothing. The error for an invalid expression
-// contains the expression.
+// of regular expressions, the format of OTEL_PYTHON_EXCLUDED_URLS. A comma
+// always ends an expression: a{1,2} is an error. Space around an expression and
+// empty expressions are ignored: "" excludes nothing. The error for an invalid
+// expression contains the expression.
 func ParseExcludedURLs(list string) (Filter, error) {
 	var expressions []*regexp.Regexp
 	for expression := range strings.SplitSeq(list, ",") {

@@ -9,29 +9,30 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// A RequestHook runs when the span has started and before anything is sent. req
-// is a private copy of the caller's request. Its context carries the span, and
-// headers that the hook sets are sent.
+// A RequestHook runs after the span has started and before anything is sent.
+// req is a private copy of the caller's request. Its context carries the span,
+// and headers that the hook sets are sent.
 //
 // Hooks run for every span, including spans that are not recording, except that
 // of a first attempt between nested Transports (see [NewTransport]). Guard
 // costly work with span.IsRecording(). Attributes that hooks set must be valid
-// UTF-8: an OTLP exporter drops the whole batch otherwise. Hooks run on the
+// UTF-8; otherwise an OTLP exporter drops the whole batch. Hooks run on the
 // goroutine that calls RoundTrip, and concurrently for concurrent requests. A
 // panic is reported to [otel.Handle]; the request continues.
 type RequestHook func(span trace.Span, req *http.Request)
 
 // A ResponseHook runs when the response headers have been received, or with a
 // nil resp and the error if there is no response. It runs after the library has
-// set its own attributes, so its attributes win. req is the copy that was sent.
+// set its own attributes and may override them. req is the copy that was sent.
 // The hook must not read or close the body.
 //
-// What hooks set on the span stays, its status and name included: the library
-// does not overwrite it when it learns more, up to the end of the body. That
-// needs a span with the SDK's methods Attributes and Status. On spans of other
-// SDKs, later values of the library win. Metrics keep the library's values.
+// The library does not overwrite what hooks set on the span, including its
+// status and name, up to the end of the body. That requires a span with the
+// SDK's methods Attributes and Status: on spans of other SDKs, later values of
+// the library override those of hooks. Metrics keep the library's values.
 //
-// Recording, goroutines and panics are as for a [RequestHook].
+// Non-recording spans, goroutines and panics are handled as for a
+// [RequestHook].
 type ResponseHook func(span trace.Span, req *http.Request, resp *http.Response, err error)
 
 // WithRequestHook adds a hook. Hooks run in the order given. Nil is ignored.

@@ -21,9 +21,10 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 //
 // http.client.request.duration is always recorded. So is the counter
 // otelhttpclient.response.body.abandoned, with server.address and server.port:
-// the response bodies that the application neither read to the end nor closed,
-// as the garbage collector finds them. It is 0 from the first request to a server
-// on, so that an alert on its increase finds a leak of connections early.
+// it counts the response bodies that the application neither read to the end
+// nor closed, as the garbage collector finds them. It is 0 from the first
+// request to a server on, so that an alert on its increase fires at the first
+// leak.
 func WithOptInMetrics(metrics ...Metric) Option {
 	return optionFunc(func(c *config) {
 		for _, m := range metrics {
@@ -42,29 +43,29 @@ const (
 	// MetricRequestBodySize is a histogram of the sizes of request bodies, in
 	// bytes, if they are known: see [WithOptInAttributes].
 	MetricRequestBodySize Metric = "http.client.request.body.size"
-	// MetricResponseBodySize is a histogram of the sizes of response bodies,
-	// in bytes. Bodies that net/http decompressed are left out, as their size
+	// MetricResponseBodySize is a histogram of the sizes of response bodies, in
+	// bytes. Bodies that net/http decompressed are omitted, because their size
 	// on the wire is unknown.
 	MetricResponseBodySize Metric = "http.client.response.body.size"
 	// MetricActiveRequests is an up-down counter of requests in flight.
 	MetricActiveRequests Metric = "http.client.active_requests"
 	// MetricOpenConnections is an asynchronous up-down counter of open
 	// connections, by http.connection.state: active while a request uses the
-	// connection, else idle. Each collection reports both states of the servers
-	// that have connections, and nothing of others. All Transports with the same
-	// MeterProvider count a connection once; if it is of a type that cannot be
-	// compared, each Transport does.
+	// connection, else idle. Each collection reports both states, only for
+	// servers that have connections. All Transports with the same MeterProvider
+	// count a connection once; if its type is not comparable, each Transport
+	// counts it.
 	//
 	// base must call the hooks of [net/http/httptrace]. Connections without a
-	// file descriptor are left out: one must be a [syscall.Conn], as those of
-	// *http.Transport are, or have a NetConn method that leads to one.
+	// file descriptor are omitted: a connection must be a [syscall.Conn], as
+	// those of *http.Transport are, or have a NetConn method that leads to one.
 	//
-	// A connection counts from its first response, as its protocol version is
-	// unknown before, until up to a second after it is closed: net/http does not
-	// report that. server.address and server.port are those of the latest
-	// request, which change on a connection to a proxy for plain http. If base
-	// sends one request over several connections at a time, only the latest
-	// counts as active.
+	// A connection is counted from its first response, because its protocol
+	// version is unknown before, until up to a second after it is closed,
+	// because net/http does not report that. server.address and server.port are
+	// those of the latest request; on a connection to a proxy for plain http,
+	// they change. If base sends one request over several connections
+	// concurrently, only the latest counts as active.
 	MetricOpenConnections Metric = "http.client.open_connections"
 	// MetricConnectionDuration is a histogram of how long connections were
 	// open, in seconds. It is recorded once for each connection, after it is
@@ -74,11 +75,12 @@ const (
 	// The end is observed up to a second late. The start is when a request of
 	// these Transports first obtains the connection, minus the idle time that
 	// net/http reports. So the value is too short for a connection that other
-	// requests used before, and for an HTTP/2 connection that was dialed in
-	// vain at first: net/http reports no idle time there.
+	// requests used before, and for an HTTP/2 connection whose dial was not
+	// needed by the request that started it: net/http does not report that idle
+	// time.
 	MetricConnectionDuration Metric = "http.client.connection.duration"
 	// MetricRequestTimeInQueue is a histogram of how long requests waited for a
-	// connection, in seconds: from asking for it until it is obtained,
+	// connection, in seconds: from requesting it until it is obtained,
 	// including a dial. It shows an exhausted pool at any sampling rate. A
 	// request that ends without a connection is recorded with the time until
 	// its end, without network.protocol.version. base must call the hooks of
@@ -88,8 +90,9 @@ const (
 	// MetricDNSLookupDuration is a histogram of the duration of DNS lookups, in
 	// seconds, with dns.question.name. A failed lookup has the error.type
 	// host_not_found, timeout, try_again or _OTHER. A lookup that outlasts the
-	// deadline of its request is recorded at the deadline, as timeout. Requests that share a lookup
-	// each record it. Concurrent lookups of one request cannot be told apart.
-	// base must call the hooks of [net/http/httptrace].
+	// deadline of its request is recorded at the deadline, as timeout. If
+	// requests share a lookup, each records it. Concurrent lookups of one
+	// request cannot be distinguished. base must call the hooks of
+	// [net/http/httptrace].
 	MetricDNSLookupDuration Metric = "dns.lookup.duration"
 )
