@@ -107,9 +107,12 @@ func (c *Conn) Relabel(labels Labels) {
 
 // Answered records the protocol version of the first response.
 func (c *Conn) Answered(version string) {
-	if c == nil {
-		return
+	if c != nil {
+		c.answered(version)
 	}
+}
+
+func (c *Conn) answered(version string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.responded {
@@ -137,9 +140,12 @@ func (c *Conn) Upgraded() {
 
 // Release ends the use of the connection by a request.
 func (c *Conn) Release() {
-	if c == nil {
-		return
+	if c != nil {
+		c.release() // so that the test is inlined
 	}
+}
+
+func (c *Conn) release() {
 	c.mu.Lock()
 	c.users--
 	closed := c.file == nil && c.users == 0
