@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +36,7 @@ type attempt struct {
 	semconv.Start
 	name       string
 	target     url.URL
-	bodySize   int64                // negative: unknown
+	upload     *conntrace.Upload    // nil: there is none
 	headers    []attribute.KeyValue // of the request, then of the response
 	respLength int64
 
@@ -70,12 +69,7 @@ func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, t
 	if seen.URL != nil {
 		a.target = *seen.URL
 	}
-	if conntrace.HasBody(req) {
-		a.bodySize = req.ContentLength
-		if a.bodySize == 0 || strings.EqualFold(req.Header.Get("Expect"), "100-continue") {
-			a.bodySize = -1
-		}
-	}
+	a.upload = conntrace.UncountedUpload(req)
 	if a.Kept = role.Keep(a, meter); a.Resent {
 		a.known.Add(1)
 	}
@@ -89,7 +83,9 @@ func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, t
 func (a *attempt) SentAgain(outer *nested.Request, measured bool) {
 	a.late = measured
 	if x, ok := outer.Observer.(*exchange); ok {
-		a.connection.Store(x.connection.Copy())
+		c := new(conntrace.Trace)
+		x.connection.CopyTo(c)
+		a.connection.Store(c)
 	}
 	if a.known.Add(1) == 2 {
 		a.record()
@@ -180,21 +176,16 @@ func (a *attempt) record() {
 // exchange returns the attempt as an exchange that is about to end.
 func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
 	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response, errorType: a.errorType,
-		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown}
+		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown, upload: a.upload}
 	x.context.Init(a.ctx, a.tracer, &nested.NoSettings, a.ResendCount)
 	x.context.Sending.ActiveOuter = !a.Active
 	x.Progress.Add(a.Received())
 
-	then := a.connection.Load()
-	if outer, ok := a.outer.Observer.(*exchange); ok && then == nil {
-		then = outer.connection.Copy()
-	}
-	x.connection.Restore(then, &a.target, a.in.guard)
-	if a.bodySize < 0 {
-		x.connection.SentInPart()
-	}
-	if a.bodySize != 0 {
-		x.upload = conntrace.UploadOf(a.bodySize)
+	x.connection.Aim(&a.target)
+	if then := a.connection.Load(); then != nil {
+		then.CopyTo(&x.connection)
+	} else if outer, ok := a.outer.Observer.(*exchange); ok {
+		outer.connection.CopyTo(&x.connection)
 	}
 	return x
 }

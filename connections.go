@@ -3,6 +3,7 @@ package otelhttpclient
 import (
 	"context"
 	"net/http/httptrace"
+	"net/url"
 	"strings"
 	"time"
 
@@ -72,11 +73,11 @@ func (x *exchange) watchConnection() {
 	if !x.recording && want == 0 && metrics&(semconv.ConnectionMetrics|semconv.DNSLookups) == 0 {
 		return
 	}
+	if metrics&semconv.DNSLookups != 0 {
+		x.connection.MeasureLookups(x.recordLookup)
+	}
 	c := &x.context
 	c.Context = x.connection.Start(c.Context, want, x.meter.ConnectionUse(&x.request), x.in.guard)
-	if metrics&semconv.DNSLookups != 0 {
-		c.Context = x.connection.MeasureLookups(c.Context, x.recordLookup)
-	}
 }
 
 // addClientTrace registers the application's hooks.
@@ -90,23 +91,23 @@ func (x *exchange) addClientTrace() {
 	}
 }
 
-func (x *exchange) recordLookup(name string, d time.Duration, err error) {
+func (x *exchange) recordLookup(name string, target *url.URL, d time.Duration, err error) {
 	x.in.guard.Call("measurement of a DNS lookup", func() {
-		x.meter.RecordLookup(&x.context, x.lookedUp(name), d, err)
+		x.meter.RecordLookup(&x.context, x.in.lookedUp(name, target), d, err)
 	})
 }
 
 // lookedUp returns the name to record for a lookup. If a URL filter changes the host
 // of the request, it is the host that the filter returns.
-func (x *exchange) lookedUp(name string) string {
-	target := redact.Wire(x.connection.Target())
-	if target == nil || len(x.in.urlFilters) == 0 {
+func (c *config) lookedUp(name string, target *url.URL) string {
+	target = redact.Wire(target)
+	if target == nil || len(c.urlFilters) == 0 {
 		return name
 	}
 	if host, _ := hostport.Split(target.Host, ""); !strings.EqualFold(host, name) {
 		return name // of a proxy, or of another server
 	}
-	if filtered := x.in.filterURL(target); filtered != nil && filtered.Host != target.Host {
+	if filtered := c.filterURL(target); filtered != nil && filtered.Host != target.Host {
 		name, _ = hostport.Split(filtered.Host, "")
 	}
 	return name

@@ -56,10 +56,7 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 		sent = x.copyForHooks(req)
 	}
 	x.context.Complete(&x.in.injector, sent, &s.Carrier)
-	x.connection.Aim(sent.URL)
-	if x.in.connectionTimings && conntrace.HasBody(sent) {
-		x.connection.ExpectUpload()
-	}
+	x.connection.Send(sent)
 	if x.recording && x.in.describesSent {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)
@@ -149,10 +146,7 @@ func (x *exchange) End(e body.End) {
 		guard.Call("description of the error", func() { x.describeError(e.Err) })
 	}
 	guard.Call("description of the end", func() {
-		x.connection.Done()
-		if x.response.Status == 0 && x.errorType != "" && !errortype.OfConnection(x.errorType) {
-			x.connection.Disown()
-		}
+		x.connection.Done(x.response.Status == 0 && x.errorType != "" && !errortype.OfConnection(x.errorType))
 		if x.recording {
 			x.describeEnd(e)
 		}

@@ -1,66 +1,41 @@
 package conntrace
 
 import (
-	"context"
 	"net"
 	"net/http/httptrace"
-	"sync"
+	"net/url"
 	"time"
 )
 
-// lookups are the DNS lookups of a request. One may outlast its request: a dial
-// continues when another connection is obtained, or when the request has ended.
-type lookups struct {
-	record func(name string, d time.Duration, err error)
+// Record measures a DNS lookup of a name. target is the URL of the request, or nil
+// before it is known.
+type Record func(name string, target *url.URL, d time.Duration, err error)
 
-	mu      sync.Mutex
+// lookups are the DNS lookups of a request. One may outlast its request: a dial
+// continues when another connection is obtained, or when the request has ended. The
+// lock of the Trace protects it.
+type lookups struct {
+	record  Record
 	host    string
 	started time.Time
 	running int
 }
 
-func (l *lookups) hooks() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{
-		DNSStart: func(info httptrace.DNSStartInfo) {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			l.host, l.started = info.Host, time.Now()
-			l.running++
-		},
-		DNSDone: func(info httptrace.DNSDoneInfo) { l.end(info.Err, false) },
-	}
-}
-
-// timeOut records a lookup that the request has waited for until its deadline. It
-// may never end. If it does, it is not recorded again.
-func (l *lookups) timeOut() {
-	if l != nil {
-		l.end(&net.DNSError{IsTimeout: true}, true)
-	}
-}
-
-// end records that a lookup ends, or that all do, if there is one.
-func (l *lookups) end(err error, all bool) {
-	l.mu.Lock()
-	running, name, start := l.running, l.host, l.started
-	if l.running = max(0, running-1); all {
-		l.running = 0
-	}
-	l.mu.Unlock()
-	if running > 0 {
-		l.record(name, time.Since(start), err)
-	}
-}
-
-// MeasureLookups returns a context whose DNS lookups are recorded.
-func (t *Trace) MeasureLookups(ctx context.Context, record func(name string, d time.Duration, err error)) context.Context {
+// MeasureLookups adds the hooks for DNS lookups. It is called before Start.
+func (t *Trace) MeasureLookups(record Record) {
 	l := &lookups{record: record}
-	t.timings.lookups = l
-	return httptrace.WithClientTrace(ctx, l.hooks())
+	t.timings = &timings{lookups: l}
+	t.hooks.DNSStart = func(info httptrace.DNSStartInfo) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		l.host, l.started = info.Host, time.Now()
+		l.running++
+	}
+	t.hooks.DNSDone = func(info httptrace.DNSDoneInfo) { t.endLookup(l, info.Err, false) }
 }
 
 // LookupsTimedOut records a lookup that the request has waited for until its
-// deadline.
+// deadline. It may never end. If it does, it is not recorded again.
 func (t *Trace) LookupsTimedOut() {
 	t.mu.Lock()
 	var l *lookups
@@ -68,5 +43,20 @@ func (t *Trace) LookupsTimedOut() {
 		l = t.timings.lookups
 	}
 	t.mu.Unlock()
-	l.timeOut()
+	if l != nil {
+		t.endLookup(l, &net.DNSError{IsTimeout: true}, true)
+	}
+}
+
+// endLookup records that a lookup ends, or that all do, if there is one.
+func (t *Trace) endLookup(l *lookups, err error, all bool) {
+	t.mu.Lock()
+	running, name, start, target := l.running, l.host, l.started, t.target
+	if l.running = max(0, running-1); all {
+		l.running = 0
+	}
+	t.mu.Unlock()
+	if running > 0 {
+		l.record(name, target, time.Since(start), err)
+	}
 }

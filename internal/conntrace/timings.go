@@ -93,15 +93,6 @@ func (t *timings) get(info httptrace.GotConnInfo) {
 	t.headers, t.written, t.firstByte = time.Time{}, time.Time{}, time.Time{}
 }
 
-// ExpectUpload records that the request has a body.
-func (t *Trace) ExpectUpload() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.timings != nil {
-		t.timings.upload = true
-	}
-}
-
 // TimeInQueue returns how long the request waited for a connection, and whether
 // it did. end is when the request ended; zero means now.
 func (t *Trace) TimeInQueue(end time.Time) (waited time.Duration, known bool) {
@@ -153,8 +144,19 @@ func (r *Trace) watchTimings(ctx context.Context) {
 			}
 		})
 	}
-	hooks.DNSStart = func(httptrace.DNSStartInfo) { start(&t.dnsStart) }
-	hooks.DNSDone = func(info httptrace.DNSDoneInfo) { done(&t.dns, &t.dnsStart, info.Err) }
+	lookup, lookedUp := hooks.DNSStart, hooks.DNSDone // of MeasureLookups
+	hooks.DNSStart = func(info httptrace.DNSStartInfo) {
+		if lookup != nil {
+			lookup(info)
+		}
+		start(&t.dnsStart)
+	}
+	hooks.DNSDone = func(info httptrace.DNSDoneInfo) {
+		if lookedUp != nil {
+			lookedUp(info)
+		}
+		done(&t.dns, &t.dnsStart, info.Err)
+	}
 	hooks.TLSHandshakeStart = func() { start(&t.tlsFrom) }
 	hooks.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsFrom, err) }
 	hooks.ConnectStart = func(string, string) {

@@ -66,6 +66,16 @@ const (
 	obtained               // later reports are about the request's connection
 )
 
+// sentState is what is known about the writing of a request.
+type sentState uint8
+
+const (
+	sentUnknown sentState = iota
+	sentNothing
+	sentInPart
+	sentWhole
+)
+
 // Start registers the hooks for what is wanted, and returns the context that has
 // them. use describes the request as the user of a connection, or is nil.
 func (t *Trace) Start(ctx context.Context, want Want, use *openconns.Use, guard callback.Guard) context.Context {
@@ -86,7 +96,7 @@ func (t *Trace) startWanted(ctx context.Context, want Want) {
 	if want&UserAgent != 0 {
 		h.WroteHeaderField = t.wroteHeaderField
 	}
-	if want&(Timings|Queue) != 0 {
+	if want&(Timings|Queue) != 0 && t.timings == nil {
 		t.timings = &timings{}
 	}
 	if want&Timings != 0 {
@@ -94,20 +104,30 @@ func (t *Trace) startWanted(ctx context.Context, want Want) {
 	}
 }
 
-// Aim sets the URL of the request. A request hook may have sent other requests
+// Send sets the request as base gets it. A request hook may have sent other requests
 // with the same context before, which can still be under way.
+func (t *Trace) Send(req *http.Request) {
+	t.mu.Lock()
+	t.target = req.URL
+	if t.timings != nil {
+		t.timings.upload = hasBody(req)
+	}
+	t.mu.Unlock()
+}
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
+
+// Aim sets the URL of the request, where base has chosen it.
 func (t *Trace) Aim(target *url.URL) {
 	t.mu.Lock()
 	t.target = target
 	t.mu.Unlock()
 }
 
-// Target returns the URL of the request, or nil before it is known.
-func (t *Trace) Target() *url.URL {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.target
-}
+// Target returns the URL of the request, or nil before it is known. Only the
+// goroutine that calls Send and Aim may call it, and others after the last of those
+// calls. Hooks run at any time, and use the field with the lock.
+func (t *Trace) Target() *url.URL { return t.target }
 
 // getConn runs when a connection to a server or a proxy is needed.
 func (t *Trace) getConn(hostPort string) {
@@ -128,13 +148,18 @@ func (t *Trace) ask(hostPort string) (before *openconns.Conn) {
 		t.state = elsewhere
 		return nil
 	}
-	t.state, t.targeted = wanted, targeted
+	t.targeted = targeted
 	// net/http may try again on another connection, and base may have fetched
 	// a token on this one: what follows describes another connection.
-	t.peer, t.sent, t.continued, t.agent = nil, sentUnknown, false, ""
+	t.forget(wanted)
 	before, t.tracked = t.tracked, nil
 	t.timings.ask()
 	return before
+}
+
+// forget removes what was reported about a connection.
+func (t *Trace) forget(s state) {
+	t.state, t.peer, t.sent, t.continued, t.agent = s, nil, sentUnknown, false, ""
 }
 
 // gotConn runs when a connection is obtained.
@@ -156,17 +181,17 @@ func (t *Trace) gotConn(info httptrace.GotConnInfo) {
 // another server.
 func (t *Trace) got(info httptrace.GotConnInfo, peer net.Addr) (used bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.ended {
-		return false
-	}
-	if t.state == elsewhere {
+	switch {
+	case t.ended:
+	case t.state == elsewhere:
 		t.state = wanted
-		return false
+	default:
+		used = true
+		t.state, t.peer = obtained, peer
+		t.timings.get(info)
 	}
-	t.state, t.peer = obtained, peer
-	t.timings.get(info)
-	return true
+	t.mu.Unlock()
+	return used
 }
 
 // track replaces the connection that the request is counted for. It
@@ -203,24 +228,26 @@ func (t *Trace) Answered(status int, version string) {
 	}
 }
 
-// Done makes later hooks no-ops.
-func (t *Trace) Done() {
+// Done makes later hooks no-ops. gaveUp means that base has failed without a response
+// and for another reason than a connection. Then a connection to a server that the
+// request does not name is forgotten. A proxy's cannot be told from that of a token
+// server, but then it is the latter's: base has given up before it asked for a
+// connection of the request.
+func (t *Trace) Done(gaveUp bool) {
 	t.mu.Lock()
 	t.ended = true
 	tracked := t.tracked
 	t.tracked = nil
+	if gaveUp && !t.targeted && t.state == obtained {
+		t.forget(idle)
+		t.timings = nil
+	}
 	t.mu.Unlock()
 	tracked.Release()
 }
 
-// Copy returns a copy of what is known at present, without hooks.
-func (t *Trace) Copy() *Trace {
-	c := new(Trace)
-	t.copyTo(c)
-	return c
-}
-
-func (t *Trace) copyTo(to *Trace) {
+// CopyTo copies to an unused Trace, which gets no hooks, what is known at present.
+func (t *Trace) CopyTo(to *Trace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	to.state, to.targeted, to.sent, to.continued, to.agent, to.peer = t.state, t.targeted, t.sent, t.continued, t.agent, t.peer
@@ -229,32 +256,6 @@ func (t *Trace) copyTo(to *Trace) {
 		timings.lookups = nil
 		to.timings = &timings
 	}
-}
-
-// Restore makes t, which has not been used, a record of a request that was sent
-// before: what from knows, or nothing if it is nil.
-func (t *Trace) Restore(from *Trace, target *url.URL, guard callback.Guard) {
-	t.target, t.guard = target, guard
-	if from != nil {
-		from.copyTo(t)
-	}
-}
-
-// SentInPart records that it is not known how much of the request was written.
-func (t *Trace) SentInPart() { t.sent = sentInPart }
-
-// Disown forgets a connection to a server that the request does not name, if base
-// has failed for another reason than a connection. A proxy's cannot be told from
-// that of a token server, but then it is the latter's: base has given up before it
-// asked for a connection of the request.
-func (t *Trace) Disown() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.targeted || t.state != obtained {
-		return
-	}
-	t.state, t.peer, t.sent, t.continued, t.agent = idle, nil, sentUnknown, false, ""
-	t.timings = nil
 }
 
 func (t *Trace) wroteRequest(info httptrace.WroteRequestInfo) {
@@ -304,6 +305,7 @@ func (t *Trace) written(asksFirst, responded bool) sentState {
 // written.
 func (t *Trace) Report() (peer net.Addr, agent string) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.peer, t.agent
+	peer, agent = t.peer, t.agent
+	t.mu.Unlock()
+	return peer, agent
 }

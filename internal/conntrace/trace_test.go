@@ -29,7 +29,7 @@ func TestPoolConnectionObtainedAtTheEnd(t *testing.T) {
 	tracked := u.Track(httptrace.GotConnInfo{Conn: conn}, nil)
 	tracked.Answered("1.1")
 	var trace Trace
-	trace.Done()
+	trace.Done(false)
 	trace.track(tracked)
 	var rm metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &rm); err != nil {

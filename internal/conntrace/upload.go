@@ -23,16 +23,6 @@ import (
 // copying it unless it is encrypted. So a body is wrapped only if its length is
 // unknown, or if it is large and goes through TLS.
 
-// sentState is what is known about the writing of a request.
-type sentState uint8
-
-const (
-	sentUnknown sentState = iota
-	sentNothing
-	sentInPart
-	sentWhole
-)
-
 // smallBody is the initial flow-control window of HTTP/2 (RFC 9113, section
 // 6.9.2). The kernel takes as much, too.
 const smallBody = 1<<16 - 1
@@ -48,22 +38,37 @@ type Upload struct {
 
 // NewUpload returns the Upload of a request, or nil if it has no body.
 func NewUpload(sent *http.Request) *Upload {
-	if !HasBody(sent) {
+	if !hasBody(sent) {
 		return nil
 	}
-	u := &Upload{length: sent.ContentLength, asksFirst: strings.EqualFold(sent.Header.Get("Expect"), "100-continue")}
+	u := &Upload{length: sent.ContentLength, asksFirst: asksFirst(sent)}
 	if needsCount(u.length, sent.URL) {
 		u.counter.Count(sent)
 	}
 	return u
 }
 
+// UncountedUpload returns the Upload of a request that passes through to be sent by
+// another Transport, or nil if it has no body. Its size is known from its
+// Content-Length alone.
+func UncountedUpload(req *http.Request) *Upload {
+	if !hasBody(req) {
+		return nil
+	}
+	u := &Upload{length: req.ContentLength}
+	if asksFirst(req) {
+		u.length = -1
+	}
+	return u
+}
+
+func asksFirst(req *http.Request) bool {
+	return strings.EqualFold(req.Header.Get("Expect"), "100-continue")
+}
+
 func needsCount(length int64, u *url.URL) bool {
 	return length <= 0 || length > smallBody && u != nil && u.Scheme == "https"
 }
-
-// UploadOf returns the Upload of a request that was not counted.
-func UploadOf(length int64) *Upload { return &Upload{length: length} }
 
 // Sent returns the size of the request body in its latest attempt, if it is
 // known. It is unknown if writing the request failed halfway, for example
@@ -76,12 +81,15 @@ func (u *Upload) Sent(t *Trace, status int) (n int64, known bool) {
 	if isCounted && u.length <= 0 {
 		return counted, true
 	}
-	switch t.written(u.asksFirst, status != 0) {
-	case sentNothing:
+	sent := t.written(u.asksFirst, status != 0)
+	switch {
+	case sent == sentNothing:
 		return 0, true
-	case sentWhole:
+	case u.length <= 0:
+		return 0, false
+	case sent == sentWhole:
 		return u.length, true
-	case sentUnknown:
+	case sent == sentUnknown:
 		return u.length, !u.asksFirst && acceptedWhole(u.length, counted, status)
 	}
 	return 0, false
@@ -95,6 +103,3 @@ func acceptedWhole(n, counted int64, status int) bool {
 	}
 	return status/100 == 2 && counted >= n
 }
-
-// HasBody reports whether a request has a body.
-func HasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
