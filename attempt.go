@@ -40,8 +40,7 @@ type attempt struct {
 	headers    []attribute.KeyValue // of the request, then of the response
 	respLength int64
 
-	response  *semconv.Response
-	errorType string // "" without an error
+	response *semconv.Response
 	body.Progress
 	ended  atomic.Bool
 	ending body.End // without an error that the status code or a cancellation stands for
@@ -102,7 +101,6 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 			a.response = a.in.describer.Response(resp, false)
 			if a.in.isError(resp) { // the application's check may exit the goroutine
 				a.response = a.in.describer.Response(resp, true)
-				a.errorType = a.response.ErrorType
 			}
 			if a.Host == "" {
 				a.resolve(sent, resp)
@@ -150,11 +148,11 @@ func (a *attempt) End(e body.End) {
 }
 
 func (a *attempt) describeError(err error) {
-	if a.errorType != "" || errortype.CancelledByCaller(a.ctx, err) {
+	if a.response.ErrorType != "" || errortype.CancelledByCaller(a.ctx, err) {
 		a.ending.Err = nil
 		return
 	}
-	a.errorType = a.in.errorType(a.ctx, a.Scheme, err)
+	a.response = a.response.WithError(a.in.errorType(a.ctx, a.Scheme, err))
 }
 
 // record creates the span, and records the metrics that are still due.
@@ -175,7 +173,7 @@ func (a *attempt) record() {
 
 // exchange returns the attempt as an exchange that is about to end.
 func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
-	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response, errorType: a.errorType,
+	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response,
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown, upload: a.upload}
 	x.context.Init(a.ctx, a.tracer, &nested.NoSettings, a.ResendCount)
 	x.context.Sending.ActiveOuter = !a.Active
@@ -209,7 +207,7 @@ func (a *attempt) describeSpan(x *exchange) {
 	switch {
 	case a.ending.Err != nil:
 		x.setError(a.ending.Err, false)
-	case a.errorType != "":
+	case a.response.ErrorType != "":
 		x.setErrorStatus("")
 	}
 }

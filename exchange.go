@@ -40,7 +40,6 @@ type exchange struct {
 	context    nested.Context    // what base gets
 	request    semconv.Request   // known before it is sent
 	response   *semconv.Response // known when base has returned
-	errorType  string            // "" without an error
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
@@ -146,7 +145,7 @@ func (x *exchange) End(e body.End) {
 		guard.Call("description of the error", func() { x.describeError(e.Err) })
 	}
 	guard.Call("description of the end", func() {
-		x.connection.Done(x.response.Status == 0 && x.errorType != "" && !errortype.OfConnection(x.errorType))
+		x.connection.Done(x.response.Status == 0 && x.response.ErrorType != "" && !errortype.OfConnection(x.response.ErrorType))
 		if x.recording {
 			x.describeEnd(e)
 		}
@@ -176,10 +175,10 @@ func (x *exchange) Recording() bool                   { return x.recording }
 func (x *exchange) Instruments() *semconv.Instruments { return x.meter }
 
 func (x *exchange) measure(e body.End) {
-	v := semconv.Values{ErrorType: x.errorType, Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
+	v := semconv.Values{Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
 	v.RequestSize, v.ResponseSize = x.sizes()
 	v.TimeInQueue, v.Waited = x.connection.TimeInQueue(e.At)
-	if x.response.Status == 0 && x.errorType == errortype.Timeout {
+	if x.response.Status == 0 && x.response.ErrorType == errortype.Timeout {
 		x.connection.LookupsTimedOut()
 	}
 	v.Inner = x.context.Sending.MeasuredInside(x.meter.Provider())

@@ -115,7 +115,6 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	x.response = x.in.describer.Response(resp, false)
 	if x.in.isError(resp) { // the application's check may exit the goroutine
 		x.response = x.in.describer.Response(resp, true)
-		x.errorType = x.response.ErrorType
 	}
 	if x.request.Host == "" {
 		x.resolve(sent, resp)
@@ -131,7 +130,7 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	a = x.appendConnection(a, time.Time{})
 	x.set(a...)
 	s.Attributes = a
-	if x.errorType != "" {
+	if x.response.ErrorType != "" {
 		x.setErrorStatus("")
 	}
 }
@@ -261,9 +260,9 @@ func (x *exchange) describeError(err error) {
 	if errortype.CancelledByCaller(x.context.Context, err) {
 		return
 	}
-	ofStatus := x.errorType != ""
+	ofStatus := x.response.ErrorType != ""
 	if !ofStatus {
-		x.errorType = x.in.errorType(x.context.Context, x.request.Scheme, err)
+		x.response = x.response.WithError(x.in.errorType(x.context.Context, x.request.Scheme, err))
 	}
 	x.setError(err, ofStatus)
 }
@@ -288,7 +287,7 @@ func (x *exchange) setError(err error, ofStatus bool) {
 	if !x.recording {
 		return
 	}
-	x.set(semconv.ErrorTypeKey.String(x.errorType))
+	x.set(semconv.ErrorTypeKey.String(x.response.ErrorType))
 	if !ofStatus {
 		x.setErrorStatus(x.in.redaction.Error(err, x.connection.Target()))
 	}

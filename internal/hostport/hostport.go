@@ -175,6 +175,9 @@ func IsServer(hostPort string, u *url.URL) bool {
 	if u == nil {
 		return false
 	}
+	if hostPort == u.Host {
+		return true // the port is written
+	}
 	host, port, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		return false

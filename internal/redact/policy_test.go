@@ -553,7 +553,7 @@ func TestPolicyNotPromised(t *testing.T) {
 		{"XML bodies", "<Password>summer24</Password>"},
 		{"command lines", "mysql -psummer24 -h db"},
 		{"`user:pw@tcp(host)/db`", "user:summer24@tcp(db:3306)/orders"},
-		{"ordinary word under an ordinary name", "label=summer"},
+		{"ordinary word as the value of an ordinary name", "label=summer"},
 	} {
 		checkTexts(t, row{in: tt.text})
 		if !strings.Contains(section, tt.words) {

@@ -57,7 +57,6 @@ type Values struct {
 	Waited                    bool         // for a connection
 	Abandoned                 bool         // the body is
 	Active                    bool         // the request is counted as active
-	ErrorType                 string       // "" without an error
 	Inner                     *Instruments // by which an inner Transport measures each attempt, or nil
 }
 
@@ -72,7 +71,7 @@ func (m *Instruments) Record(ctx context.Context, r *Request, resp *Response, v 
 	if inner == nil {
 		inner = &none
 	}
-	k := m.key(r, resp, v.ErrorType)
+	k := m.key(r, resp)
 	if inner.duration == nil {
 		m.duration.Record(ctx, v.Duration.Seconds(), m.options(k, r.Own).record...)
 	}
@@ -130,9 +129,9 @@ type key struct {
 }
 
 // key returns the key of the duration.
-func (m *Instruments) key(r *Request, resp *Response, errorType string) key {
+func (m *Instruments) key(r *Request, resp *Response) key {
 	k := m.activeKey(r)
-	k.errorType, k.protocol = errorType, resp.Protocol
+	k.errorType, k.protocol = resp.ErrorType, resp.Protocol
 	if isStatusCode(resp.Status) {
 		k.status = measuredStatus(resp.Status)
 		if !isAssigned(resp.Status) {

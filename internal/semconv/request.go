@@ -28,6 +28,15 @@ func (c *Config) AppendRequest(a []attribute.KeyValue, s *Start) []attribute.Key
 	if s.URL != "" {
 		a = append(a, std.URLFull(s.URL))
 	}
+	if s.Template != "" || s.ResendCount > 0 || c.OldNames || len(s.Own) > 0 {
+		a = c.appendRest(a, first, s)
+	}
+	return a
+}
+
+// appendRest appends what many requests do not have. The attributes that depend on
+// the request begin at first.
+func (c *Config) appendRest(a []attribute.KeyValue, first int, s *Start) []attribute.KeyValue {
 	if s.Template != "" {
 		a = append(a, std.URLTemplate(s.Template))
 	}

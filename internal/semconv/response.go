@@ -13,7 +13,7 @@ import (
 type Response struct {
 	Status    int // 0 without a response
 	Protocol  Protocol
-	ErrorType string // "" unless the response is an error
+	ErrorType string // "" without an error
 
 	proto        string
 	major, minor int
@@ -57,6 +57,14 @@ func (c *Describer) newResponse(resp *http.Response, isError bool) *Response {
 	}
 	r.attributes = a
 	return r
+}
+
+// WithError returns the response, or the lack of one, with the type of an error that
+// came with it or after it.
+func (r *Response) WithError(errorType string) *Response {
+	e := *r
+	e.ErrorType = errorType
+	return &e
 }
 
 // AppendResponse appends the attributes of a response with this Content-Length.
