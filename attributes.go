@@ -8,7 +8,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 )
 
-// WithOptInAttributes adds attributes that the conventions call Opt-In:
+// WithOptInAttributes adds attributes whose requirement level is Opt-In:
 //
 //   - url.scheme, on spans and metrics
 //   - user_agent.original, including net/http's own default if base reports
@@ -19,14 +19,14 @@ import (
 //     have it whenever it is known
 //   - network.peer.address, on the metrics of connections; spans always have it
 //
-// http.request.body.size is the Content-Length. A body of unknown length is
-// wrapped, and what base reads of it is counted; so is one of more than 64 KiB
-// over https. The attribute is absent if the size is unknown: if writing the
-// request failed halfway, if the response came before base reported the request
-// as written and does not show that the server took the body, or if the server
-// did not ask for the body of a request with Expect: 100-continue.
-// http.response.body.size is absent if net/http decompressed the body, as the
-// size on the wire is unknown then.
+// http.request.body.size is the Content-Length. A body of unknown length, or of
+// more than 64 KiB over https, is wrapped to count the bytes that base reads.
+// The attribute is absent if the size is unknown: if writing the request failed
+// halfway, if the response came before base reported the request as written and
+// does not show that the server took the body, or if the server did not ask for
+// the body of a request with Expect: 100-continue. http.response.body.size is
+// absent if net/http decompressed the body, because the size on the wire is
+// unknown.
 //
 // Repeated options accumulate.
 func WithOptInAttributes(keys ...attribute.Key) Option {
@@ -51,7 +51,7 @@ type AttributesFunc = func(*http.Request) []attribute.KeyValue
 // none. Nil is ignored. Repeated options accumulate, in the order given.
 //
 // They override the library's own attributes of the same key. Those of
-// [ContextWithAttributes] override them, and on the span those of hooks override
+// [ContextWithAttributes] override them; on the span, those of hooks override
 // both.
 func WithAttributes(attributes AttributesFunc) Option {
 	return optionFunc(func(c *config) {
@@ -61,15 +61,16 @@ func WithAttributes(attributes AttributesFunc) Option {
 	})
 }
 
-// WithKnownMethods replaces the list of methods that are recorded by name. Other
-// methods are recorded as _OTHER, with their name in
+// WithKnownMethods replaces the list of methods that are recorded by name.
+// Other methods are recorded as _OTHER, with their name in
 // http.request.method_original. Names are case-sensitive. An empty list changes
-// nothing. What cannot be a method is reported to [otel.Handle] and ignored. The
+// nothing. An invalid method is reported to [otel.Handle] and ignored. The
 // default list is that of the conventions: CONNECT, DELETE, GET, HEAD, OPTIONS,
 // PATCH, POST, PUT, QUERY, TRACE.
 //
 // The environment variable OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, a
-// comma-separated list, also replaces the default list. The option wins.
+// comma-separated list, also replaces the default list. The option takes
+// precedence.
 func WithKnownMethods(methods ...string) Option {
 	return optionFunc(func(c *config) {
 		if m := semconv.NewMethods("WithKnownMethods", methods, badOption); len(m) > 0 {

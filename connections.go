@@ -13,13 +13,13 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 )
 
-// WithConnectionTimings records what a request waited for as attributes of its
-// span, in seconds. Each is present only if it took place:
+// WithConnectionTimings records the phases of a request as attributes of its
+// span, in seconds. Each is present only if the phase took place:
 //
 //   - otelhttpclient.connection.reused: whether the connection was used before
 //     (a boolean)
 //   - otelhttpclient.connection.idle_time: how long it had been idle
-//   - otelhttpclient.connection.wait_time: from asking for a connection until
+//   - otelhttpclient.connection.wait_time: from requesting a connection until
 //     it is obtained, including the dial; it shows an exhausted pool
 //   - otelhttpclient.dns.duration, otelhttpclient.connect.duration,
 //     otelhttpclient.tls.duration: the parts of establishing it
@@ -30,11 +30,12 @@ import (
 //     the first byte of the response at the latest; it shows a slow upload
 //   - otelhttpclient.first_byte.duration: from the span's start until the first
 //     byte of the response
-//   - otelhttpclient.unfinished_phase: what was under way when the request ended
-//     without a response (a string): connection, dns, connect, tls, stream, write
-//     or first_byte, each named for its attribute above, which has the time until
-//     that end. connection is an exhausted pool, or a dialer or proxy that reports
-//     nothing further. A phase that failed by itself has an end.
+//   - otelhttpclient.unfinished_phase: the phase in which the request ended
+//     without a response (a string): connection, dns, connect, tls, stream,
+//     write or first_byte. The attribute of that phase above has the time until
+//     the request ended. connection means an exhausted pool, or a dialer or
+//     proxy that reports nothing further. A phase that itself failed is not
+//     unfinished.
 //
 // base must call the hooks of [net/http/httptrace], as *http.Transport does.
 func WithConnectionTimings() Option {

@@ -1,6 +1,7 @@
 // Package otelhttpclient traces outgoing HTTP requests with OpenTelemetry.
 //
-// A [Transport] wraps the [http.RoundTripper] of a client, called base:
+// A [Transport] wraps the [http.RoundTripper] of a client, called base in this
+// documentation:
 //
 //	client.Transport = otelhttpclient.NewTransport(client.Transport)
 //
@@ -12,25 +13,25 @@
 // # Set-up
 //
 // Spans and metrics are recorded once the program has installed an SDK, before
-// or after it creates the Transport:
+// or after creating the Transport:
 //
 //	otel.SetTracerProvider(...)
 //	otel.SetMeterProvider(...)
 //	otel.SetTextMapPropagator(propagation.TraceContext{})
 //
-// Without a propagator no headers are injected. Providers and propagator can
-// also be set for a Transport: [WithTracerProvider], [WithMeterProvider],
-// [WithPropagators].
+// Without a propagator no headers are injected. They can also be set for one
+// Transport: [WithTracerProvider], [WithMeterProvider], [WithPropagators].
 //
-// Make each request with the context of its caller, as by
-// [http.NewRequestWithContext]. A request without it starts a trace of its own.
+// Pass the caller's context to each request, with [http.NewRequestWithContext].
+// Otherwise, the request starts a new trace.
 //
 // # Closing bodies
 //
-// A span ends when the response body is read to its end or closed, so close every
-// body. If a body is forgotten, its span ends when the garbage collector finds
-// the body, and is marked with otelhttpclient.response.body.abandoned. For
-// long-lived streams see [EndOnHeaders].
+// A span ends when the response body is read to its end or closed, so close
+// every body. If a body is never closed, its span ends when the garbage
+// collector finds the body, and has the attribute
+// otelhttpclient.response.body.abandoned. For long-lived streams see
+// [EndOnHeaders].
 //
 // # Configuration
 //
@@ -53,12 +54,13 @@
 // [ContextWithAttributes], [ContextWithRetries].
 //
 // [InstrumentClient] instruments a client, and [InstrumentDefault] the default
-// transport. Importing the package auto does the latter at start-up.
+// transport. Importing package auto instruments the default transport at
+// start-up.
 //
 // # Environment variables
 //
-// Each is a comma-separated list, read when a Transport is created. What cannot be
-// used is reported to [otel.Handle] and ignored.
+// Each is a comma-separated list, read when a Transport is created. Invalid
+// entries are reported to [otel.Handle] and ignored.
 //   - OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS: methods, as for
 //     [WithKnownMethods], which takes precedence.
 //   - OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_CLIENT_REQUEST and
@@ -72,28 +74,27 @@
 //     the names from before the stable conventions, such as http.url and
 //     http.client.duration.
 //
-// In the lists of headers, an entry is a name or a regular expression, which
+// In the lists of headers, an entry is a name or a regular expression that
 // matches whole names regardless of case, as in OpenTelemetry for Python: x-.*
-// matches what x-* matches in [WithRequestHeaders]. An entry such as x-*, whose star
-// repeats one character, is reported. An entry of SANITIZE_FIELDS that is reported
-// hides the values of all captured headers.
+// corresponds to x-* in [WithRequestHeaders]. An entry such as x-*, whose star
+// repeats one character, is invalid. An invalid entry of SANITIZE_FIELDS hides
+// the values of all captured headers.
 //
 // # Metrics
 //
 // http.client.request.duration, a histogram in seconds, and the counter
-// otelhttpclient.response.body.abandoned are always recorded.
-// Metrics are complete for unsampled requests. See [Metric] for those that are
-// opt-in.
+// otelhttpclient.response.body.abandoned are always recorded. Metrics include
+// unsampled requests. See [Metric] for those that are opt-in.
 //
 // # Redaction
 //
-// Credentials are recorded as REDACTED in URLs, captured headers, error texts and
-// reports to [otel.Handle]: user names and passwords in URLs, the values of
-// sensitive parameters and headers, credentials that are known by their shape,
-// and paths of webhooks. E-mail addresses, digests, paging tokens and ordinary
-// prose are not changed. docs/redaction.md in the repository lists everything.
-// Secrets that only the application knows need a [URLFilter], such as
-// [RedactPath], or [WithSensitiveQuery] and [WithSensitiveHeaders].
+// Credentials are recorded as REDACTED in URLs, captured headers, error texts
+// and reports to [otel.Handle]: user names and passwords in URLs, the values of
+// sensitive parameters and headers, credentials of a known format, and paths of
+// webhooks. E-mail addresses, digests, paging tokens and ordinary prose are not
+// changed. docs/redaction.md in the repository lists everything.
+// Application-specific secrets need a [URLFilter], such as [RedactPath], or
+// [WithSensitiveQuery] and [WithSensitiveHeaders].
 //
 // # Errors
 //
@@ -105,14 +106,14 @@
 //
 //	ErrorType() string
 //
-// The value must be one of few. A request that the caller cancels is not an
+// Use a small, fixed set of values. A request that the caller cancels is not an
 // error.
 //
 // # Guarantees
 //
 // Requests are not modified, and responses and errors are returned unchanged.
-// What fails in telemetry, including a panic in a hook, is reported to
-// [otel.Handle] and does not affect the request. Every span ends exactly once.
+// Failures in telemetry, including panics in hooks, are reported to
+// [otel.Handle] and do not affect the request. Every span ends exactly once.
 package otelhttpclient
 
 // ScopeName is the name of the instrumentation scope of all spans and metrics.

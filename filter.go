@@ -9,10 +9,10 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/environment"
 )
 
-// A Filter reports whether a request is traced. If not, the request goes to base
-// unchanged. A Filter gets the caller's request, or, if its URL is opaque, a copy
-// with the URL that goes over the wire. A Filter must not change the request and may be called
-// concurrently. If it panics, the request is traced.
+// A Filter reports whether a request is traced. If not, the request goes to
+// base unchanged. A Filter gets the caller's request, or, if its URL is opaque,
+// a copy with the URL that is sent. A Filter must not change the request and
+// may be called concurrently. If it panics, the request is traced.
 type Filter func(*http.Request) bool
 
 // WithFilter adds a filter. A request is traced if all filters return true. Nil

@@ -16,8 +16,8 @@ func WithMeterProvider(mp metric.MeterProvider) Option {
 	})
 }
 
-// WithOptInMetrics adds metrics that the conventions call Opt-In. See each
-// constant for its requirements. Repeated options accumulate.
+// WithOptInMetrics adds opt-in metrics. See each constant for its requirements.
+// Repeated options accumulate.
 //
 // http.client.request.duration is always recorded. So is the counter
 // otelhttpclient.response.body.abandoned, with server.address and server.port:

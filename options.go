@@ -85,11 +85,11 @@ func (c *config) apply(opts []Option) {
 	c.guard = callback.New(c.redaction)
 }
 
-// WithTracerProvider sets the provider of the tracer. The default, also for nil,
-// is the provider of the span in the request's context if that span is valid
-// and not remote, else the global provider that is installed when the request
-// starts. So a program without a global provider gets client spans wherever it
-// has spans of its own.
+// WithTracerProvider sets the provider of the tracer. The default, also for
+// nil, is the provider of the span in the request's context if that span is
+// valid and not remote, else the global provider that is installed when the
+// request starts. So a program without a global provider gets client spans
+// below its own spans.
 func WithTracerProvider(tp trace.TracerProvider) Option {
 	return optionFunc(func(c *config) {
 		if tp != nil {

@@ -9,14 +9,14 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/inject"
 )
 
-// WithPropagators sets the propagator that writes the span's context, and what
-// else it carries, into the request's headers. The default, also for nil, is the
-// global propagator that is installed when a request starts.
+// WithPropagators sets the propagator that injects the span's context into the
+// request's headers. The default, also for nil, is the global propagator that
+// is installed when a request starts.
 //
-// A header of the same name is replaced. A header among the propagator's fields
-// that it does not write this time is removed: a tracestate belongs to its
-// traceparent. Baggage and all other headers are kept. If there is no span
-// context to propagate, the fields are kept, too. [WithPropagationTargets] excepts
+// A header of the same name is replaced. A field of the propagator that it does
+// not write is removed, because a tracestate belongs to its traceparent.
+// Baggage and all other headers are kept. If there is no span context to
+// propagate, the fields are kept, too. See [WithPropagationTargets] to exclude
 // hosts.
 func WithPropagators(p propagation.TextMapPropagator) Option {
 	return optionFunc(func(c *config) {
@@ -31,18 +31,20 @@ func WithPropagators(p propagation.TextMapPropagator) Option {
 // itself. Requests to other hosts, including redirects, get a span but no
 // headers from the propagator. Without hosts, nothing is propagated.
 //
-// From requests to other hosts, all fields of the propagator are removed, baggage
-// included: a reverse proxy would forward those of its incoming request. Only
-// the copy that is sent is changed. Requests that are not traced
-// ([ContextWithoutTracing], [WithFilter]) are sent as they are. Inner Transports do
-// not add the fields again.
+// All fields of the propagator, including baggage, are removed from requests to
+// other hosts: a reverse proxy would forward those of its incoming request.
+// Only the copy that is sent is changed. Untraced requests
+// ([ContextWithoutTracing], [WithFilter]) are sent unchanged. Inner Transports
+// do not add the fields again.
 //
 // By default, context is propagated to every host. Use this option if requests
-// leave your own systems: trace identifiers and baggage disclose internals.
+// leave your own systems: trace IDs and baggage disclose internals. Tests that
+// replay recorded traffic, with a recording for each set of headers, need it
+// without hosts: traceparent differs each time.
 //
-// The host is that of the request's URL, where the request is sent, without the
-// port. Names are not case-sensitive. Repeated options accumulate. An invalid
-// host is reported to [otel.Handle] and ignored.
+// The host is that of the request's URL, without the port. Names are
+// case-insensitive. Repeated options accumulate. An invalid host is reported to
+// [otel.Handle] and ignored.
 func WithPropagationTargets(hosts ...string) Option {
 	return optionFunc(func(c *config) {
 		if c.targets == nil {

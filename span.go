@@ -6,10 +6,10 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// WithSpanOptions adds options to those that each span is started with, after
-// the library's own. The kind is always CLIENT. Attributes override the library's
-// own. The options go to the tracer as they are: attributes in them should be
-// valid UTF-8. Nil options are ignored. Repeated options accumulate.
+// WithSpanOptions adds options for starting spans, after the library's own. The
+// kind is always CLIENT. Attributes override the library's own. The options are
+// passed to the tracer unchanged: attributes in them must be valid UTF-8. Nil
+// options are ignored. Repeated options accumulate.
 func WithSpanOptions(opts ...trace.SpanStartOption) Option {
 	return optionFunc(func(c *config) {
 		for _, o := range opts {
@@ -40,8 +40,8 @@ func WithSpanNameFormatter(format SpanNameFormatter) Option {
 
 // URLPathSpanName is a [SpanNameFormatter] that returns the URL's path, such as
 // "/items/42". Use it only if a service has few distinct paths: span names of
-// high cardinality are hard to group. A path may also contain what should not be
-// recorded; it is not redacted. [WithURLTemplate] is the better choice.
+// high cardinality are hard to group. The path is not redacted and may contain
+// secrets. Prefer [WithURLTemplate].
 func URLPathSpanName(req *http.Request) string {
 	if req == nil || req.URL == nil {
 		return ""
@@ -80,8 +80,9 @@ type ErrorCheck = func(*http.Response) bool
 
 // WithErrorCheck sets the function that decides which responses are errors.
 // Spans of errors have the status Error; spans and metrics have the status code
-// as error.type, or _OTHER for a code that is not one of HTTP's. By default, the
-// status codes 4xx and 5xx are errors, and those below 100 or above 599. The default also applies if the function panics.
+// as error.type, or _OTHER for an invalid code. By default, the status codes
+// 4xx and 5xx are errors, and those below 100 or above 599. The default also
+// applies if the function panics.
 func WithErrorCheck(isError ErrorCheck) Option {
 	return optionFunc(func(c *config) {
 		if isError != nil {

@@ -39,15 +39,16 @@ func (c *config) template(req *http.Request, ofContext string) (template string)
 
 // ServeMuxTemplates returns a templater for patterns of [http.ServeMux]:
 // "[METHOD ][HOST]/[PATH]" with the wildcards {name} and {name...}. The most
-// specific pattern that matches a request applies, and its path is the template:
-// "GET inventory/items/{sku}" gives the span name "GET /items/{sku}". A final
-// {$} is not part of the template: "/items/{$}" gives "/items/". As in a server,
-// GET matches HEAD too, and hosts are compared without the port. A path that a
-// server would redirect, such as one with a double slash, matches nothing.
+// specific pattern that matches a request applies, and its path is the
+// template: "GET inventory/items/{sku}" gives the span name "GET /items/{sku}".
+// A final {$} is not part of the template: "/items/{$}" gives "/items/". As in
+// a server, GET also matches HEAD, and hosts are compared without the port. A
+// path that a server would redirect, such as one with a double slash, matches
+// nothing.
 //
 // The error for a malformed pattern, or for one that conflicts with another,
-// contains the pattern. GODEBUG=httpmuxgo121=1 is an error too: [http.ServeMux]
-// has neither methods nor wildcards then.
+// contains the pattern. GODEBUG=httpmuxgo121=1 is also an error: it disables
+// methods and wildcards in [http.ServeMux].
 func ServeMuxTemplates(patterns ...string) (URLTemplater, error) {
 	templates, err := muxpattern.Templates(patterns...)
 	if err != nil {

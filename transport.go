@@ -40,21 +40,21 @@ type Transport struct {
 //
 // Nested Transports create one span for a request that is sent once. The
 // outermost creates it. If base sends the request again, or follows a redirect,
-// each attempt has a span below that one, created by the Transport that the
-// attempts pass through; a resend has http.request.resend_count. That includes
-// the first attempt, whose span is created when the resend starts, with its own
-// times. Request and response hooks do not run for it. With one MeterProvider,
-// each attempt is measured once. Another request that base sends with the same
-// context has a span of its own. A copy of the request is recognized by the
-// headers that the propagator wrote, and without a propagator by its URL and
-// body.
+// the Transport below creates a child span for each attempt; resends have
+// http.request.resend_count. The span of the first attempt is created when the
+// resend starts, with the attempt's own times. Request and response hooks do
+// not run for it. With one MeterProvider, each attempt is measured once. Other
+// requests that base sends with the same context have their own spans. A copy
+// of the request is recognized by the headers that the propagator wrote, and
+// without a propagator by its URL and body.
 //
-// Requests of the OpenTelemetry SDK itself are sent unchanged, untraced and
-// unmeasured: those of exporters, of processors of spans and logs, and of samplers.
-// To trace an export would need another export, without end. Such a request has no
-// span in its context, and the SDK's functions are on its goroutine's stack. An
-// exporter that sends from a goroutine of its own is not recognized: give it a
-// client that is not traced, or exclude its URL with [ExcludeURLs].
+// Requests of the OpenTelemetry SDK itself are sent unchanged and are neither
+// traced nor measured: those of exporters, of processors of spans and logs, and
+// of samplers. Each traced export would cause another export. Such a request is
+// recognized by the SDK's functions on its goroutine's stack, if its context
+// has no span. An exporter that sends from a goroutine of its own is not
+// recognized: give it an untraced client, or exclude its URL with
+// [ExcludeURLs].
 //
 // base gets a copy of the request. The deprecated method CancelRequest of base
 // compares request pointers, and so has no effect; cancel the context instead.
@@ -62,10 +62,11 @@ func NewTransport(base http.RoundTripper, opts ...Option) *Transport {
 	return &Transport{wrapped: base, tracing: newInstrumentation(opts)}
 }
 
-// RoundTrip sends req through base and returns base's error as it is. The
+// RoundTrip sends req through base and returns base's error unchanged. The
 // response is a copy of base's, with a body that ends the span. RoundTrip never
-// modifies req or base's response. Requests rejected by a [Filter], and requests
-// whose context comes from [ContextWithoutTracing], go to base unchanged.
+// modifies req or base's response. Requests rejected by a [Filter], and
+// requests whose context comes from [ContextWithoutTracing], go to base
+// unchanged.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p := call{caller: req, sent: req, transportID: t}
 	t.route(&p)
@@ -116,7 +117,7 @@ func (t *Transport) routeThroughDefault(p *call) {
 }
 
 // Unwrap returns the RoundTripper that requests go through: the base given to
-// [NewTransport], or for a nil base the present [http.DefaultTransport].
+// [NewTransport], or for a nil base the current [http.DefaultTransport].
 func (t *Transport) Unwrap() http.RoundTripper {
 	if t.wrapped != nil {
 		return t.wrapped
@@ -129,8 +130,8 @@ func (t *Transport) Unwrap() http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// WrappedRoundTripper returns the same as Unwrap. It is the name by which
-// Kubernetes' client-go looks for the transport below.
+// WrappedRoundTripper returns the same as Unwrap. Kubernetes' client-go finds
+// the wrapped transport by this name.
 func (t *Transport) WrappedRoundTripper() http.RoundTripper { return t.Unwrap() }
 
 // CloseIdleConnections calls base's method of that name, if it has one, so that

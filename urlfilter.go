@@ -21,10 +21,10 @@ import (
 type URLFilter func(*url.URL) *url.URL
 
 // WithURLFilter adds a filter. Filters run in the order given, each on the
-// result of the one before. Nil is ignored. Redaction runs after all filters.
+// result of the previous one. Nil is ignored. Redaction runs after all filters.
 //
-// Filters get the URL that goes over the wire: if [url.URL.Opaque] holds path and
-// query, as signers make it, they are taken apart first.
+// Filters get the URL that is sent: if [url.URL.Opaque] holds path and query,
+// as some request signers set it, they are separated first.
 //
 // Filters apply to every URL that is recorded: url.full, captured headers such
 // as Location and Referer, and URLs in the texts of errors.
@@ -47,10 +47,10 @@ func StripQuery(u *url.URL) *url.URL {
 	return &stripped
 }
 
-// RedactQuery returns a [URLFilter] that replaces the values of query parameters
-// with these names by REDACTED, in addition to those that are always redacted
-// (see [WithSensitiveQuery]). Names are compared regardless of case and
-// percent-encoding. Everything else stays as it is written.
+// RedactQuery returns a [URLFilter] that replaces the values of query
+// parameters with these names by REDACTED, in addition to those that are always
+// redacted (see [WithSensitiveQuery]). Names are compared regardless of case
+// and percent-encoding. Everything else is unchanged.
 func RedactQuery(names ...string) URLFilter {
 	redactQuery := redact.Query(names...)
 	return func(u *url.URL) *url.URL {
@@ -115,11 +115,11 @@ func RedactPath(patterns ...string) (URLFilter, error) {
 // WithSensitiveQuery replaces the list of names whose values are recorded as
 // REDACTED, in URLs and in texts. An empty list changes nothing.
 //
-// Names are compared in lower case, decoded, and without "-", "_" and ".";
-// of user[password] only password counts. "*suffix" is every name that ends so,
-// except names of paging tokens. "name?" is a name whose value is hidden unless it
-// is evidently no secret. Empty values and booleans are never hidden. See
-// [DefaultSensitiveQuery] for the default list, to be added to.
+// Names are decoded and compared regardless of case, "-", "_" and "."; the name
+// of user[password] is password. "*suffix" matches every name with that suffix,
+// except names of paging tokens. The value of "name?" is hidden unless it is
+// evidently not a secret. Empty values and booleans are never hidden. To extend
+// the default list, append to [DefaultSensitiveQuery].
 func WithSensitiveQuery(names ...string) Option {
 	return optionFunc(func(c *config) {
 		if len(names) > 0 {
@@ -133,8 +133,8 @@ func WithSensitiveQuery(names ...string) Option {
 func DefaultSensitiveQuery() []string { return redact.DefaultQuery() }
 
 // WithoutRedaction disables redaction, except of user names and passwords in
-// URLs. URLs, error texts and captured headers are then recorded with the
-// credentials in them. URL filters still run.
+// URLs. URLs, error texts and captured headers are then recorded with their
+// credentials. URL filters still run.
 func WithoutRedaction() Option {
 	return optionFunc(func(c *config) { c.sensitive.Off = true })
 }

@@ -9,17 +9,17 @@
 // package otelhttpclient. If the default transport cannot be instrumented, the
 // error is reported to [otel.Handle] and nothing is changed.
 //
-// It is not zero-code instrumentation: it sets up no SDK, no exporter and no
-// propagator. Spans and metrics are recorded, and headers are sent, once the program
-// installs a TracerProvider, a MeterProvider and a propagator, at any time. A span
-// has the parent that the request's context has: for http.Get, which takes no
-// context, that is none.
+// It is not zero-code instrumentation: the program must install a
+// TracerProvider, a MeterProvider and a propagator, at any time. Until then,
+// nothing is recorded or injected. A span's parent is the span in the request's
+// context. http.Get takes no context, so its spans have no parent.
 //
-// Not traced are clients with a transport of their own, such as those of libraries
-// that clone the default, and OpenTelemetry exporters. An exporter that sends
-// through the default transport from a goroutine of its own is traced by mistake:
-// give it a clone of the default transport, or exclude its URL with
-// OTEL_GO_EXCLUDED_URLS. [otelhttpclient.InstrumentDefault] describes both.
+// Clients with their own transport, such as those of libraries that clone the
+// default, and OpenTelemetry exporters are not traced. An exporter that sends
+// through the default transport from a goroutine of its own is not recognized
+// and is traced: give it a clone of the default transport, or exclude its URL
+// with OTEL_GO_EXCLUDED_URLS. [otelhttpclient.InstrumentDefault] describes
+// both.
 package auto
 
 import (

@@ -26,9 +26,9 @@ import (
 	"github.com/otelhttpclient/otelhttpclient"
 )
 
-// A Recorder has a Transport, and keeps its spans, its measurements and the
-// requests that it sends in memory. It is safe for concurrent use. It does not
-// touch OpenTelemetry's globals.
+// A Recorder has a Transport and records its spans, measurements and sent
+// requests in memory. It is safe for concurrent use. It does not touch
+// OpenTelemetry's globals.
 type Recorder struct {
 	transport *otelhttpclient.Transport
 	tracers   *sdktrace.TracerProvider
@@ -63,11 +63,11 @@ func (r *Recorder) Transport() *otelhttpclient.Transport { return r.transport }
 // Client returns a new client with the Transport.
 func (r *Recorder) Client() *http.Client { return &http.Client{Transport: r.transport} }
 
-// TracerProvider returns the provider of the spans, to start parents with.
+// TracerProvider returns the provider of the spans, for starting parent spans.
 func (r *Recorder) TracerProvider() trace.TracerProvider { return r.tracers }
 
-// Requests returns the requests that base got so far, in their order, with the
-// headers that the propagator injected. Do not change them.
+// Requests returns the requests that were sent to base, in order, with the
+// injected headers. Do not modify them.
 func (r *Recorder) Requests() []*http.Request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -96,7 +96,7 @@ func (r *Recorder) SpanOf(sent *http.Request) (Span, bool) {
 	return Span{}, false
 }
 
-// Reset forgets the spans and requests so far. Measurements stay.
+// Reset discards the recorded spans and requests, but not the measurements.
 func (r *Recorder) Reset() {
 	r.exporter.Reset()
 	r.mu.Lock()

@@ -1,7 +1,7 @@
 // Package otelhttp has the client side of the API of
 // go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp, implemented by
-// [otelhttpclient]. A program that uses the original for clients only moves over
-// by changing the import path.
+// [otelhttpclient]. To migrate a program that uses the original only for
+// clients, change the import path.
 //
 // The differences in behavior are those of the two libraries; docs/migration.md
 // in the repository lists them. The documentation of each function here says what
@@ -10,8 +10,8 @@
 //
 // # Moving on to otelhttpclient
 //
-// With Go 1.26 or later, these commands replace what this package declares by
-// what it stands for in otelhttpclient, and remove the import:
+// With Go 1.26 or later, these commands replace the names of this package with
+// those of otelhttpclient, and remove the import:
 //
 //	go fix -inline -tags=otelhttp_options ./...
 //	go fix -inline ./...
@@ -25,8 +25,8 @@
 //
 //	go run golang.org/x/tools/go/analysis/passes/inline/cmd/inline@v0.52.0 -fix ./...
 //
-// Review the diff. Inlining drops the comments within the arguments of a call, and
-// joins their lines. It leaves alone:
+// Review the diff. Inlining drops the comments within the arguments of a call,
+// and joins their lines. It does not change:
 //   - [DefaultClient], [Get], [Head], [Post], [PostForm], [Labeler], and the package
 //     filters, which have no equivalent in otelhttpclient
 //   - functions that are used as values
@@ -35,7 +35,7 @@
 //
 // # Programs with servers
 //
-// Handlers keep the original. A file with both takes both imports:
+// Keep the original for handlers. A file with both needs both imports:
 //
 //	import (
 //		"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -46,6 +46,6 @@
 //	handler := otelhttp.NewHandler(mux, "api", otelhttp.WithPropagators(p))
 //	transport := client.NewTransport(nil, client.WithPropagators(p))
 //
-// The two Option types differ. A slice of options that is given to a handler and
-// to a transport has to become two slices.
+// The two Option types differ. Split a slice of options for a handler and a
+// transport in two.
 package otelhttp

@@ -22,9 +22,9 @@ type Labeler struct {
 
 var errLate = errors.New("otelhttp: Labeler.Add: no effect after ContextWithClientLabeler: add the attributes before")
 
-// Add adds attributes. It has no effect on a context that the Labeler is in
-// already, which is reported to [otel.Handle]. In the original, attributes count
-// that are added until the headers have been received.
+// Add adds attributes. It has no effect on a context that already has the
+// Labeler; this is reported to [otel.Handle]. In the original, attributes can
+// be added until the headers have been received.
 func (l *Labeler) Add(ls ...attribute.KeyValue) {
 	l.mu.Lock()
 	l.attributes = append(l.attributes, ls...)
@@ -48,9 +48,9 @@ type labelerKey struct{}
 // that the Labeler has now, as by [otelhttpclient.ContextWithAttributes], which new
 // code should use. Nil is ignored.
 //
-// In the original, attributes that are added later count, too; the attributes are
-// not on the span; they do not override the library's own of the same key; and
-// those of an outer context are replaced, not kept.
+// In the original, attributes that are added later are recorded, too; the
+// attributes are not on the span; they do not override the library's own of the
+// same key; and they replace those of an outer context.
 func ContextWithClientLabeler(parent context.Context, l *Labeler) context.Context {
 	if l == nil {
 		return parent

@@ -82,11 +82,11 @@ func WithClientTrace(f otelhttpclient.ClientTraceFunc) Option {
 // WithMetricAttributesFn adds the attributes that the function returns to the
 // request metrics, and unlike in the original also to the span.
 //
-// Further differences: The function runs before the request is sent, not when the
-// headers have been received. It gets the caller's request, without the span in
-// its context and without the propagated headers. Its attributes override the
-// library's own of the same key. Repeated options accumulate; in the original,
-// the last one counts.
+// Further differences: the function runs before the request is sent, not when
+// the headers have been received. It gets the caller's request, without the
+// span in its context and without the propagated headers. Its attributes
+// override the library's own of the same key. Repeated options accumulate; in
+// the original, the last one is used.
 //
 //go:fix inline
 func WithMetricAttributesFn(metricAttributesFn otelhttpclient.AttributesFunc) Option {

@@ -4,7 +4,7 @@
 // the filter returns true. Nil filters are ignored.
 //
 // go fix does not inline these functions: their names are easier to read than
-// what they do.
+// their bodies.
 package filters
 
 import (
