@@ -94,13 +94,13 @@ func (x *exchange) addClientTrace() {
 
 func (x *exchange) recordLookup(name string, target *url.URL, d time.Duration, err error) {
 	x.in.guard.Call("measurement of a DNS lookup", func() {
-		x.meter.RecordLookup(&x.context, x.in.lookedUp(name, target), d, err)
+		x.meter.RecordLookup(&x.context, x.in.lookupName(name, target), d, err)
 	})
 }
 
-// lookedUp returns the name to record for a lookup. If a URL filter changes the host
+// lookupName returns the name to record for a lookup. If a URL filter changes the host
 // of the request, it is the host that the filter returns.
-func (c *config) lookedUp(name string, target *url.URL) string {
+func (c *config) lookupName(name string, target *url.URL) string {
 	target = redact.Wire(target)
 	if target == nil || len(c.urlFilters) == 0 {
 		return name

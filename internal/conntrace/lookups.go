@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Record measures a DNS lookup of a name. target is the URL of the request, or nil
-// before it is known.
+// Record records a DNS lookup of a name. target is the URL of the request, or nil
+// before it is set.
 type Record func(name string, target *url.URL, d time.Duration, err error)
 
-// lookups are the DNS lookups of a request. One may outlast its request: a dial
-// continues when another connection is obtained, or when the request has ended. The
-// lock of the Trace protects it.
+// lookups measures the DNS lookups of a request. A lookup may outlast its request: a
+// dial continues when another connection is obtained, or when the request has ended.
+// Trace.mu protects it.
 type lookups struct {
 	record  Record
 	host    string
@@ -21,7 +21,7 @@ type lookups struct {
 	running int
 }
 
-// MeasureLookups adds the hooks for DNS lookups. It is called before Start.
+// MeasureLookups adds the hooks for DNS lookups. Call it before Start.
 func (t *Trace) MeasureLookups(record Record) {
 	l := &lookups{record: record}
 	t.timings = &timings{lookups: l}
@@ -34,8 +34,8 @@ func (t *Trace) MeasureLookups(record Record) {
 	t.hooks.DNSDone = func(info httptrace.DNSDoneInfo) { t.endLookup(l, info.Err, false) }
 }
 
-// LookupsTimedOut records a lookup that the request has waited for until its
-// deadline. It may never end. If it does, it is not recorded again.
+// LookupsTimedOut records the running lookups as timed out at the request's
+// deadline. Lookups that end later are not recorded again.
 func (t *Trace) LookupsTimedOut() {
 	t.mu.Lock()
 	var l *lookups
@@ -48,7 +48,7 @@ func (t *Trace) LookupsTimedOut() {
 	}
 }
 
-// endLookup records that a lookup ends, or that all do, if there is one.
+// endLookup records the end of one lookup, or of all, if any is running.
 func (t *Trace) endLookup(l *lookups, err error, all bool) {
 	t.mu.Lock()
 	running, name, start, target := l.running, l.host, l.started, t.target

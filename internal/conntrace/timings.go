@@ -36,102 +36,102 @@ const (
 	phaseFirstByte  phase = "first_byte"
 )
 
-// streamWait is the shortest time that is a wait for a stream. net/http has no hook
-// for it, and takes a moment to write a header in any case.
+// streamWait is the minimum time before the headers are written that counts as a
+// wait for a stream. net/http has no hook for that wait, and writing headers takes
+// some time in any case.
 const streamWait = 10 * time.Millisecond
 
-// timings are the times of a request and its connection. A nil *timings records
-// nothing. The lock of the Trace protects it.
+// timings holds the times of a request and its connection. A nil *timings records
+// nothing. Trace.mu protects it.
 type timings struct {
-	lookups  *lookups // nil unless they are measured
-	upload   bool     // the request has a body
-	answered bool     // there is a response
+	lookups   *lookups // nil unless lookups are measured
+	upload    bool     // the request has a body
+	responded bool     // there is a response
 
-	waits
+	connectionTimes
 }
 
-// waits are of the latest connection that base has asked for.
-type waits struct {
-	got, reused, wasIdle bool
-	failed               bool // what was under way last, by itself
-	idle                 time.Duration
-	asked, gotAt         time.Time
+// connectionTimes holds the times of the latest connection that base requested.
+type connectionTimes struct {
+	obtained, reused, wasIdle bool
+	failed                    bool // the latest phase has failed, and not because the request ended
+	idle                      time.Duration
+	waitStart, waitEnd        time.Time
 
-	// A start is zero before it and after the end. A duration is the sum of what
-	// has ended.
-	dnsStart, dialStart, tlsFrom time.Time
-	dialing                      int
-	dns, dial, tls               time.Duration
+	// A start is zero unless the phase is running. A duration is the sum of the ended
+	// phases.
+	dnsStart, dialStart, tlsStart time.Time
+	dialing                       int
+	dns, dial, tls                time.Duration
 
-	headers, written, firstByte time.Time
+	headersWritten, requestWritten, firstByte time.Time
 }
 
-// ask records that a connection is needed.
-func (t *timings) ask() {
+// startWait records that base requests a connection.
+func (t *timings) startWait() {
 	if t == nil {
 		return
 	}
-	// Until a connection is obtained, the request is still waiting for the
-	// first: HTTP/2 asks again for a connection that another request has
-	// established meanwhile.
-	if t.got {
-		t.waits = waits{}
+	// Until a connection is obtained, a further request for one continues the wait:
+	// HTTP/2 requests it again after another request has established it.
+	if t.obtained {
+		t.connectionTimes = connectionTimes{}
 	}
-	if t.asked.IsZero() {
-		t.asked = time.Now()
+	if t.waitStart.IsZero() {
+		t.waitStart = time.Now()
 	}
 }
 
-// get records that a connection is obtained.
-func (t *timings) get(info httptrace.GotConnInfo) {
+// endWait records that a connection is obtained.
+func (t *timings) endWait(info httptrace.GotConnInfo) {
 	if t == nil {
 		return
 	}
-	t.got, t.gotAt, t.failed = true, time.Now(), false
+	t.obtained, t.waitEnd, t.failed = true, time.Now(), false
 	t.reused, t.wasIdle, t.idle = info.Reused, info.WasIdle, info.IdleTime
-	// HTTP/2 may write the request again without asking again.
-	t.headers, t.written, t.firstByte = time.Time{}, time.Time{}, time.Time{}
+	// HTTP/2 may write the request again without requesting a connection again.
+	t.headersWritten, t.requestWritten, t.firstByte = time.Time{}, time.Time{}, time.Time{}
 }
 
-// TimeInQueue returns how long the request waited for a connection, and whether
-// it did. end is when the request ended; zero means now.
+// TimeInQueue returns how long the request waited for a connection. known is false
+// if it requested none. end is the end of the request; zero means now.
 func (t *Trace) TimeInQueue(end time.Time) (waited time.Duration, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.timings.wait(end)
+	return t.timings.timeInQueue(end)
 }
 
-// AppendTimings appends the attributes of the timings. started is when the span
-// started, and end when it ended; zero means now.
+// AppendTimings appends the attributes of the timings. started and end are the start
+// and the end of the span. A zero end means now.
 func (t *Trace) AppendTimings(a []attribute.KeyValue, started, end time.Time) []attribute.KeyValue {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.timings.attributes(a, started, end)
+	return t.timings.appendAttributes(a, started, end)
 }
 
-// wait returns how long the request has waited for a connection, if at all.
-func (t *timings) wait(end time.Time) (waited time.Duration, known bool) {
-	if t == nil || t.asked.IsZero() {
+// timeInQueue is [Trace.TimeInQueue].
+func (t *timings) timeInQueue(end time.Time) (waited time.Duration, known bool) {
+	if t == nil || t.waitStart.IsZero() {
 		return 0, false
 	}
-	until := t.gotAt
-	if !t.got {
+	until := t.waitEnd
+	if !t.obtained {
 		until = orNow(end) // no connection was obtained
 	}
-	return max(0, until.Sub(t.asked)), true
+	return max(0, until.Sub(t.waitStart)), true
 }
 
-// watchTimings adds the hooks that the timings need. ctx is the request's: what
-// fails when it is done has not failed by itself.
+// watchTimings adds the hooks for the phases of the connection. ctx is the request's
+// context: a phase that fails after its end has not failed by itself.
 func (r *Trace) watchTimings(ctx context.Context) {
 	t, hooks := r.timings, &r.hooks
-	// at applies a change unless the request has ended or has obtained another
-	// connection, while the dial continues.
+	// at applies change unless the request has ended, or has obtained another
+	// connection while the dial continues.
 	at := func(change func(now time.Time)) {
 		now := time.Now()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if !r.ended && r.state != elsewhere && !t.got {
+		if !r.ended && r.state != stateElsewhere && !t.obtained {
 			change(now)
 		}
 	}
@@ -139,7 +139,7 @@ func (r *Trace) watchTimings(ctx context.Context) {
 	done := func(sum *time.Duration, start *time.Time, err error) {
 		at(func(now time.Time) {
 			if err == nil || ctx.Err() == nil {
-				*sum += since(start, now)
+				*sum += takeElapsed(start, now)
 				t.failed = err != nil
 			}
 		})
@@ -157,11 +157,11 @@ func (r *Trace) watchTimings(ctx context.Context) {
 		}
 		done(&t.dns, &t.dnsStart, info.Err)
 	}
-	hooks.TLSHandshakeStart = func() { start(&t.tlsFrom) }
-	hooks.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsFrom, err) }
+	hooks.TLSHandshakeStart = func() { start(&t.tlsStart) }
+	hooks.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsStart, err) }
 	hooks.ConnectStart = func(string, string) {
 		at(func(now time.Time) {
-			if t.dialing++; t.dialing == 1 { // with happy eyeballs there are several
+			if t.dialing++; t.dialing == 1 { // Happy Eyeballs dials several addresses
 				t.dialStart, t.failed = now, false
 			}
 		})
@@ -172,7 +172,7 @@ func (r *Trace) watchTimings(ctx context.Context) {
 				return
 			}
 			if t.dialing = max(0, t.dialing-1); err == nil || t.dialing == 0 {
-				t.dial += since(&t.dialStart, now)
+				t.dial += takeElapsed(&t.dialStart, now)
 				t.failed = err != nil
 			}
 		})
@@ -180,22 +180,22 @@ func (r *Trace) watchTimings(ctx context.Context) {
 	r.watchExchange(ctx)
 }
 
-// watchExchange adds the hooks of the timings after a connection is obtained.
+// watchExchange adds the hooks for the phases after a connection is obtained.
 func (r *Trace) watchExchange(ctx context.Context) {
 	t, hooks := r.timings, &r.hooks
 	at := func(change func(now time.Time)) {
 		now := time.Now()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if !r.ended && r.state == obtained {
+		if !r.ended && r.state == stateObtained {
 			change(now)
 		}
 	}
 	field, wrote := hooks.WroteHeaderField, hooks.WroteRequest
 	hooks.WroteHeaderField = func(name string, values []string) {
 		at(func(now time.Time) {
-			if t.headers.IsZero() {
-				t.headers = now
+			if t.headersWritten.IsZero() {
+				t.headersWritten = now
 			}
 		})
 		if field != nil {
@@ -205,7 +205,7 @@ func (r *Trace) watchExchange(ctx context.Context) {
 	hooks.WroteRequest = func(info httptrace.WroteRequestInfo) {
 		at(func(now time.Time) {
 			if info.Err == nil || ctx.Err() == nil {
-				t.written, t.failed = now, info.Err != nil
+				t.requestWritten, t.failed = now, info.Err != nil
 			}
 		})
 		if wrote != nil {
@@ -215,8 +215,8 @@ func (r *Trace) watchExchange(ctx context.Context) {
 	hooks.GotFirstResponseByte = func() { at(func(now time.Time) { t.firstByte = now }) }
 }
 
-// since returns how long something has taken until now, and ends it.
-func since(start *time.Time, now time.Time) (d time.Duration) {
+// takeElapsed returns the time from *start to now, and clears *start.
+func takeElapsed(start *time.Time, now time.Time) (d time.Duration) {
 	if !start.IsZero() {
 		d = now.Sub(*start)
 	}
@@ -224,18 +224,18 @@ func since(start *time.Time, now time.Time) (d time.Duration) {
 	return d
 }
 
-// unfinished returns what is under way.
-func (t *timings) unfinished() phase {
+// unfinishedPhase returns the running phase.
+func (t *timings) unfinishedPhase() phase {
 	switch {
-	case t.asked.IsZero() || t.failed || t.answered || !t.firstByte.IsZero():
+	case t.waitStart.IsZero() || t.failed || t.responded || !t.firstByte.IsZero():
 		return phaseNone
-	case !t.written.IsZero():
+	case !t.requestWritten.IsZero():
 		return phaseFirstByte
-	case !t.headers.IsZero():
+	case !t.headersWritten.IsZero():
 		return phaseWrite
-	case t.got:
+	case t.obtained:
 		return phaseStream
-	case !t.tlsFrom.IsZero():
+	case !t.tlsStart.IsZero():
 		return phaseTLS
 	case !t.dialStart.IsZero():
 		return phaseConnect
@@ -252,9 +252,8 @@ func orNow(t time.Time) time.Time {
 	return t
 }
 
-// attributes appends what took place. started is when the span started, and end
-// when it ended; zero means now.
-func (t *timings) attributes(a []attribute.KeyValue, started, end time.Time) []attribute.KeyValue {
+// appendAttributes is [Trace.AppendTimings].
+func (t *timings) appendAttributes(a []attribute.KeyValue, started, end time.Time) []attribute.KeyValue {
 	if t == nil {
 		return a
 	}
@@ -264,35 +263,35 @@ func (t *timings) attributes(a []attribute.KeyValue, started, end time.Time) []a
 		}
 	}
 	end = orNow(end)
-	running := t.unfinished()
-	// until returns what has ended of a phase, and what of it is under way.
+	running := t.unfinishedPhase()
+	// until adds the time since start to ended if the phase is running.
 	until := func(p phase, ended time.Duration, start time.Time) time.Duration {
 		if p == running {
 			ended += end.Sub(start)
 		}
 		return ended
 	}
-	if t.got {
+	if t.obtained {
 		a = append(a, connectionReusedKey.Bool(t.reused))
 		if t.wasIdle {
 			a = append(a, connectionIdleTimeKey.Float64(t.idle.Seconds()))
 		}
 	}
-	if waited, known := t.wait(end); known {
+	if waited, known := t.timeInQueue(end); known {
 		a = append(a, connectionWaitTimeKey.Float64(waited.Seconds()))
 	}
 	if !t.reused {
 		seconds(dnsDurationKey, until(phaseDNS, t.dns, t.dnsStart))
 		seconds(connectDurationKey, until(phaseConnect, t.dial, t.dialStart))
-		seconds(tlsDurationKey, until(phaseTLS, t.tls, t.tlsFrom))
+		seconds(tlsDurationKey, until(phaseTLS, t.tls, t.tlsStart))
 	}
 	if running == phaseStream {
-		seconds(streamWaitTimeKey, end.Sub(t.gotAt))
-	} else if waited := t.headers.Sub(t.gotAt); waited >= streamWait {
+		seconds(streamWaitTimeKey, end.Sub(t.waitEnd))
+	} else if waited := t.headersWritten.Sub(t.waitEnd); waited >= streamWait {
 		seconds(streamWaitTimeKey, waited)
 	}
-	if !t.headers.IsZero() && (t.upload || running == phaseWrite) {
-		seconds(writeDurationKey, t.wroteAt(end).Sub(t.headers))
+	if !t.headersWritten.IsZero() && (t.upload || running == phaseWrite) {
+		seconds(writeDurationKey, t.writeEnd(end).Sub(t.headersWritten))
 	}
 	if !t.firstByte.IsZero() {
 		seconds(firstByteDurationKey, t.firstByte.Sub(started))
@@ -305,13 +304,14 @@ func (t *timings) attributes(a []attribute.KeyValue, started, end time.Time) []a
 	return a
 }
 
-// wroteAt returns when the request was written, or when that no longer mattered.
-func (t *timings) wroteAt(end time.Time) time.Time {
+// writeEnd returns when the request was written, at the latest the first byte of the
+// response. Without either it returns end.
+func (t *timings) writeEnd(end time.Time) time.Time {
 	switch {
-	case !t.firstByte.IsZero() && (t.written.IsZero() || t.firstByte.Before(t.written)):
+	case !t.firstByte.IsZero() && (t.requestWritten.IsZero() || t.firstByte.Before(t.requestWritten)):
 		return t.firstByte
-	case !t.written.IsZero():
-		return t.written
+	case !t.requestWritten.IsZero():
+		return t.requestWritten
 	}
 	return end
 }

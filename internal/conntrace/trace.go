@@ -1,7 +1,7 @@
 // Package conntrace records what [net/http/httptrace] reports about the connection of
 // one request: its peer, the time of each phase, DNS lookups, and how much of the
-// request was written. It is given what is wanted, and hands out facts. It does not
-// know spans, metrics or options.
+// request was written. It is given what to record, and returns values and
+// attributes. It does not know spans, metrics or options.
 package conntrace
 
 import (
@@ -18,55 +18,55 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/openconns"
 )
 
-// Want says what a [Trace] records beside the peer.
+// Want is a set of data that a [Trace] records in addition to the peer.
 type Want uint8
 
-// What a Trace may record.
+// Elements of Want.
 const (
 	Sizes     Want = 1 << iota // how much of the request was written
-	UserAgent                  // as it is written
-	Timings                    // of all phases
+	UserAgent                  // the header as it was written
+	Timings                    // the times of all phases
 	Queue                      // the time until a connection is obtained
 )
 
-// Trace is what net/http reports about the connection of a request. Its hooks run on
-// any goroutine, and some after the request has ended. If base uses two connections
-// at a time with one context, or reaches two servers through one proxy, the reports
-// cannot be told apart, and the latest counts.
+// Trace records what net/http reports about the connection of a request. Its hooks
+// run on any goroutine, some of them after the request has ended. If base uses two
+// connections at a time with one context, or reaches two servers through one proxy,
+// the reports cannot be distinguished, and the latest counts.
 type Trace struct {
 	hooks httptrace.ClientTrace
 	use   *openconns.Use // nil unless connections are counted
 	guard callback.Guard
 
-	target *url.URL // of the request; written under mu
+	target *url.URL // URL of the request; protected by mu
 
 	mu    sync.Mutex
 	ended bool
 	state state
-	// With the same context, base may also ask for a connection to another
-	// server, for example to fetch a token.
-	targeted bool // the latest connection is one to the request's server
+	// With the same context, base may also request a connection to another server,
+	// for example to fetch a token.
+	targeted bool // the latest connection is to the request's server
 
 	sent      sentState
-	continued bool   // the server has asked for the body
-	agent     string // User-Agent as it is written, if it is watched
+	continued bool   // the server has sent 100 Continue
+	userAgent string // User-Agent as it was written, if it is recorded
 
 	peer    net.Addr
 	tracked *openconns.Conn // nil unless connections are counted
-	timings *timings        // nil unless they are wanted
+	timings *timings        // nil unless timings are recorded
 }
 
 // state is the state of a request's connection.
 type state uint8
 
 const (
-	idle      state = iota // not asked for
-	wanted                 // one to the request's server, or to a proxy
-	elsewhere              // one to another server, which is not obtained yet
-	obtained               // later reports are about the request's connection
+	stateIdle      state = iota // not requested
+	stateWanted                 // waiting for a connection to the request's server, or to a proxy
+	stateElsewhere              // waiting for a connection to another server
+	stateObtained               // the later reports are about the request's connection
 )
 
-// sentState is what is known about the writing of a request.
+// sentState describes how much of a request was written.
 type sentState uint8
 
 const (
@@ -76,8 +76,8 @@ const (
 	sentWhole
 )
 
-// Start registers the hooks for what is wanted, and returns the context that has
-// them. use describes the request as the user of a connection, or is nil.
+// Start registers the hooks that want requires, and returns a context with them.
+// use describes the request for the metrics of connections, or is nil.
 func (t *Trace) Start(ctx context.Context, want Want, use *openconns.Use, guard callback.Guard) context.Context {
 	t.use, t.guard = use, guard
 	h := &t.hooks
@@ -104,8 +104,8 @@ func (t *Trace) startWanted(ctx context.Context, want Want) {
 	}
 }
 
-// Send sets the request as base gets it. A request hook may have sent other requests
-// with the same context before, which can still be under way.
+// Send sets the request as base gets it. Other requests with the same context, sent
+// by a request hook, may be in flight.
 func (t *Trace) Send(req *http.Request) {
 	t.mu.Lock()
 	t.target = req.URL
@@ -117,85 +117,85 @@ func (t *Trace) Send(req *http.Request) {
 
 func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
-// Aim sets the URL of the request, where base has chosen it.
+// Aim sets the URL of the request if base has chosen it.
 func (t *Trace) Aim(target *url.URL) {
 	t.mu.Lock()
 	t.target = target
 	t.mu.Unlock()
 }
 
-// Target returns the URL of the request, or nil before it is known. Only the
+// Target returns the URL of the request, or nil before it is set. Only the
 // goroutine that calls Send and Aim may call it, and others after the last of those
-// calls. Hooks run at any time, and use the field with the lock.
+// calls. Hooks run at any time, and lock t.mu to read the field.
 func (t *Trace) Target() *url.URL { return t.target }
 
-// getConn runs when a connection to a server or a proxy is needed.
+// getConn is the GetConn hook. hostPort is the address of a server or a proxy.
 func (t *Trace) getConn(hostPort string) {
 	t.mu.Lock()
-	tracked := t.ask(hostPort)
+	tracked := t.connectionWanted(hostPort)
 	t.mu.Unlock()
-	tracked.Release() // without the lock: it may call an instrument
+	tracked.Release() // not under the lock: it may call an instrument
 }
 
-// ask records that a connection is needed. It returns the one before, if that was
-// the request's.
-func (t *Trace) ask(hostPort string) (before *openconns.Conn) {
+// connectionWanted records that base requests a connection. It returns the request's
+// previous connection, or nil.
+func (t *Trace) connectionWanted(hostPort string) (before *openconns.Conn) {
 	if t.ended {
 		return nil
 	}
 	targeted := hostport.IsServer(hostPort, t.target)
 	if t.targeted && !targeted {
-		t.state = elsewhere
+		t.state = stateElsewhere
 		return nil
 	}
 	t.targeted = targeted
-	// net/http may try again on another connection, and base may have fetched
-	// a token on this one: what follows describes another connection.
-	t.forget(wanted)
+	// net/http may retry on another connection, or base may have fetched a token on
+	// this one: the later reports are about another connection.
+	t.forget(stateWanted)
 	before, t.tracked = t.tracked, nil
-	t.timings.ask()
+	t.timings.startWait()
 	return before
 }
 
-// forget removes what was reported about a connection.
+// forget clears the records of a connection.
 func (t *Trace) forget(s state) {
-	t.state, t.peer, t.sent, t.continued, t.agent = s, nil, sentUnknown, false, ""
+	t.state, t.peer, t.sent, t.continued, t.userAgent = s, nil, sentUnknown, false, ""
 }
 
-// gotConn runs when a connection is obtained.
+// gotConn is the GotConn hook.
 func (t *Trace) gotConn(info httptrace.GotConnInfo) {
-	if info.Conn == nil { // base does not say which
-		t.got(info, nil)
+	if info.Conn == nil { // base does not report the connection
+		t.connectionObtained(info, nil)
 		return
 	}
-	// The connection may be of an application's type.
+	// The methods of the connection may be the application's.
 	t.guard.Call("connection", func() {
 		peer := info.Conn.RemoteAddr()
-		if t.got(info, peer) && t.use != nil {
+		if t.connectionObtained(info, peer) && t.use != nil {
 			t.track(t.use.Track(info, peer))
 		}
 	})
 }
 
-// got records a connection unless the request has ended or the connection is to
-// another server.
-func (t *Trace) got(info httptrace.GotConnInfo, peer net.Addr) (used bool) {
+// connectionObtained records a connection unless the request has ended or the
+// connection is to another server.
+func (t *Trace) connectionObtained(info httptrace.GotConnInfo, peer net.Addr) (used bool) {
 	t.mu.Lock()
 	switch {
 	case t.ended:
-	case t.state == elsewhere:
-		t.state = wanted
+	case t.state == stateElsewhere:
+		t.state = stateWanted
 	default:
 		used = true
-		t.state, t.peer = obtained, peer
-		t.timings.get(info)
+		t.state, t.peer = stateObtained, peer
+		t.timings.endWait(info)
 	}
 	t.mu.Unlock()
 	return used
 }
 
-// track replaces the connection that the request is counted for. It
-// releases the other without the lock, as Release may call an instrument.
+// track replaces the connection that counts the request. It releases the previous
+// one after unlocking, as Release may call an instrument.
 func (t *Trace) track(tracked *openconns.Conn) {
 	t.mu.Lock()
 	if !t.ended {
@@ -205,7 +205,7 @@ func (t *Trace) track(tracked *openconns.Conn) {
 	tracked.Release()
 }
 
-// Relabel replaces the labels that were known when the connection was obtained.
+// Relabel replaces the labels that the connection was obtained with.
 func (t *Trace) Relabel(labels openconns.Labels) {
 	t.mu.Lock()
 	tracked := t.tracked
@@ -213,13 +213,13 @@ func (t *Trace) Relabel(labels openconns.Labels) {
 	tracked.Relabel(labels)
 }
 
-// Answered records the protocol, which is known with the first response on a
-// connection.
+// Answered records the response's status and protocol version: the labels of a
+// connection lack the version until its first response.
 func (t *Trace) Answered(status int, version string) {
 	t.mu.Lock()
 	tracked := t.tracked
 	if t.timings != nil {
-		t.timings.answered = true
+		t.timings.responded = true
 	}
 	t.mu.Unlock()
 	tracked.Answered(version)
@@ -228,29 +228,29 @@ func (t *Trace) Answered(status int, version string) {
 	}
 }
 
-// Done makes later hooks no-ops. gaveUp means that base has failed without a response
-// and for another reason than a connection. Then a connection to a server that the
-// request does not name is forgotten. A proxy's cannot be told from that of a token
-// server, but then it is the latter's: base has given up before it asked for a
-// connection of the request.
+// Done makes later hooks no-ops. gaveUp means that base has failed without a response,
+// and for another reason than its connection. Then the records of a connection that is
+// not to the request's server are cleared: it is to a proxy or to another server, such
+// as a token server, and if base failed before it requested a connection for the
+// request, it is the latter.
 func (t *Trace) Done(gaveUp bool) {
 	t.mu.Lock()
 	t.ended = true
 	tracked := t.tracked
 	t.tracked = nil
-	if gaveUp && !t.targeted && t.state == obtained {
-		t.forget(idle)
+	if gaveUp && !t.targeted && t.state == stateObtained {
+		t.forget(stateIdle)
 		t.timings = nil
 	}
 	t.mu.Unlock()
 	tracked.Release()
 }
 
-// CopyTo copies to an unused Trace, which gets no hooks, what is known at present.
+// CopyTo copies the records so far, without the hooks, to an unused Trace.
 func (t *Trace) CopyTo(to *Trace) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	to.state, to.targeted, to.sent, to.continued, to.agent, to.peer = t.state, t.targeted, t.sent, t.continued, t.agent, t.peer
+	to.state, to.targeted, to.sent, to.continued, to.userAgent, to.peer = t.state, t.targeted, t.sent, t.continued, t.userAgent, t.peer
 	if t.timings != nil {
 		timings := *t.timings
 		timings.lookups = nil
@@ -261,7 +261,7 @@ func (t *Trace) CopyTo(to *Trace) {
 func (t *Trace) wroteRequest(info httptrace.WroteRequestInfo) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended || t.state != obtained {
+	if t.ended || t.state != stateObtained {
 		return
 	}
 	t.sent = sentWhole
@@ -276,36 +276,36 @@ func (t *Trace) wroteHeaderField(name string, values []string) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.ended && t.state == obtained {
-		t.agent = values[0]
+	if !t.ended && t.state == stateObtained {
+		t.userAgent = values[0]
 	}
 }
 
 func (t *Trace) got100Continue() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.continued = t.continued || t.state == obtained
+	t.continued = t.continued || t.state == stateObtained
 }
 
-// written reports how much of the request was written. asksFirst: it has Expect:
-// 100-continue. responded: there is a response.
-func (t *Trace) written(asksFirst, responded bool) sentState {
+// writtenPart reports how much of the request was written. expectsContinue: it has
+// Expect: 100-continue. responded: there is a response.
+func (t *Trace) writtenPart(expectsContinue, responded bool) sentState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case !responded && (t.state == wanted || t.state == elsewhere):
+	case !responded && (t.state == stateWanted || t.state == stateElsewhere):
 		return sentNothing
-	case asksFirst && !t.continued:
-		return sentUnknown // net/http reports it as written without its body, too
+	case expectsContinue && !t.continued:
+		return sentUnknown // net/http calls WroteRequest without the body, too
 	}
 	return t.sent
 }
 
-// Report returns the peer of the connection, or nil, and the user agent as it was
+// Report returns the peer of the connection, or nil, and the user agent as
 // written.
 func (t *Trace) Report() (peer net.Addr, agent string) {
 	t.mu.Lock()
-	peer, agent = t.peer, t.agent
+	peer, agent = t.peer, t.userAgent
 	t.mu.Unlock()
 	return peer, agent
 }
