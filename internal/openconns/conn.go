@@ -19,22 +19,22 @@ import (
 // Conn is an open connection. The methods of a nil *Conn do nothing.
 type Conn struct {
 	set      *set
-	since    time.Time
+	opened   time.Time
 	guard    callback.Guard
 	checking atomic.Bool
 
 	mu        sync.Mutex
 	key       any          // in the set
-	file      syscall.Conn // the connection, or what it wraps; nil if it is upgraded
-	users     int          // requests that use it
-	responded bool         // the first response has come
-	gone      bool
+	file      syscall.Conn // the connection, or one that it wraps; nil if upgraded
+	requests  int          // requests that use it
+	responded bool         // the first response was received
+	discarded bool
 	counted   bool
 	labels    Labels
 	duration  metric.Float64Histogram
 }
 
-// Labels are the attributes of both metrics. Zero fields are no attributes.
+// Labels are the attributes of both metrics. Zero fields are left out.
 type Labels struct {
 	Host    string
 	Port    int
@@ -63,22 +63,22 @@ func (l Labels) attributes() []attribute.KeyValue {
 	return a
 }
 
-// clone returns labels that keep no piece of a request.
+// clone returns labels that share no memory with a request.
 func (l Labels) clone() Labels {
 	l.Host, l.Version, l.Scheme, l.Peer = strings.Clone(l.Host), strings.Clone(l.Version), strings.Clone(l.Scheme), strings.Clone(l.Peer)
 	return l
 }
 
-// use counts a request. It returns nil if the connection is known to be closed.
-func (c *Conn) use(u *Use, labels Labels) *Conn {
+// addRequest counts a request. It returns nil if the connection was discarded.
+func (c *Conn) addRequest(u *Use, labels Labels) *Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.gone {
+	if c.discarded {
 		return nil
 	}
-	c.users++
+	c.requests++
 	labels.Version = c.labels.Version
-	c.label(labels)
+	c.setLabels(labels)
 	// The first Transport may lack a metric.
 	c.counted = c.counted || u.Counted
 	if c.duration == nil {
@@ -87,14 +87,14 @@ func (c *Conn) use(u *Use, labels Labels) *Conn {
 	return c
 }
 
-// label sets the labels, which are used for longer than the request.
-func (c *Conn) label(labels Labels) {
+// setLabels copies the labels, which outlive their request.
+func (c *Conn) setLabels(labels Labels) {
 	if labels != c.labels {
 		c.labels = labels.clone()
 	}
 }
 
-// Relabel replaces the labels but for the protocol version and the peer.
+// Relabel replaces the labels except the protocol version and the peer.
 func (c *Conn) Relabel(labels Labels) {
 	if c == nil {
 		return
@@ -102,30 +102,32 @@ func (c *Conn) Relabel(labels Labels) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	labels.Version, labels.Peer = c.labels.Version, c.labels.Peer
-	c.label(labels)
+	c.setLabels(labels)
 }
 
-// Answered records the protocol version of the first response.
-func (c *Conn) Answered(version string) {
+// SetVersion records the protocol version of the first response. Further calls do
+// nothing.
+func (c *Conn) SetVersion(version string) {
 	if c != nil {
-		c.answered(version)
+		c.setFirstVersion(version)
 	}
 }
 
-func (c *Conn) answered(version string) {
+func (c *Conn) setFirstVersion(version string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.responded {
 		labels := c.labels
 		labels.Version = version
 		c.responded = true
-		c.label(labels)
+		c.setLabels(labels)
 	}
 }
 
-// Upgraded records that the application has taken the connection over. It is open
-// until the request is released. Nothing here refers to it: the garbage collector
-// closes a connection that the application forgets.
+// Upgraded records that the application has taken over the connection, which then
+// counts as open until the request is released. The Conn drops its reference to it,
+// so that the garbage collector can close a connection that the application
+// forgets.
 func (c *Conn) Upgraded() {
 	if c == nil {
 		return
@@ -147,69 +149,70 @@ func (c *Conn) Release() {
 
 func (c *Conn) release() {
 	c.mu.Lock()
-	c.users--
-	closed := c.file == nil && c.users == 0
+	c.requests--
+	closed := c.file == nil && c.requests == 0
 	c.mu.Unlock()
 	if closed {
-		c.end(true)
+		c.discard(true)
 	}
 }
 
-// state returns what the connection is counted as, if it is.
-func (c *Conn) state() (labels Labels, active, ok bool) {
+// countedAs returns the labels and the state that the connection is counted with. ok
+// is false if it is not counted.
+func (c *Conn) countedAs() (labels Labels, active, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.labels, c.users > 0, c.counted && c.responded && !c.gone
+	return c.labels, c.requests > 0, c.counted && c.responded && !c.discarded
 }
 
-// check ends the connection if it is closed.
-func (c *Conn) check() {
+// discardIfClosed discards the connection if it is closed.
+func (c *Conn) discardIfClosed() {
 	c.mu.Lock()
 	file := c.file
 	c.mu.Unlock()
 	if file == nil || !c.checking.CompareAndSwap(false, true) {
 		return // an earlier check is still running
 	}
-	// A connection whose methods panic or exit the goroutine is removed. It is
-	// not known to be closed.
+	// A connection whose methods panic or exit the goroutine is discarded, too. Then
+	// it is not known to be closed.
 	open, known := false, false
 	defer func() {
 		c.checking.Store(false)
 		if !open {
-			c.end(known)
+			c.discard(known)
 		}
 	}()
 	open, known = probe(file, c.guard)
 }
 
-// end removes the connection. If it is known to be closed, how long it was open is
-// recorded.
-func (c *Conn) end(closed bool) {
+// discard removes the connection from its set. If it is known to be closed, it
+// records how long it was open.
+func (c *Conn) discard(closed bool) {
 	c.mu.Lock()
-	if c.gone {
+	if c.discarded {
 		c.mu.Unlock()
 		return
 	}
-	c.gone = true
+	c.discarded = true
 	key, labels, duration := c.key, c.labels, c.duration
 	now := time.Now()
-	sameClock := hasNoMonotonicClock(now) == hasNoMonotonicClock(c.since) // else it is of another bubble
+	sameClock := hasNoMonotonicClock(now) == hasNoMonotonicClock(c.opened) // else opened is a time of another bubble
 	measured := closed && c.responded && duration != nil && sameClock
 	c.mu.Unlock()
 	c.set.remove(key, c)
 	if measured {
 		c.guard.Call("measurement of a connection", func() {
-			duration.Record(context.Background(), now.Sub(c.since).Seconds(), metric.WithAttributes(labels.attributes()...))
+			duration.Record(context.Background(), now.Sub(c.opened).Seconds(), metric.WithAttributes(labels.attributes()...))
 		})
 	}
 }
 
-// maxWrapped limits the NetConn methods that are followed: one may return its own
-// connection.
+// maxWrapped limits the number of NetConn calls: NetConn may return its own
+// receiver.
 const maxWrapped = 16
 
-// fileOf returns the innermost of the wrapped connections that has a file
-// descriptor, or nil.
+// fileOf returns the innermost wrapped connection that has a file descriptor, or
+// nil.
 func fileOf(conn net.Conn) (file syscall.Conn) {
 	for range maxWrapped {
 		if f, ok := conn.(syscall.Conn); ok {
@@ -224,8 +227,7 @@ func fileOf(conn net.Conn) (file syscall.Conn) {
 	return file
 }
 
-// probe reports whether a file is open, and whether that is known: it is not if a
-// method panics.
+// probe reports whether a file is open. known is false if its methods panic.
 func probe(file syscall.Conn, guard callback.Guard) (open, known bool) {
 	guard.Call("check of a connection", func() {
 		raw, err := file.SyscallConn()

@@ -1,6 +1,6 @@
-// Package openconns keeps the open connections of a MeterProvider: it counts them at
+// Package openconns tracks the open connections of a MeterProvider: it counts them at
 // each collection, and measures how long each was open. It is given what
-// [net/http/httptrace] reports of a connection, and the labels of the request that
+// [net/http/httptrace] reports about a connection, and the labels of the request that
 // uses it. It does not know requests, Transports or options.
 package openconns
 
@@ -31,36 +31,36 @@ type Pool struct {
 
 // set holds the open connections of all Pools with the same owner.
 //
-// net/http has no hook for the end of a connection. So each open one is checked
-// once a second, by a timer that runs only while there are any.
+// net/http has no hook for the end of a connection. So a timer, which runs only
+// while there are connections, checks each of them once a second.
 //
-// Methods of connections and instruments may block, panic or exit the goroutine.
-// None is called under a lock.
+// Methods of connections and instruments may block, panic or exit the goroutine. No
+// lock is held while they run.
 type set struct {
 	owner       any
 	connections sync.Map // *Conn by net.Conn, or by itself if it is upgraded
 	collected   atomic.Bool
 
-	// mu protects the fields below.
+	// setsMu protects the fields below.
 	pools        int
 	open         int
-	observed     bool // by a callback, which may still be on the way to be registered
+	observed     bool // a callback is registered, or being registered
 	registration metric.Registration
-	timers       int  // that were started: the latest is in use while there are connections
-	bubbled      bool // it is of a bubble of testing/synctest
+	timers       int  // number of started timers; the latest is in use while there are connections
+	inBubble     bool // the latest timer belongs to a bubble of testing/synctest
 }
 
 var (
-	mu sync.Mutex
-	// sets holds those that have Pools or open connections. Others are removed, so
-	// that an unused provider can be freed.
+	setsMu sync.Mutex
+	// sets holds, by owner, the sets that have Pools or open connections. Others are
+	// removed, so that an unused provider can be freed.
 	sets = map[any]*set{}
 )
 
 // New returns a Pool for the connections of owner, which must be comparable.
 func New(owner any, guard callback.Guard) *Pool {
-	mu.Lock()
-	defer mu.Unlock()
+	setsMu.Lock()
+	defer setsMu.Unlock()
 	s := sets[owner]
 	if s == nil {
 		s = &set{owner: owner}
@@ -68,18 +68,18 @@ func New(owner any, guard callback.Guard) *Pool {
 	}
 	s.pools++
 	p := &Pool{set: s, guard: guard}
-	runtime.AddCleanup(p, (*set).leave, s)
+	runtime.AddCleanup(p, (*set).poolFreed, s)
 	return p
 }
 
-// Observe reports the open connections to meter at each collection, unless another
-// Pool of the same owner does.
+// Observe registers the counter of open connections with meter, unless another Pool
+// of the same owner has done so.
 func (p *Pool) Observe(meter metric.Meter) error {
 	s := p.set
-	mu.Lock()
+	setsMu.Lock()
 	observed := s.observed
 	s.observed = true
-	mu.Unlock()
+	setsMu.Unlock()
 	if observed {
 		return nil
 	}
@@ -90,26 +90,26 @@ func (p *Pool) Observe(meter metric.Meter) error {
 	guard := p.guard
 	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s.collected.Store(true)
-		guard.Call("measurement of connections", func() { s.report(o, counter.Inst()) })
+		guard.Call("measurement of connections", func() { s.observe(o, counter.Inst()) })
 		return nil
 	}, counter.Inst())
-	mu.Lock()
+	setsMu.Lock()
 	s.registration = registration
-	mu.Unlock()
+	setsMu.Unlock()
 	return err
 }
 
-// Collected reports whether the open connections were ever collected. A no-op and an
-// SDK that drops them never do.
+// Collected reports whether the open connections were ever collected. They are not
+// by a no-op, or by an SDK that drops the metric.
 func (p *Pool) Collected() bool { return p.set.collected.Load() }
 
-// report observes the number of open connections by state. It runs under the SDK's
-// locks.
-func (s *set) report(o metric.Observer, counter metric.Int64Observable) {
+// observe observes the number of open connections by labels and state. The SDK holds
+// locks while it runs.
+func (s *set) observe(o metric.Observer, counter metric.Int64Observable) {
 	type states struct{ active, idle int64 }
 	counts := map[Labels]states{}
 	s.connections.Range(func(_, c any) bool {
-		if labels, active, ok := c.(*Conn).state(); ok {
+		if labels, active, ok := c.(*Conn).countedAs(); ok {
 			n := counts[labels]
 			if active {
 				n.active++
@@ -132,15 +132,16 @@ func (s *set) report(o metric.Observer, counter metric.Int64Observable) {
 type Use struct {
 	Pool     *Pool
 	Labels   Labels                  // without the protocol version and the peer
-	Peer     bool                    // label the connection with the peer's address, too
-	Counted  bool                    // Pool.Observe counts the connection
+	Peer     bool                    // add the peer's address to the labels
+	Counted  bool                    // count the connection in the metric of Pool.Observe
 	Duration metric.Float64Histogram // nil: not recorded
 }
 
-// Track counts a request as a user of a connection until it is released. It
-// returns nil for a connection that is closed or cannot be checked.
+// Track returns the Conn of a connection, and counts the request until
+// [Conn.Release]. It returns nil for a connection that is closed or cannot be
+// checked.
 func (u *Use) Track(info httptrace.GotConnInfo, peer net.Addr) *Conn {
-	defer runtime.KeepAlive(u.Pool) // the set stays in use
+	defer runtime.KeepAlive(u.Pool) // so that the set is not removed
 	if !reflect.ValueOf(info.Conn).Comparable() {
 		return nil
 	}
@@ -150,12 +151,12 @@ func (u *Use) Track(info httptrace.GotConnInfo, peer net.Addr) *Conn {
 		labels.Peer, _ = hostport.Peer(peer)
 	}
 	if c, ok := s.connections.Load(info.Conn); ok {
-		return c.(*Conn).use(u, labels)
+		return c.(*Conn).addRequest(u, labels)
 	}
-	c := &Conn{set: s, key: info.Conn, since: time.Now(), guard: guard}
+	c := &Conn{set: s, key: info.Conn, opened: time.Now(), guard: guard}
 	if info.WasIdle {
-		// It was opened for an earlier request.
-		c.since = c.since.Add(-info.IdleTime)
+		// It was opened for another request.
+		c.opened = c.opened.Add(-info.IdleTime)
 	}
 	guard.Call("connection", func() { c.file = fileOf(info.Conn) })
 	if c.file == nil {
@@ -164,55 +165,56 @@ func (u *Use) Track(info httptrace.GotConnInfo, peer net.Addr) *Conn {
 	if open, _ := probe(c.file, guard); !open {
 		return nil
 	}
-	return s.add(c).use(u, labels)
+	return s.add(c).addRequest(u, labels)
 }
 
-// add adds a connection and returns it, or the one that another request added
-// first.
+// add adds a connection and returns it. If another request has added the connection
+// first, add returns that Conn.
 func (s *set) add(c *Conn) *Conn {
-	mu.Lock()
-	defer mu.Unlock()
+	setsMu.Lock()
+	defer setsMu.Unlock()
 	if before, loaded := s.connections.LoadOrStore(c.key, c); loaded {
 		return before.(*Conn)
 	}
-	// A timer of a bubble dies with the bubble, which cannot be observed. It also
-	// must not be used from outside. So any further connection starts another in
-	// its place, until there is one of the process.
-	if s.open++; s.open == 1 || s.bubbled {
+	// A bubble's timer stops when the bubble ends, which cannot be detected, and must
+	// not be used outside the bubble. So each further connection starts another timer
+	// in its place, until one does not belong to a bubble.
+	if s.open++; s.open == 1 || s.inBubble {
 		s.startTimer()
 	}
 	return c
 }
 
-// remove removes the connection that has this key.
+// remove removes the connection with this key.
 func (s *set) remove(key any, c *Conn) {
-	mu.Lock()
-	defer mu.Unlock()
+	setsMu.Lock()
+	defer setsMu.Unlock()
 	if !s.connections.CompareAndDelete(key, c) {
 		return
 	}
 	if s.open--; s.open == 0 {
-		s.timers++ // the one that is under way is the last
-		s.retire()
+		s.timers++ // the running timer does not start another
+		s.removeIfUnused()
 	}
 }
 
-// leave runs when a Pool is unreachable.
-func (s *set) leave() {
-	mu.Lock()
-	defer mu.Unlock()
+// poolFreed runs when a Pool has become unreachable.
+func (s *set) poolFreed() {
+	setsMu.Lock()
+	defer setsMu.Unlock()
 	s.pools--
-	s.retire()
+	s.removeIfUnused()
 }
 
-// retire ends the registration of a set that is no longer used.
-func (s *set) retire() {
+// removeIfUnused removes the set, and unregisters its callback, if it has no Pools
+// and no connections.
+func (s *set) removeIfUnused() {
 	if s.pools > 0 || s.open > 0 {
 		return
 	}
 	delete(sets, s.owner)
 	if r := s.registration; r != nil {
-		go func() { _ = r.Unregister() }() // it waits for a collection that is under way
+		go func() { _ = r.Unregister() }() // it waits for a running collection
 	}
 }
 
@@ -222,32 +224,32 @@ const checkInterval = time.Second
 func (s *set) startTimer() {
 	s.timers++
 	n := s.timers
-	s.bubbled = hasNoMonotonicClock(time.Now())
-	time.AfterFunc(checkInterval, func() { s.tick(n) })
+	s.inBubble = hasNoMonotonicClock(time.Now())
+	time.AfterFunc(checkInterval, func() { s.onTimer(n) })
 }
 
-// hasNoMonotonicClock reports whether t is a time of a bubble of testing/synctest.
-// Those of the process have a reading of the monotonic clock, until it is removed.
+// hasNoMonotonicClock reports whether t, a result of time.Now, belongs to a bubble of
+// testing/synctest. Other results of time.Now have a monotonic clock reading.
 func hasNoMonotonicClock(t time.Time) bool { return t == t.Round(0) }
 
-// tick runs when the nth timer fires. It does not wait for checks that are stuck in a
-// connection, but skips that connection.
-func (s *set) tick(n int) {
-	mu.Lock()
+// onTimer runs when the nth timer fires. It skips connections whose earlier check
+// still blocks.
+func (s *set) onTimer(n int) {
+	setsMu.Lock()
 	inUse := n == s.timers
 	if inUse {
 		s.startTimer()
 	}
-	mu.Unlock()
+	setsMu.Unlock()
 	if inUse {
-		s.check()
+		s.discardClosed()
 	}
 }
 
-// check ends the connections that are closed.
-func (s *set) check() {
+// discardClosed discards the closed connections.
+func (s *set) discardClosed() {
 	s.connections.Range(func(_, c any) bool {
-		c.(*Conn).check()
+		c.(*Conn).discardIfClosed()
 		return true
 	})
 }

@@ -98,7 +98,7 @@ func (rt *transport) wantState(t *testing.T, when string, active, idle int64, du
 
 func (rt *transport) state() string {
 	o := observer{counts: map[attribute.Set]int64{}}
-	rt.pool.set.report(o, nil)
+	rt.pool.set.observe(o, nil)
 	states := map[string]int64{}
 	for set, n := range o.counts {
 		v, _ := set.Value("http.connection.state")
@@ -128,20 +128,20 @@ func (rt *transport) track(info httptrace.GotConnInfo) *Conn {
 // exchange is a request that gets a response.
 func (rt *transport) exchange(c net.Conn) {
 	tracked := rt.track(httptrace.GotConnInfo{Conn: c})
-	tracked.Answered("1.1")
+	tracked.SetVersion("1.1")
 	tracked.Release()
 }
 
 // forget removes all connections, and so stops the timer.
 func (rt *transport) forget() {
-	rt.pool.set.connections.Range(func(_, c any) bool { c.(*Conn).end(false); return true })
+	rt.pool.set.connections.Range(func(_, c any) bool { c.(*Conn).discard(false); return true })
 }
 
 // wantEmpty fails the test if the pool keeps anything of closed connections.
 func (rt *transport) wantEmpty(t *testing.T) {
 	t.Helper()
-	mu.Lock()
-	defer mu.Unlock()
+	setsMu.Lock()
+	defer setsMu.Unlock()
 	s := rt.pool.set
 	if s.open != 0 {
 		t.Errorf("after all were closed: got %d connections, want none", s.open)
@@ -180,8 +180,8 @@ func TestPoolTimerStops(t *testing.T) {
 	rt.eventually(t, "after it was closed", 0, 0, 1)
 	rt.wantEmpty(t)
 	timers := func() int {
-		mu.Lock()
-		defer mu.Unlock()
+		setsMu.Lock()
+		defer setsMu.Unlock()
 		return rt.pool.set.timers
 	}
 	before := timers()
@@ -229,7 +229,7 @@ func TestPoolEmptiedOutsideABubble(t *testing.T) {
 	var tracked *Conn
 	synctest.Test(t, func(*testing.T) {
 		tracked = rt.track(httptrace.GotConnInfo{Conn: &fakeConn{}})
-		tracked.Answered("1.1")
+		tracked.SetVersion("1.1")
 	})
 	tracked.Upgraded()
 	rt.wantState(t, "after the connection was taken over", 1, 0, 0)
@@ -260,7 +260,7 @@ func TestPoolNothingBeforeTheFirstResponse(t *testing.T) {
 		tracked.Release()
 		c.closed.Store(true)
 		time.Sleep(2 * checkInterval)
-		tracked.Answered("1.1")
+		tracked.SetVersion("1.1")
 		rt.wantState(t, "after a late response", 0, 0, 0)
 		rt.wantEmpty(t)
 	})
@@ -277,7 +277,7 @@ func TestPoolIdleTimeCounts(t *testing.T) {
 			c := &fakeConn{}
 			info.Conn = c
 			tracked := rt.track(info)
-			tracked.Answered("1.1")
+			tracked.SetVersion("1.1")
 			tracked.Release()
 			// Later idle times are part of the time since.
 			rt.track(httptrace.GotConnInfo{Conn: c, WasIdle: true, IdleTime: time.Hour}).Release()
@@ -446,16 +446,16 @@ func TestPoolConcurrently(t *testing.T) {
 			for i := range rounds {
 				u := &Use{Pool: rt.pool, Labels: Labels{Host: fmt.Sprintf("h%d.example", (g+i)%3)}, Counted: g%2 == 1, Duration: rt}
 				tracked := u.Track(httptrace.GotConnInfo{Conn: kept[(g*i)%len(kept)]}, nil)
-				tracked.Answered([]string{"1.1", "2"}[g%2])
+				tracked.SetVersion([]string{"1.1", "2"}[g%2])
 				tracked.Relabel(u.Labels)
 				tracked.Release()
 
 				c := &fakeConn{}
 				tracked = u.Track(httptrace.GotConnInfo{Conn: c}, nil)
-				tracked.Answered("1.1")
+				tracked.SetVersion("1.1")
 				switch i % 50 {
 				case 0:
-					rt.pool.set.check()
+					rt.pool.set.discardClosed()
 				case 1:
 					rt.state()
 				case 2:
@@ -463,7 +463,7 @@ func TestPoolConcurrently(t *testing.T) {
 				}
 				tracked.Release()
 				c.closed.Store(true)
-				tracked.check()
+				tracked.discardIfClosed()
 			}
 		})
 	}
@@ -523,7 +523,7 @@ func TestObserve(t *testing.T) {
 			}
 			u := &Use{Pool: p, Counted: true}
 			tracked := u.Track(httptrace.GotConnInfo{Conn: c}, nil)
-			tracked.Answered("1.1")
+			tracked.SetVersion("1.1")
 			want("during a request", map[string]int64{"active": 1, "idle": 0})
 			tracked.Release()
 			want("after a request", map[string]int64{"active": 0, "idle": 1})
@@ -532,20 +532,20 @@ func TestObserve(t *testing.T) {
 			}
 		}
 	}()
-	mu.Lock()
+	setsMu.Lock()
 	s := sets[owner]
-	mu.Unlock()
+	setsMu.Unlock()
 	pools := func() int {
-		mu.Lock()
-		defer mu.Unlock()
+		setsMu.Lock()
+		defer setsMu.Unlock()
 		return s.pools
 	}
 	oteltest.Eventually(t, "the Pools are unreachable", func() bool { runtime.GC(); return pools() == 0 })
 	want("without a Pool", map[string]int64{"active": 0, "idle": 1})
 	c.closed.Store(true)
 	oteltest.Eventually(t, "the connection is seen closed", func() bool { return len(collect(t, readers[0])) == 0 })
-	mu.Lock()
-	defer mu.Unlock()
+	setsMu.Lock()
+	defer setsMu.Unlock()
 	if sets[owner] != nil {
 		t.Error("after all: got a set, want none")
 	}
@@ -608,7 +608,7 @@ func BenchmarkCheck(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		rt.pool.set.check()
+		rt.pool.set.discardClosed()
 	}
 	rt.forget()
 }
@@ -621,7 +621,7 @@ func BenchmarkReport(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		rt.pool.set.report(metricnoop.Observer{}, nil)
+		rt.pool.set.observe(metricnoop.Observer{}, nil)
 	}
 	rt.forget()
 }
