@@ -222,7 +222,7 @@ func (t *Trace) Answered(status int, version string) {
 		t.timings.responded = true
 	}
 	t.mu.Unlock()
-	tracked.Answered(version)
+	tracked.SetVersion(version)
 	if status == http.StatusSwitchingProtocols {
 		tracked.Upgraded()
 	}

@@ -27,7 +27,7 @@ func TestPoolConnectionObtainedAtTheEnd(t *testing.T) {
 	}
 	u := &openconns.Use{Pool: pool, Counted: true}
 	tracked := u.Track(httptrace.GotConnInfo{Conn: conn}, nil)
-	tracked.Answered("1.1")
+	tracked.SetVersion("1.1")
 	var trace Trace
 	trace.Done(false)
 	trace.track(tracked)

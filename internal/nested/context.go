@@ -11,20 +11,20 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
-// Context is the context of the request that base gets. It carries the span and
-// what inner Transports need. The request and the values of its new headers are in
-// the same allocation.
+// Context is the context of the request that base gets. It carries the span, and the
+// [Request] for inner Transports. The copy of the request and the values of injected
+// headers are in the same allocation.
 type Context struct {
 	context.Context
 	Sending Request
 	Copy    http.Request // unused if there are hooks
 }
 
-// Init prepares the context for inner Transports. It is derived from ctx. The
-// resend is that of the request.
+// Init prepares the context, with ctx as its parent, for inner Transports. resend is
+// the request's number as a resend.
 func (c *Context) Init(ctx context.Context, tracer *tracers.Tracer, caller *Settings, resend int) {
 	c.Context = ctx
-	c.Sending.Tracer, c.Sending.caller, c.Sending.resend = tracer, caller, int32(resend)
+	c.Sending.Tracer, c.Sending.settings, c.Sending.resend = tracer, caller, int32(resend)
 }
 
 // Complete injects the propagator's headers into sent, the request that base
@@ -46,8 +46,8 @@ func (c *Context) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// String names the context like those of the standard library do. It contains
-// nothing of the request, which may hold credentials.
+// String formats the context as the standard library formats its own. It contains no
+// part of the request, which may hold credentials.
 func (c *Context) String() string {
 	parent := "context"
 	if s, ok := c.Context.(fmt.Stringer); ok {
@@ -58,5 +58,5 @@ func (c *Context) String() string {
 	return parent + ".otelhttpclient"
 }
 
-// Format prints String for every verb: %#v would print the request.
+// Format writes String for every verb: %#v would print the request.
 func (c *Context) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }

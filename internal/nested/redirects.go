@@ -9,43 +9,42 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// net/http links a redirected request to the response that caused it, and that
-// to its request: counting the links gives the number of redirects. A base other
-// than net/http's may leave Response.Request nil, or set it to a request that it
-// built anew. The response must not change, as programs may see it. So what the
-// link would say is kept beside the response until it is freed.
+// net/http links a redirected request to the response that caused it, and the
+// response to its request: counting the links gives the number of redirects. A base
+// other than net/http's may leave Response.Request nil, or set it to a new request.
+// The response must not be changed, as programs may read it. So the data of the
+// missing link are stored in a map until the response is freed.
 
-// redirectsKept maps weak pointers to responses to what is known of their
-// requests.
-var redirectsKept sync.Map // weak.Pointer[http.Response] to redirect
+// keptRedirects maps weak pointers to responses to data of their requests.
+var keptRedirects sync.Map // weak.Pointer[http.Response] to redirect
 
-// redirect is the request that a redirect answers.
+// redirect has data of a request whose response is a redirect.
 type redirect struct {
-	redirects int // that led to it
+	redirects int // number of redirects that led to the request
 	path      string
 }
 
-// KeepRedirect keeps what is known about the request of a redirect, unless the
-// response has it.
+// KeepRedirect stores the data of a request whose response is a redirect, unless the
+// response links to them.
 func KeepRedirect(resp *http.Response, req *http.Request) {
 	if resp == nil || resp.StatusCode/100 != 3 || resp.Header.Get("Location") == "" {
 		return
 	}
-	r := redirect{redirects: redirects(req)}
-	if resp.Request != nil && redirects(resp.Request) >= r.redirects {
+	r := redirect{redirects: countRedirects(req)}
+	if resp.Request != nil && countRedirects(resp.Request) >= r.redirects {
 		return
 	}
 	if u := redact.Wire(req.URL); u != nil {
 		r.path = u.Path
 	}
 	key := weak.Make(resp)
-	if _, kept := redirectsKept.Swap(key, r); !kept {
-		runtime.AddCleanup(resp, func(key weak.Pointer[http.Response]) { redirectsKept.Delete(key) }, key)
+	if _, kept := keptRedirects.Swap(key, r); !kept {
+		runtime.AddCleanup(resp, func(key weak.Pointer[http.Response]) { keptRedirects.Delete(key) }, key)
 	}
 }
 
-func keptRedirect(resp *http.Response) (r redirect, kept bool) {
-	v, kept := redirectsKept.Load(weak.Make(resp))
+func loadRedirect(resp *http.Response) (r redirect, kept bool) {
+	v, kept := keptRedirects.Load(weak.Make(resp))
 	if kept {
 		r = v.(redirect)
 	}
@@ -55,11 +54,11 @@ func keptRedirect(resp *http.Response) (r redirect, kept bool) {
 // MostRedirects limits how far a chain of redirects is followed.
 const MostRedirects = 1000
 
-// redirects returns how many redirects led to a request.
-func redirects(req *http.Request) (n int) {
+// countRedirects returns how many redirects led to a request.
+func countRedirects(req *http.Request) (n int) {
 	for req != nil && req.Response != nil && n < MostRedirects {
 		n++
-		if r, kept := keptRedirect(req.Response); kept {
+		if r, kept := loadRedirect(req.Response); kept {
 			return n + r.redirects
 		}
 		req = req.Response.Request
@@ -72,7 +71,7 @@ func RedirectedElsewhere(req *http.Request) bool {
 	if req.Response == nil {
 		return false
 	}
-	r, kept := keptRedirect(req.Response)
+	r, kept := loadRedirect(req.Response)
 	if from := req.Response.Request; !kept {
 		if from == nil {
 			return false

@@ -11,7 +11,7 @@ import (
 // even if its request refers to it.
 func TestRedirectsAreNotKept(t *testing.T) {
 	kept := func() (n int) {
-		redirectsKept.Range(func(any, any) bool { n++; return true })
+		keptRedirects.Range(func(any, any) bool { n++; return true })
 		return n
 	}
 	for range 10 {
@@ -19,7 +19,7 @@ func TestRedirectsAreNotKept(t *testing.T) {
 		resp := &http.Response{StatusCode: 302, Header: http.Header{"Location": {"/b"}}, Body: http.NoBody}
 		KeepRedirect(resp, req)
 		req.Response = resp
-		if got := redirects(req); got != 1 {
+		if got := countRedirects(req); got != 1 {
 			t.Errorf("redirects: got %d, want 1", got)
 		}
 	}

@@ -1,7 +1,7 @@
-// Package nested finds out which telemetry of a request a Transport records where
-// Transports are nested. It is given requests and their contexts, in which outer
-// Transports leave what they send and applications their settings. It does not know
-// spans or how anything is recorded.
+// Package nested determines which telemetry of a request a Transport records if
+// Transports are nested. It is given requests and their contexts, which carry the
+// request that an outer Transport is sending and the application's settings. It does
+// not know spans, or how telemetry is recorded.
 package nested
 
 import (
@@ -18,65 +18,67 @@ import (
 )
 
 // Transports may be nested: a client's own, a library's, the default one. The
-// outermost creates the span of a request, and the request passes through the inner
-// ones. But base may also send the request again, refresh a cache with its context
-// later, or fetch a token first. Each of these has a span and headers of its own.
+// outermost creates the span of a request, and the inner ones pass the request on.
+// But base may also send the request again, refresh a cache later with the same
+// context, or fetch a token first. Each of these requests has its own span and
+// headers.
 
-// Request is a request that a Transport sends. Inner Transports find it in the
-// context.
+// Request is the request that a Transport is sending. Inner Transports find it in
+// the context.
 type Request struct {
 	Tracer   *tracers.Tracer
-	Observer Observer // nil: nothing is recorded
+	Observer Observer // nil: no telemetry is recorded
 	Returned atomic.Bool
 	// ActiveOuter: an outer Transport counts the request as active.
 	ActiveOuter bool
 
-	excluded  bool                         // the propagation targets exclude the host, here or below
-	cameBack  bool                         // an inner Transport has returned it
-	request   atomic.Pointer[http.Request] // the copy that base gets; nil until it is complete
-	caller    *Settings
-	values    [3]string // values of injected headers that identify the span
-	resend    int32     // its number: 0 for the first attempt
-	sendings  int32     // how often it was sent
-	mu        sync.Mutex
-	innermost atomic.Pointer[passage] // changed under mu
+	excluded     bool                         // the targets of this or an inner Transport exclude the host
+	returnedOnce bool                         // an inner Transport has returned it
+	request      atomic.Pointer[http.Request] // the copy that base gets; nil until Complete
+	settings     *Settings
+	values       [3]string // values of injected headers that identify the span
+	resend       int32     // number as a resend: 0 for the first attempt
+	sentCount    int32     // number of attempts
+	mu           sync.Mutex
+	innermost    atomic.Pointer[innerTransport] // changed under mu
 }
 
-// Observer is what a Transport records of a request.
+// Observer reports which telemetry of a request a Transport records.
 type Observer interface {
-	Recording() bool                   // of the span
-	Instruments() *semconv.Instruments // nil: it is not measured
+	Recording() bool                   // the span is recording
+	Instruments() *semconv.Instruments // nil: the request is not measured
 }
 
-// Attempt is the first sending of a request through an inner Transport.
+// Attempt is the first attempt of a request in an inner Transport.
 type Attempt interface {
-	// SentAgain is called once, when the request is sent again, before anything is
-	// sent. measured: the attempt is to be measured.
+	// SentAgain is called once, before the request is sent for the second time.
+	// measured: the attempt must be measured.
 	SentAgain(outer *Request, measured bool)
 }
 
-// passage lists the Transports that a request has passed through, the innermost
-// first. The lock of the request protects it.
-type passage struct {
+// innerTransport is an element of the list of Transports that have passed a request
+// on, the innermost first. Request.mu protects it.
+type innerTransport struct {
 	transportID any
-	meter       *semconv.Instruments // that measures the request there; nil: none does
-	before      *passage
+	meter       *semconv.Instruments // instruments that measure the request there, or nil
+	outward     *innerTransport
 
-	first      Attempt // if it may get telemetry of its own
-	firstMeter *semconv.Instruments
+	attempt      Attempt // nil unless it may get its own telemetry
+	attemptMeter *semconv.Instruments
 }
 
-// find returns the entry of a Transport, or nil.
-func (p *passage) find(transportID any) *passage {
+// find returns the element of a Transport, or nil.
+func (p *innerTransport) find(transportID any) *innerTransport {
 	for p != nil && p.transportID != transportID {
-		p = p.before
+		p = p.outward
 	}
 	return p
 }
 
-// measured returns instruments of this provider that measure the request, or nil.
-func (p *passage) measured(provider metric.MeterProvider) *semconv.Instruments {
-	for ; p != nil; p = p.before {
+// measuredWith returns the instruments of this provider that measure the request, or
+// nil.
+func (p *innerTransport) measuredWith(provider metric.MeterProvider) *semconv.Instruments {
+	for ; p != nil; p = p.outward {
 		if p.meter.IsOf(provider) {
 			return p.meter
 		}
@@ -84,24 +86,24 @@ func (p *passage) measured(provider metric.MeterProvider) *semconv.Instruments {
 	return nil
 }
 
-// reveal returns the first attempt, as the request is sent again, and whether it
-// is to be measured now.
-func (p *passage) reveal() (first Attempt, measured bool) {
-	if p == nil || p.first == nil {
+// pendingAttempt returns the first attempt, or nil, and whether it must be measured
+// because the request is sent again.
+func (p *innerTransport) pendingAttempt() (first Attempt, measured bool) {
+	if p == nil || p.attempt == nil {
 		return nil, false
 	}
-	if m := p.firstMeter; m != nil && p.before.measured(m.Provider()) == nil {
+	if m := p.attemptMeter; m != nil && p.outward.measuredWith(m.Provider()) == nil {
 		p.meter, measured = m, true
 	}
-	return p.first, measured
+	return p.attempt, measured
 }
 
-// recording reports whether the span of the request is recorded.
+// recording reports whether the request's span is recording.
 func (r *Request) recording() bool { return r.Observer != nil && r.Observer.Recording() }
 
-// meter returns the instruments that measure the request in its Transport, if
-// they are this provider's, or nil.
-func (r *Request) meter(provider metric.MeterProvider) *semconv.Instruments {
+// instrumentsOf returns the instruments of this provider that measure the request in
+// its own Transport, or nil.
+func (r *Request) instrumentsOf(provider metric.MeterProvider) *semconv.Instruments {
 	if r.Observer == nil {
 		return nil
 	}
@@ -111,7 +113,7 @@ func (r *Request) meter(provider metric.MeterProvider) *semconv.Instruments {
 	return nil
 }
 
-// MeasuredInside returns the instruments of this provider by which an inner
+// MeasuredInside returns the instruments of this provider with which an inner
 // Transport measures each attempt, or nil.
 func (r *Request) MeasuredInside(provider metric.MeterProvider) *semconv.Instruments {
 	if r.innermost.Load() == nil {
@@ -119,21 +121,21 @@ func (r *Request) MeasuredInside(provider metric.MeterProvider) *semconv.Instrum
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.innermost.Load().measured(provider)
+	return r.innermost.Load().measuredWith(provider)
 }
 
-// relation relates a request to the one that an outer Transport sends.
+// relation relates a request to the one that an outer Transport is sending.
 type relation int
 
 const (
 	unrelated    relation = iota
-	firstSending          // the request itself
-	sentAgain             // the request once more, or a redirect of it
+	firstAttempt          // the request for the first time
+	resent                // the request again, or a redirect of it
 )
 
-// relation returns the relation of req, its number as a resend, and its entry
-// among the Transports that it passes through.
-func (r *Request) relation(req *http.Request, transportID any) (relation, int, *passage) {
+// relate returns the relation of req, its number as a resend, and the list element
+// of the Transport that gets it.
+func (r *Request) relate(req *http.Request, transportID any) (relation, int, *innerTransport) {
 	sent := r.request.Load()
 	if sent == nil || r.Returned.Load() {
 		return unrelated, 0, nil
@@ -142,48 +144,48 @@ func (r *Request) relation(req *http.Request, transportID any) (relation, int, *
 	r.mu.Lock()
 	same := r.isCopy(req, sent)
 	innermost := r.innermost.Load()
-	// It is a resend if it has come back, or if it passes through the same
-	// Transport once more, as concurrent attempts do.
+	// It is a resend if an inner Transport has returned it, or if the same Transport
+	// gets it again, as with concurrent attempts.
 	p := innermost.find(transportID)
 	known := p != nil
-	if !same && (redirect || !known || !sameTarget(sent, req)) { // a retry may be built anew
+	if !same && (redirect || !known || !sameTarget(sent, req)) { // a retry may be a new request
 		r.mu.Unlock()
 		return unrelated, 0, nil
 	}
 	if !known {
-		p = &passage{transportID: transportID, before: innermost}
+		p = &innerTransport{transportID: transportID, outward: innermost}
 		r.innermost.Store(p)
 	}
-	if !redirect && (r.sendings == 0 || !known && !r.cameBack) {
-		r.sendings = max(r.sendings, 1)
+	if !redirect && (r.sentCount == 0 || !known && !r.returnedOnce) {
+		r.sentCount = max(r.sentCount, 1)
 		r.mu.Unlock()
-		return firstSending, int(r.resend), p
+		return firstAttempt, int(r.resend), p
 	}
-	r.sendings = max(r.sendings, 1) + 1
-	resend := int(r.resend + r.sendings - 1)
+	r.sentCount = max(r.sentCount, 1) + 1
+	resend := int(r.resend + r.sentCount - 1)
 	var first Attempt
 	var measured bool
-	if r.sendings == 2 {
-		first, measured = innermost.reveal()
+	if r.sentCount == 2 {
+		first, measured = innermost.pendingAttempt()
 	}
 	r.mu.Unlock()
 	if first != nil {
 		first.SentAgain(r, measured)
 	}
-	return sentAgain, resend, p
+	return resent, resend, p
 }
 
 // isCopy reports whether req is the request that is being sent, a copy of it, or a
-// redirect of it. These carry the injected headers, which identify this span, even if
-// the URL was rewritten. If nothing was injected, a copy has the same URL and body:
-// the same URL alone may be another call, such as a login by JSON-RPC. A redirect
-// leads back to a copy then.
+// redirect of it. They have the injected headers, which identify this span, even if
+// the URL was rewritten. Without injected headers, a copy has the same URL and body:
+// a request with the same URL alone may be another call, such as a login by
+// JSON-RPC. A redirect then leads back to a copy.
 func (r *Request) isCopy(req, sent *http.Request) bool {
 	if req == sent {
 		return true
 	}
-	if copied, injected := r.copied(req.Header, sent.Header); copied || injected && !r.excluded {
-		return copied
+	if same, injected := r.hasInjected(req.Header, sent.Header); same || injected && !r.excluded {
+		return same
 	}
 	for range MostRedirects {
 		if req.Response == nil || req.Response == sent.Response || req.Response.Request == nil {
@@ -194,9 +196,9 @@ func (r *Request) isCopy(req, sent *http.Request) bool {
 	return req.Response == sent.Response && sameTarget(sent, req) && sameBody(sent, req)
 }
 
-// copied reports whether header has all that the propagator wrote into the
-// header sent, and whether it wrote anything that identifies the span.
-func (r *Request) copied(header, sent http.Header) (copied, injected bool) {
+// hasInjected reports whether header has all values in sent that identify the span,
+// and whether any were injected.
+func (r *Request) hasInjected(header, sent http.Header) (same, injected bool) {
 	for key, v := range sent {
 		if !r.isInjected(v) {
 			continue
@@ -215,7 +217,7 @@ func (r *Request) LacksHeaders() bool {
 	if sent == nil || r.isExcluded() {
 		return false
 	}
-	_, injected := r.copied(nil, sent.Header)
+	_, injected := r.hasInjected(nil, sent.Header)
 	return !injected
 }
 
@@ -225,24 +227,24 @@ func (r *Request) isExcluded() bool {
 	return r.excluded
 }
 
-// Exclude records that an inner Transport excludes the host: those inside it get a
-// request without the headers that identify this span.
+// Exclude records that an inner Transport excludes the host: the Transports inside
+// it get a request without the headers that identify this span.
 func (r *Request) Exclude() {
 	r.mu.Lock()
 	r.excluded = true
 	r.mu.Unlock()
 }
 
-// CameBack records that an inner Transport has returned, so that what follows is a
-// resend.
+// CameBack records that an inner Transport has returned, so that the next request is
+// a resend.
 func (r *Request) CameBack() {
 	r.mu.Lock()
-	r.cameBack = true
+	r.returnedOnce = true
 	r.mu.Unlock()
 }
 
-// isInjected reports whether the propagator wrote these values of a header: their
-// memory is here.
+// isInjected reports whether the propagator wrote this value of a header: then it is
+// an element of r.values.
 func (r *Request) isInjected(v []string) bool {
 	if len(v) != 1 {
 		return false

@@ -9,25 +9,25 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 )
 
-// contextKey is the key of all that this library keeps in a context, so that one
-// lookup finds it: *Settings, or the *Request of an outer Transport.
+// contextKey is the only context key of this library, so that one lookup finds its
+// value: *Settings, or the *Request of an outer Transport.
 type contextKey struct{}
 
-// Settings are what applications set for the requests of a context.
+// Settings are the application's settings for the requests of a context.
 type Settings struct {
 	Untraced      bool
 	PropagateOnly bool
 	Template      string
 	Attributes    []attribute.KeyValue
-	RoundTrips    *atomic.Int64 // so far, under ContextWithRetries
+	RoundTrips    *atomic.Int64 // counter of ContextWithRetries, or nil
 
-	// outer is what an outer Transport sends with this context. The rest of that
-	// Transport's settings belong to the caller's request, and are not in these.
+	// outer is the request that an outer Transport is sending with this context. Its
+	// own settings are not included in these.
 	outer *Request
 }
 
-// merge returns the settings with what code between two Transports added to the
-// context.
+// merge returns the settings with the attributes and the template that code between
+// two Transports added to the context.
 func (s *Settings) merge(layer *Settings) *Settings {
 	if len(layer.Attributes) == 0 && layer.Template == "" {
 		return s
@@ -40,11 +40,11 @@ func (s *Settings) merge(layer *Settings) *Settings {
 	return &both
 }
 
-// NoSettings are those of a context without any.
+// NoSettings are the settings of a context without any.
 var NoSettings Settings
 
-// From returns the settings of a context, and what an outer Transport sends with
-// it, or nil.
+// From returns the settings of a context, and the request that an outer Transport is
+// sending with it, or nil.
 func From(ctx context.Context) (settings *Settings, outer *Request) {
 	switch s := ctx.Value(contextKey{}).(type) {
 	case *Settings:
@@ -64,8 +64,8 @@ func With(ctx context.Context, change func(*Settings)) context.Context {
 	return context.WithValue(ctx, contextKey{}, &s)
 }
 
-// ResendCount counts a request that no outer Transport sends, and returns how many
-// were sent before it: 0 for the first attempt.
+// ResendCount counts a request that no outer Transport is sending, and returns its
+// number as a resend: 0 for the first attempt.
 func (s *Settings) ResendCount(req *http.Request) int {
 	if s.RoundTrips != nil {
 		return int(s.RoundTrips.Add(1)) - 1
@@ -73,5 +73,5 @@ func (s *Settings) ResendCount(req *http.Request) int {
 	if req.Response == nil {
 		return 0
 	}
-	return redirects(req)
+	return countRedirects(req)
 }
