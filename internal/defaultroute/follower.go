@@ -6,55 +6,56 @@ import (
 	"sync/atomic"
 )
 
-// follower sends requests through a clone of a transport, with the settings that
-// the transport has when a request starts. It makes the clone at the first
-// request, because net/http sets up HTTP/2 by the settings of that moment.
+// follower sends requests through a clone of the source, with the settings that the
+// source has when a request starts. It makes the clone at the first request: net/http
+// sets up HTTP/2 with the settings of that time.
 type follower struct {
-	of        *http.Transport
-	protocols map[string]http.RoundTripper // of the clone: see isVersion
+	source    *http.Transport
+	protocols map[string]http.RoundTripper // HTTP versions to register with the clone
 
-	mu       sync.Mutex // guards changes of the clone's settings
-	clone    *http.Transport
-	followed atomic.Pointer[settings] // those of the clone; nil: there is no clone yet
+	mu            sync.Mutex // protects changes of the clone
+	clone         *http.Transport
+	cloneSettings atomic.Pointer[settings] // nil: there is no clone yet
 }
 
-// isVersion reports whether what is registered for a scheme is, since Go 1.27, the
-// settings or the dialer of a version of HTTP, which Clone does not copy.
-func isVersion(scheme string) bool { return scheme == "http/2" || scheme == "http/3" }
+// isHTTPVersion reports whether a scheme stands for an HTTP version. Since Go 1.27,
+// settings and dialers of a version are registered under such a scheme. Clone does
+// not copy them.
+func isHTTPVersion(scheme string) bool { return scheme == "http/2" || scheme == "http/3" }
 
 func (f *follower) RoundTrip(req *http.Request) (*http.Response, error) {
-	if s := f.followed.Load(); s == nil || !s.equal(f.of) {
-		f.follow()
+	if s := f.cloneSettings.Load(); s == nil || !s.equal(f.source) {
+		f.updateClone()
 	}
 	return f.clone.RoundTrip(req)
 }
 
 func (f *follower) CloseIdleConnections() {
-	if f.followed.Load() != nil {
+	if f.cloneSettings.Load() != nil {
 		f.clone.CloseIdleConnections()
 	}
 }
 
-// follow gives the clone the settings of the followed transport. A program must
-// not change those while requests are in flight, so nothing reads the clone's.
-func (f *follower) follow() {
+// updateClone copies the settings of the source to the clone. A program must not
+// change settings while requests are in flight, so none is reading the clone's.
+func (f *follower) updateClone() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch s := f.followed.Load(); {
+	switch s := f.cloneSettings.Load(); {
 	case s == nil:
-		f.clone = f.of.Clone()
-		for scheme, rt := range registeredProtocols(f.of) { // later than the clone's
-			if isVersion(scheme) {
+		f.clone = f.source.Clone()
+		for scheme, rt := range registeredProtocols(f.source) { // registered after newRoute
+			if isHTTPVersion(scheme) {
 				f.protocols[scheme] = rt
 			}
 		}
 		for scheme, rt := range f.protocols {
 			f.clone.RegisterProtocol(scheme, rt)
 		}
-	case s.equal(f.of): // another request's goroutine was faster
+	case s.equal(f.source): // another goroutine has updated the clone
 		return
 	default:
-		s.update(f.clone, f.of)
+		s.update(f.clone, f.source)
 	}
-	f.followed.Store(settingsOf(f.of))
+	f.cloneSettings.Store(settingsOf(f.source))
 }

@@ -11,13 +11,13 @@ import (
 
 // net/http sets up HTTP/2 on a transport at its first use, in three places: a
 // RoundTripper for https, TLSNextProto, and the protocols offered to servers.
-// Clone copies only the last two. The functions here make the front and its
-// clones speak HTTP/2 whenever the original does.
+// Clone copies only the last two. With the functions here, the front and its clones
+// use HTTP/2 whenever the original does.
 
-// enableHTTP2 makes clones of the front set up HTTP/2 themselves, including the
-// protocols to offer. Without it, a clone without ForceAttemptHTTP2, or with
-// HTTP/2 disabled later, would obtain an HTTP/2 connection and speak HTTP/1.1 on
-// it.
+// enableHTTP2 changes the front so that net/http sets up HTTP/2 on its clones,
+// including the protocols to offer. Without it, a clone without ForceAttemptHTTP2,
+// or with HTTP/2 disabled later, would obtain an HTTP/2 connection and send
+// HTTP/1.1 on it.
 func enableHTTP2(front *http.Transport) {
 	front.ForceAttemptHTTP2 = true
 	if c := front.TLSClientConfig; c != nil {
@@ -27,18 +27,18 @@ func enableHTTP2(front *http.Transport) {
 	}
 }
 
-// httpsRoute is registered for https. net/http takes a struct of one exported
-// field with a method CloseIdleConnections for an HTTP/2 implementation: it
-// sets up none of its own on the front, and calls CloseIdleConnections.
+// httpsRoute is registered for https. net/http treats a struct of one exported field
+// with a method CloseIdleConnections as an HTTP/2 implementation: it does not set up
+// its own on the front, and calls CloseIdleConnections.
 type httpsRoute struct{ Route *route }
 
 func (r httpsRoute) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.Route.RoundTrip(req)
 }
 
-// becomeKnown replaces the httpsRoute by a type that http.Client knows. It has to
-// be called after net/http has looked at the httpsRoute: at the first request.
-func (r *route) becomeKnown() {
+// replaceHTTPSRoute replaces the httpsRoute by a type that http.Client recognizes.
+// It must run at the first request, after net/http has examined the httpsRoute.
+func (r *route) replaceHTTPSRoute() {
 	replaceProtocol(r.front, "https", &http2.Transport{RoundTripper: r})
 }
 

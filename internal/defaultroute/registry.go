@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 )
 
-// net/http has no API for the protocols that are registered on a transport with
-// RegisterProtocol. They are in its unexported field altProto, an atomic.Value
-// with a map[string]http.RoundTripper, and altMu guards changes of it.
+// net/http has no API to read the protocols that RegisterProtocol has registered. They
+// are in the transport's unexported field altProto, an atomic.Value with a
+// map[string]http.RoundTripper. altMu protects changes of it.
 
-// unexported returns a pointer to a field of a transport, or nil where there is
-// no such field of this type.
-func unexported[T any](t *http.Transport, name string) *T {
+// unexportedField returns a pointer to a field of a transport, or nil if the transport
+// has no such field of this type.
+func unexportedField[T any](t *http.Transport, name string) *T {
 	field := reflect.ValueOf(t).Elem().FieldByName(name)
 	if !field.IsValid() || field.Type() != reflect.TypeFor[T]() {
 		return nil
@@ -23,10 +23,10 @@ func unexported[T any](t *http.Transport, name string) *T {
 }
 
 // registeredProtocols returns the RoundTrippers registered on a transport, by
-// scheme. The map must not be changed. It is empty where net/http's field is not
-// as expected.
+// scheme. The map must not be changed. It is empty if net/http's field is not as
+// expected.
 func registeredProtocols(t *http.Transport) map[string]http.RoundTripper {
-	if v := unexported[atomic.Value](t, "altProto"); v != nil {
+	if v := unexportedField[atomic.Value](t, "altProto"); v != nil {
 		m, _ := v.Load().(map[string]http.RoundTripper)
 		return m
 	}
@@ -34,9 +34,9 @@ func registeredProtocols(t *http.Transport) map[string]http.RoundTripper {
 }
 
 // replaceProtocol registers another RoundTripper for a registered scheme. It does
-// nothing where net/http's fields are not as expected.
+// nothing if net/http's fields are not as expected.
 func replaceProtocol(t *http.Transport, scheme string, rt http.RoundTripper) {
-	mu, v := unexported[sync.Mutex](t, "altMu"), unexported[atomic.Value](t, "altProto")
+	mu, v := unexportedField[sync.Mutex](t, "altMu"), unexportedField[atomic.Value](t, "altProto")
 	if mu == nil || v == nil {
 		return
 	}

@@ -29,10 +29,10 @@ func TestRegistryOfNetHTTP(t *testing.T) {
 
 func TestRegistryToleratesOtherFields(t *testing.T) {
 	transport := new(http.Transport)
-	if got := unexported[sync.Mutex](transport, "noSuchField"); got != nil {
+	if got := unexportedField[sync.Mutex](transport, "noSuchField"); got != nil {
 		t.Errorf("absent field: got %p, want nil", got)
 	}
-	if got := unexported[sync.RWMutex](transport, "altMu"); got != nil {
+	if got := unexportedField[sync.RWMutex](transport, "altMu"); got != nil {
 		t.Errorf("field of another type: got %p, want nil", got)
 	}
 }

@@ -1,5 +1,6 @@
-// Package defaultroute replaces http.DefaultTransport with a *http.Transport that
-// sends its requests through any RoundTripper.
+// Package defaultroute replaces http.DefaultTransport by a *http.Transport that sends
+// its requests through another RoundTripper. It is given a function that returns that
+// RoundTripper. It does not know what the RoundTripper does.
 package defaultroute
 
 import (
@@ -16,8 +17,8 @@ import (
 
 // Install sets http.DefaultTransport to a *http.Transport that sends http and
 // https requests through the RoundTripper that wrap returns. wrap gets the
-// RoundTripper below it, and is called only where nothing can fail any more.
-// otelhttpclient.InstrumentDefault documents the rest.
+// RoundTripper to send requests with. It is not called if Install returns an error.
+// See otelhttpclient.InstrumentDefault for the other properties.
 func Install(wrap func(http.RoundTripper) http.RoundTripper) (uninstall func(), err error) {
 	defaults.Lock()
 	defer defaults.Unlock()
@@ -49,9 +50,8 @@ func Install(wrap func(http.RoundTripper) http.RoundTripper) (uninstall func(), 
 	return r.uninstall, nil
 }
 
-// defaults.wrapped holds the instrumented default transports. There is more than
-// one only where a program replaces an instrumented default and instruments
-// again.
+// defaults.wrapped holds the instrumented default transports. There is more than one
+// only if a program replaces an instrumented default and instruments again.
 var defaults struct {
 	sync.Mutex
 	wrapped map[*http.Transport]bool
@@ -62,14 +62,14 @@ var defaults struct {
 type route struct {
 	original, front *http.Transport
 
-	known   sync.Once
-	inner   follower // of front
-	wrapped atomic.Pointer[http.RoundTripper]
+	knownOnce sync.Once
+	inner     follower                          // its source is front
+	wrapped   atomic.Pointer[http.RoundTripper] // nil after uninstall
 }
 
 func newRoute(original *http.Transport, registered map[string]http.RoundTripper) *route {
 	r := &route{original: original, front: original.Clone()}
-	r.inner.of, r.inner.protocols = r.front, map[string]http.RoundTripper{}
+	r.inner.source, r.inner.protocols = r.front, map[string]http.RoundTripper{}
 
 	if r.front.TLSNextProto == nil && original.TLSNextProto["h2"] != nil {
 		enableHTTP2(r.front)
@@ -77,7 +77,7 @@ func newRoute(original *http.Transport, registered map[string]http.RoundTripper)
 	for scheme, rt := range registered {
 		switch {
 		case scheme == "http" || scheme == "https":
-		case isVersion(scheme):
+		case isHTTPVersion(scheme):
 			r.inner.protocols[scheme] = rt
 		default:
 			r.front.RegisterProtocol(scheme, original)
@@ -89,7 +89,7 @@ func newRoute(original *http.Transport, registered map[string]http.RoundTripper)
 }
 
 func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
-	r.known.Do(r.becomeKnown)
+	r.knownOnce.Do(r.replaceHTTPSRoute)
 	req = withCallersBody(req)
 	if rt := r.wrapped.Load(); rt != nil {
 		return (*rt).RoundTrip(req)
@@ -97,8 +97,8 @@ func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
 	return r.inner.RoundTrip(req)
 }
 
-// CloseIdleConnections is called by the front's method of that name. The
-// original may have connections from before it was instrumented.
+// CloseIdleConnections is called by the front's method of that name. The original
+// may have connections that it opened before Install.
 func (r *route) CloseIdleConnections() {
 	r.inner.CloseIdleConnections()
 	r.original.CloseIdleConnections()
@@ -113,15 +113,15 @@ func (r *route) uninstall() {
 	delete(defaults.wrapped, r.front)
 	if http.DefaultTransport == r.front {
 		http.DefaultTransport = r.original
-		// Closing the default's idle connections would not reach these now.
+		// The restored default does not close these connections.
 		r.inner.CloseIdleConnections()
 	}
 }
 
 // withCallersBody returns a request with the body of the caller's request.
-// net/http passes a copy of the request to registered protocols, with the body in
-// a readTrackingBody. The inner transport would wrap it again, and for sendfile it
-// finds a file in one wrapper only.
+// net/http passes a copy of the request to registered protocols, with the body in a
+// readTrackingBody. The inner transport would wrap it again, and sendfile is used
+// only for a file in a single wrapper.
 func withCallersBody(req *http.Request) *http.Request {
 	v := reflect.ValueOf(req.Body)
 	if v.Kind() != reflect.Pointer || v.IsNil() {

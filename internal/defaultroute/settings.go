@@ -9,8 +9,8 @@ import (
 )
 
 // settings is a copy of a transport's exported fields and of those of its TLS
-// configuration, without TLSNextProto: it has no effect after the first request.
-// Each request compares them, so it compares memory, in 0.1 µs. Functions and
+// configuration, without TLSNextProto, which has no effect after the first request.
+// They are compared for each request. Comparing memory takes 0.1 µs. Functions and
 // maps are equal only if they are identical.
 type settings struct {
 	transport http.Transport
@@ -20,12 +20,12 @@ type settings struct {
 var (
 	transportLayout = layoutOf(reflect.TypeFor[http.Transport](), "TLSNextProto", "TLSClientConfig")
 	tlsLayout       = layoutOf(reflect.TypeFor[tls.Config]())
-	withoutTLS      tls.Config
+	noTLS           tls.Config
 )
 
 func tlsOf(t *http.Transport) *tls.Config {
 	if t.TLSClientConfig == nil {
-		return &withoutTLS
+		return &noTLS
 	}
 	return t.TLSClientConfig
 }
@@ -43,8 +43,8 @@ func (s *settings) equal(t *http.Transport) bool {
 		tlsLayout.equal(unsafe.Pointer(&s.tls), unsafe.Pointer(tlsOf(t)))
 }
 
-// update sets those fields of a transport in use in which from differs from s.
-// The others may have been set by net/http.
+// update copies to t, a transport in use, the fields of from that differ from s. It
+// leaves the others, as net/http may have set them.
 func (s *settings) update(t, from *http.Transport) {
 	dst, src := reflect.ValueOf(t).Elem(), reflect.ValueOf(from).Elem()
 	for _, f := range transportLayout.fields {
@@ -62,18 +62,18 @@ func (s *settings) update(t, from *http.Transport) {
 	t.TLSClientConfig = c
 }
 
-// layout is where the exported fields of a struct are in its memory.
+// layout has the places of a struct's exported fields in memory.
 type layout struct {
 	fields []field
-	spans  []span // of adjacent fields
+	ranges []memoryRange // of adjacent fields
 }
 
 type field struct {
 	index int
-	span
+	memoryRange
 }
 
-type span struct{ offset, size uintptr }
+type memoryRange struct{ offset, size uintptr }
 
 func layoutOf(t reflect.Type, without ...string) (l layout) {
 	end := uintptr(0)
@@ -82,12 +82,12 @@ func layoutOf(t reflect.Type, without ...string) (l layout) {
 		if !f.IsExported() || slices.Contains(without, f.Name) {
 			continue
 		}
-		s := span{f.Offset, f.Type.Size()}
+		s := memoryRange{f.Offset, f.Type.Size()}
 		l.fields = append(l.fields, field{i, s})
-		if n := len(l.spans); n > 0 && end == f.Offset { // no padding between them
-			l.spans[n-1].size += s.size
+		if n := len(l.ranges); n > 0 && end == f.Offset { // no padding between them
+			l.ranges[n-1].size += s.size
 		} else {
-			l.spans = append(l.spans, s)
+			l.ranges = append(l.ranges, s)
 		}
 		end = s.offset + s.size
 	}
@@ -101,7 +101,7 @@ func (l *layout) copy(dst, src reflect.Value) {
 }
 
 func (l *layout) equal(a, b unsafe.Pointer) bool {
-	for _, s := range l.spans {
+	for _, s := range l.ranges {
 		if !s.equal(a, b) {
 			return false
 		}
@@ -109,6 +109,6 @@ func (l *layout) equal(a, b unsafe.Pointer) bool {
 	return true
 }
 
-func (s span) equal(a, b unsafe.Pointer) bool {
+func (s memoryRange) equal(a, b unsafe.Pointer) bool {
 	return unsafe.String((*byte)(unsafe.Add(a, s.offset)), s.size) == unsafe.String((*byte)(unsafe.Add(b, s.offset)), s.size)
 }

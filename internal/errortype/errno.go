@@ -4,10 +4,10 @@ package errortype
 
 import "syscall"
 
-// Windows' sockets have error numbers of their own. What package syscall calls
-// ECONNREFUSED and so on there are invented numbers, which no socket returns,
-// and most of the real ones have no name in it. No other system has numbers so
-// high, so they need no file of their own.
+// Windows' sockets have their own error numbers. Package syscall's ECONNREFUSED and
+// so on are placeholders there that sockets never return, and most of the real
+// numbers have no name in it. Other systems have no numbers this high, so these
+// constants need no file for Windows.
 const (
 	wsaEADDRNOTAVAIL = syscall.Errno(10049)
 	wsaENETUNREACH   = syscall.Errno(10051)
@@ -20,9 +20,9 @@ const (
 	wsaEHOSTUNREACH  = syscall.Errno(10065)
 )
 
-// The meaning of the operating system's errors.
+// The operating system's errors by class.
 var (
-	// The others have a Timeout method that returns true.
+	// Other time-outs have a Timeout method that returns true.
 	timedOut = []error{wsaETIMEDOUT}
 
 	notConnected = []error{

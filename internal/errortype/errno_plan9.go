@@ -2,7 +2,7 @@ package errortype
 
 import "syscall"
 
-// The meaning of the operating system's errors, which on Plan 9 are texts.
+// The operating system's errors by class. On Plan 9 they are texts.
 var (
 	timedOut     []error // they have a Timeout method that returns true
 	notConnected = []error{syscall.ErrorString("connection refused")}

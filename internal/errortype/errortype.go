@@ -1,5 +1,6 @@
 // Package errortype classifies the errors of HTTP requests for the attribute
-// error.type.
+// error.type. It is given an error, and the context and the scheme of its request.
+// It does not know spans, metrics or options.
 package errortype
 
 import (
@@ -20,11 +21,10 @@ import (
 	"time"
 )
 
-// The values of error.type for requests that failed without an error response,
-// in the order in which they are tried. Timeout is this library's and Other is
-// OpenTelemetry's; the rest are names of .NET's HttpRequestError. HTTPProtocol
-// is wider than there: it includes .NET's invalid_response and
-// configuration_limit_exceeded.
+// The values of error.type for requests that failed without an error response, in
+// order of precedence. Timeout is this library's and Other is OpenTelemetry's; the
+// rest are names of .NET's HttpRequestError. HTTPProtocol also includes .NET's
+// invalid_response and configuration_limit_exceeded.
 const (
 	Timeout          = "timeout"
 	NameResolution   = "name_resolution_error"
@@ -37,21 +37,21 @@ const (
 )
 
 // CancelledByCaller reports whether err comes from a request that the caller
-// canceled on purpose: whose context has ended for another reason than its
-// deadline, whatever the cause, or that Request.Cancel has ended. The cause may
-// be the time-out of another request, which is not this one's.
+// canceled: through its context, for another reason than its deadline, or through
+// Request.Cancel. The context's cause does not matter: it may be the time-out of
+// another request.
 func CancelledByCaller(ctx context.Context, err error) bool {
-	return !deadlinePassed(ctx) && tellsEnd(ctx, err)
+	return !deadlinePassed(ctx) && reportsCancellation(ctx, err)
 }
 
-// Expired reports whether err comes from a request whose own deadline expired.
+// Expired reports whether err comes from a request whose own deadline has expired.
 func Expired(ctx context.Context, err error) bool {
-	return deadlinePassed(ctx) && tellsEnd(ctx, err)
+	return deadlinePassed(ctx) && reportsCancellation(ctx, err)
 }
 
-// tellsEnd reports whether err says that the request's context has ended, or that
-// the request was canceled through Request.Cancel.
-func tellsEnd(ctx context.Context, err error) bool {
+// reportsCancellation reports whether the cause of err is the end of the request's
+// context, or Request.Cancel.
+func reportsCancellation(ctx context.Context, err error) bool {
 	if isRequestCanceled(err) {
 		return true
 	}
@@ -59,9 +59,9 @@ func tellsEnd(ctx context.Context, err error) bool {
 		(errors.Is(err, context.Canceled) || wraps(err, ctx.Err()) || wraps(err, context.Cause(ctx)))
 }
 
-// wraps is errors.Is for a target of the application. errors.Is never finds a
-// target whose type cannot be compared, and panics if only its value cannot.
-// There, the same type and the same text count.
+// wraps is errors.Is for a target from the application. errors.Is does not find a
+// target whose type is not comparable, and panics if only its value is not. Such
+// targets are compared by type and text.
 func wraps(err, target error) bool {
 	if target == nil {
 		return false
@@ -70,17 +70,17 @@ func wraps(err, target error) bool {
 		return errors.Is(err, target)
 	}
 	t, text := reflect.TypeOf(target), target.Error()
-	return contains(err, func(e error) bool { return reflect.TypeOf(e) == t && e.Error() == text })
+	return anyInTree(err, func(e error) bool { return reflect.TypeOf(e) == t && e.Error() == text })
 }
 
-// contains reports whether f is true of err, or of an error that it wraps.
-func contains(err error, f func(error) bool) bool {
+// anyInTree reports whether f returns true for err, or for an error that it wraps.
+func anyInTree(err error, f func(error) bool) bool {
 	for err != nil {
 		if f(err) {
 			return true
 		}
 		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			return slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return contains(e, f) })
+			return slices.ContainsFunc(joined.Unwrap(), func(e error) bool { return anyInTree(e, f) })
 		}
 		err = errors.Unwrap(err)
 	}
@@ -88,8 +88,8 @@ func contains(err error, f func(error) bool) bool {
 }
 
 // deadlinePassed reports whether the context's deadline has passed, even if the
-// context's own timer has not fired yet: http.Client.Timeout also cancels the
-// request by another way, which may be first.
+// context's own timer has not fired yet: http.Client.Timeout also cancels the request
+// through a second timer, which may fire first.
 func deadlinePassed(ctx context.Context) bool {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return true
@@ -101,23 +101,23 @@ func deadlinePassed(ctx context.Context) bool {
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		errors.As(err, &t) && t.Timeout() || isAny(err, timedOut)
+		errors.As(err, &t) && t.Timeout() || isAnyOf(err, timedOut)
 }
 
-// isRequestCanceled reports whether err is net/http's error for a request that
-// was canceled through Request.Cancel, which http.Client.Timeout uses too.
+// isRequestCanceled reports whether err is net/http's error for a request that was
+// canceled through Request.Cancel, also by http.Client.Timeout.
 func isRequestCanceled(err error) bool {
-	return hasText(err, canceled)
+	return hasText(err, requestCanceled)
 }
 
-// Of returns the value of error.type for an error of a RoundTripper, or of
-// reading a response body. ctx is the request's context and scheme that of its
-// URL.
+// Of returns the value of error.type for an error from a RoundTripper, or from
+// reading a response body. ctx is the request's context, and scheme the scheme of
+// its URL.
 func Of(ctx context.Context, scheme string, err error) string {
 	switch {
 	case isTimeout(err), Expired(ctx, err):
 		return Timeout
-	case is[*net.DNSError](err):
+	case wrapsType[*net.DNSError](err):
 		return NameResolution
 	case isSecureConnectionError(err):
 		return SecureConnection
@@ -133,8 +133,8 @@ func Of(ctx context.Context, scheme string, err error) string {
 	return concreteType(err)
 }
 
-// OfConnection reports whether a value of error.type means that a connection
-// failed, or could not be established.
+// OfConnection reports whether a value of error.type stands for the failure of a
+// connection, or of establishing one.
 func OfConnection(value string) bool {
 	switch value {
 	case Timeout, NameResolution, SecureConnection, Connection, ResponseEnded, HTTPProtocol, ProxyTunnel:
@@ -143,21 +143,21 @@ func OfConnection(value string) bool {
 	return false
 }
 
-// is reports whether err wraps an error of type E.
-func is[E error](err error) bool {
+// wrapsType reports whether err is, or wraps, an error of type E.
+func wrapsType[E error](err error) bool {
 	var e E
 	return errors.As(err, &e)
 }
 
-// isAny reports whether err is, or wraps, one of the errors.
-func isAny(err error, of []error) bool {
-	return slices.ContainsFunc(of, func(e error) bool { return errors.Is(err, e) })
+// isAnyOf reports whether err is, or wraps, one of the targets.
+func isAnyOf(err error, targets []error) bool {
+	return slices.ContainsFunc(targets, func(e error) bool { return errors.Is(err, e) })
 }
 
 func isSecureConnectionError(err error) bool {
-	if is[tls.RecordHeaderError](err) || is[tls.AlertError](err) || is[*tls.CertificateVerificationError](err) ||
-		is[*tls.ECHRejectionError](err) || is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) ||
-		is[x509.CertificateInvalidError](err) || errors.Is(err, http.ErrSchemeMismatch) {
+	if wrapsType[tls.RecordHeaderError](err) || wrapsType[tls.AlertError](err) || wrapsType[*tls.CertificateVerificationError](err) ||
+		wrapsType[*tls.ECHRejectionError](err) || wrapsType[x509.UnknownAuthorityError](err) || wrapsType[x509.HostnameError](err) ||
+		wrapsType[x509.CertificateInvalidError](err) || errors.Is(err, http.ErrSchemeMismatch) {
 		return true
 	}
 	return hasText(err, SecureConnection)
@@ -171,11 +171,11 @@ func isConnectionError(err error) bool {
 			return true
 		}
 	}
-	return isAny(err, notConnected) || hasText(err, Connection)
+	return isAnyOf(err, notConnected) || hasText(err, Connection)
 }
 
-// streamError has the shape that net/http's own error for a reset HTTP/2
-// stream knows how to fill in.
+// streamError has the same fields as net/http's error for a reset HTTP/2 stream,
+// whose method As fills in any such struct.
 type streamError struct {
 	StreamID uint32
 	Code     uint32
@@ -185,30 +185,30 @@ type streamError struct {
 func (e streamError) Error() string { return "stream error" }
 
 func isResponseEnded(err error) bool {
-	if isAny(err, disconnected) || isAny(err, []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed}) {
+	if isAnyOf(err, disconnected) || isAnyOf(err, []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed}) {
 		return true
 	}
 	var reset streamError
 	if errors.As(err, &reset) {
-		// Only a stream that the peer has reset has a cause with this text.
+		// A cause with this text means that the peer reset the stream.
 		if reset.Cause != nil && reset.Cause.Error() == "received from peer" {
 			return true
 		}
 		const protocolError, flowControl, frameSize, compression = 0x1, 0x3, 0x6, 0x9
 		switch reset.Code {
 		case protocolError, flowControl, frameSize, compression:
-			return false // net/http has reset it
+			return false // net/http reset the stream
 		}
 		return true
 	}
 	return hasText(err, ResponseEnded)
 }
 
-// isOfRequestBody reports whether err is known to be that of reading the request's
-// body, which says nothing of the server. On HTTP/1.1, package net marks the error
-// of a body of known length, as that of a reverse proxy's client that has gone.
+// isOfRequestBody reports whether err is known to come from reading the request's
+// body, not from the server. On HTTP/1.1, package net marks the error of a body of
+// known length, such as that of a reverse proxy whose client has disconnected.
 func isOfRequestBody(err error) bool {
-	return contains(err, func(e error) bool {
+	return anyInTree(err, func(e error) bool {
 		op, ok := e.(*net.OpError)
 		if !ok || op.Op != "readfrom" {
 			return false
@@ -217,7 +217,7 @@ func isOfRequestBody(err error) bool {
 		case *net.OpError:
 			return inner.Op == "read" // not a write to the server
 		case *os.SyscallError:
-			return false // of sendfile or splice
+			return false // from sendfile or splice
 		}
 		return !errors.Is(op.Err, net.ErrClosed)
 	})
@@ -226,17 +226,17 @@ func isOfRequestBody(err error) bool {
 func isHTTPProtocolError(err error) bool {
 	var malformed textproto.ProtocolError
 	//lint:ignore SA1019 net/http still returns it, deprecated or not
-	if errors.As(err, &malformed) || is[*http.ProtocolError](err) || is[streamError](err) ||
+	if errors.As(err, &malformed) || wrapsType[*http.ProtocolError](err) || wrapsType[streamError](err) ||
 		errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) {
 		return true
 	}
 	return hasText(err, HTTPProtocol)
 }
 
-// isRefusedTunnel reports whether err is net/http's error for an https request
-// whose proxy rejects CONNECT. Its text is the bare reason phrase of the
-// proxy's status. So only an unwrapped error with a standard phrase counts; a
-// proxy with phrases of its own is not recognized.
+// isRefusedTunnel reports whether err is net/http's error for an https request whose
+// proxy rejects CONNECT. Its text is only the reason phrase of the proxy's status. So
+// only an unwrapped error with a standard phrase counts; proxies with their own
+// phrases are not recognized.
 func isRefusedTunnel(err error) bool {
 	if reflect.TypeOf(err) != plainError {
 		return false
@@ -246,7 +246,7 @@ func isRefusedTunnel(err error) bool {
 	case "", "unknown status code": // net/http's text for a status line without a phrase
 		return true
 	}
-	// net/http's server writes "799 status code 799" where it knows no phrase.
+	// net/http's server writes "799 status code 799" for a code without a phrase.
 	if digits, ok := strings.CutPrefix(phrase, "status code "); ok {
 		code, err := strconv.Atoi(digits)
 		return err == nil && len(digits) == 3 && code >= 100
@@ -256,7 +256,7 @@ func isRefusedTunnel(err error) bool {
 
 var plainError = reflect.TypeOf(errors.New(""))
 
-// isReasonPhrase reports whether net/http knows a status of that name.
+// isReasonPhrase reports whether s is net/http's phrase for a status code.
 func isReasonPhrase(s string) bool {
 	for code := 100; code < 600; code++ {
 		if http.StatusText(code) == s && code != http.StatusOK {
@@ -266,13 +266,13 @@ func isReasonPhrase(s string) bool {
 	return false
 }
 
-// concreteType returns the type of the innermost error that has a type of its
-// own, which a program can name: not one of the generic types of packages fmt and
-// errors, nor one of the private types by which net/http marks how far it got. On
-// HTTP/1.1, package net wraps the error of a request body of known length, too.
+// concreteType returns the type of the innermost error with a specific type, which a
+// program can name. The generic types of packages fmt and errors, and the private
+// types by which net/http marks its progress, do not count. Nor does package net's
+// wrapper of the error of a request body on HTTP/1.1.
 func concreteType(err error) string {
 	name := Other
-	contains(err, func(err error) bool {
+	anyInTree(err, func(err error) bool {
 		if op, ok := err.(*net.OpError); ok && op.Op == "readfrom" {
 			return false
 		}
@@ -296,8 +296,8 @@ func isGeneric(t reflect.Type) bool {
 	return false
 }
 
-// isPrivate reports whether a type is net/http's own, or of an internal package
-// of the standard library.
+// isPrivate reports whether a type is unexported by net/http, or declared in an
+// internal package of the standard library.
 func isPrivate(t reflect.Type) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()

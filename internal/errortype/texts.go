@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// texts are errors of the standard library that can be told apart by nothing but
-// their text, and what they mean. Each is the beginning of one. sources_test.go
+// texts lists, with their error.type, errors of the standard library that only their
+// text distinguishes. Each text is the beginning of an error's. sources_test.go
 // compares them with net/http's sources.
 var texts = []struct{ text, value string }{
-	// crypto/tls has no type for most of what can go wrong in a handshake.
+	// crypto/tls has no type for most errors of a handshake.
 	{"tls: ", SecureConnection},
 	{"x509: ", SecureConnection},
 	{"http: server gave HTTP response to HTTPS client", SecureConnection},
@@ -40,7 +40,7 @@ var texts = []struct{ text, value string }{
 	{"bad trailer key", HTTPProtocol},
 	{"chunked encoding contains too much non-data", HTTPProtocol},
 	{"chunked line ends with bare LF", HTTPProtocol},
-	{"connection error: COMPRESSION_ERROR", HTTPProtocol}, // these are HTTP/2's
+	{"connection error: COMPRESSION_ERROR", HTTPProtocol}, // these four are HTTP/2's
 	{"connection error: FLOW_CONTROL_ERROR", HTTPProtocol},
 	{"connection error: FRAME_SIZE_ERROR", HTTPProtocol},
 	{"connection error: PROTOCOL_ERROR", HTTPProtocol},
@@ -68,27 +68,27 @@ var texts = []struct{ text, value string }{
 	{"too many transfer encodings", HTTPProtocol},
 	{"unsupported transfer encoding", HTTPProtocol},
 
-	{"net/http: request canceled", canceled},
+	{"net/http: request canceled", requestCanceled},
 }
 
-// canceled is no value of error.type.
-const canceled = "canceled"
+// requestCanceled stands for Request.Cancel. It is not a value of error.type.
+const requestCanceled = "canceled"
 
-// hasText reports whether err is, or wraps, an error whose text means value. Only
-// the innermost texts count: those outside contain them, and say less.
+// hasText reports whether err is, or wraps, an error whose text stands for value.
+// Only the innermost errors count: the texts of the others contain theirs.
 func hasText(err error, value string) bool {
-	return contains(err, func(e error) bool {
+	return anyInTree(err, func(e error) bool {
 		if _, joined := e.(interface{ Unwrap() []error }); joined || errors.Unwrap(e) != nil {
 			return false
 		}
-		return meaning(e.Error()) == value
+		return valueOfText(e.Error()) == value
 	})
 }
 
-// meaning returns what the text of an error means, or "". An application may have
-// put words before it, and a colon. The first of several counts: the others may
-// be what the server has sent.
-func meaning(text string) (value string) {
+// valueOfText returns the error.type of an error's text, or "". An application may
+// have added words and a colon in front. The first match counts: later ones may be
+// from what the server has sent.
+func valueOfText(text string) (value string) {
 	text = ": " + text
 	first := len(text)
 	for _, t := range texts {

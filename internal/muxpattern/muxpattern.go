@@ -1,7 +1,7 @@
-// Package muxpattern applies the patterns of http.ServeMux to the requests of a
-// client: "[METHOD ][HOST]/[PATH]" with wildcards. It is given patterns and
-// requests. What a valid pattern is, and which pattern matches, is decided by
-// http.ServeMux itself.
+// Package muxpattern applies the patterns of http.ServeMux,
+// "[METHOD ][HOST]/[PATH]" with wildcards, to the requests of a client. It is given
+// patterns and requests. http.ServeMux itself parses and matches the patterns. The
+// package does not know spans or options.
 package muxpattern
 
 import (
@@ -42,47 +42,46 @@ func Templates(patterns ...string) (func(*http.Request) string, error) {
 			probe.Host = req.URL.Host
 		}
 		if req.URL.Path == "" {
-			// As it is sent.
-			u := *req.URL
+			u := *req.URL // net/http sends an empty path as a slash
 			u.Path = "/"
 			probe.URL = &u
 		}
 		handler, pattern := mux.Handler(probe)
-		if _, ok := handler.(matched); !ok {
+		if _, ok := handler.(matchedHandler); !ok {
 			return ""
 		}
 		return strings.TrimSuffix(pattern[strings.IndexByte(pattern, '/'):], "{$}")
 	}, nil
 }
 
-// Check returns an error if a pattern is malformed.
-func Check(pattern string) error { return register(http.NewServeMux(), pattern) }
+// Validate returns an error if a pattern is malformed.
+func Validate(pattern string) error { return register(http.NewServeMux(), pattern) }
 
-// hasWildcards reports whether http.ServeMux is that of Go 1.22 and later. The
-// older one, which a GODEBUG setting selects, takes patterns for literal paths.
+// hasWildcards reports whether http.ServeMux behaves as since Go 1.22. With a GODEBUG
+// setting it behaves as before, and treats patterns as literal paths.
 func hasWildcards() bool {
 	mux := http.NewServeMux()
-	mux.Handle("/{any}", matched{})
+	mux.Handle("/{any}", matchedHandler{})
 	_, pattern := mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/probe"}})
 	return pattern != ""
 }
 
-// matched is the handler of every pattern. The mux has others for redirects and
-// errors.
-type matched struct{}
+// matchedHandler is the handler of every pattern. The mux returns other handlers for
+// redirects and errors.
+type matchedHandler struct{}
 
-func (matched) ServeHTTP(http.ResponseWriter, *http.Request) {}
+func (matchedHandler) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
-// registeredAt is an implementation detail in the text of a panic.
+// registeredAt matches the call sites in the text of a mux's panic.
 var registeredAt = regexp.MustCompile(` \(registered at [^)]*\)`)
 
-// register returns the panic of a mux that rejects a pattern as an error.
+// register registers a pattern. It returns the mux's panic as an error.
 func register(mux *http.ServeMux, pattern string) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = errors.New(registeredAt.ReplaceAllString(fmt.Sprint(v), ""))
 		}
 	}()
-	mux.Handle(pattern, matched{})
+	mux.Handle(pattern, matchedHandler{})
 	return nil
 }

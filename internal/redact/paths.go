@@ -58,7 +58,7 @@ type pathPattern struct {
 }
 
 func newPathPattern(pattern string) (p pathPattern, err error) {
-	if err := muxpattern.Check(pattern); err != nil {
+	if err := muxpattern.Validate(pattern); err != nil {
 		return p, err
 	}
 	if strings.ContainsAny(pattern, " \t") {
