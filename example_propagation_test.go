@@ -65,12 +65,12 @@ func ExampleWithPropagators() {
 	// traceparent "", baggage "tenant=acme"
 }
 
-// A request with this context is sent as without a Transport.
+// A request with this context is sent as if there were no Transport.
 //
 // Use it for an exporter that sends OTLP over HTTP through an instrumented
 // client, which would otherwise trace its own exports endlessly. The exporter
-// passes on its caller's context, so wrap it in a SpanExporter whose
-// ExportSpans calls
+// uses its caller's context, so wrap it in a SpanExporter whose ExportSpans
+// calls
 //
 //	e.SpanExporter.ExportSpans(otelhttpclient.ContextWithoutTracing(ctx), spans)
 //
@@ -166,7 +166,7 @@ func ExampleContextWithAttributes() {
 }
 
 // InstrumentClient instruments a client that another package has created. A
-// second call has no further effect, and UninstrumentClient undoes it.
+// second call has no effect. UninstrumentClient restores the client.
 func ExampleInstrumentClient() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -187,8 +187,9 @@ func ExampleInstrumentClient() {
 	// spans: 1
 }
 
-// One call at the start of main instruments http.Get and all clients without a
-// Transport of their own.
+// One call at the start of main instruments http.Get and all clients without
+// their own Transport. Spans of http.Get have no parent, because it takes no
+// context.
 func ExampleInstrumentDefault() {
 	uninstrument, err := otelhttpclient.InstrumentDefault()
 	if err != nil {
@@ -206,8 +207,8 @@ func ExampleInstrumentDefault() {
 	io.Copy(io.Discard, resp.Body)
 }
 
-// The timings show what a request waited for. The second request reuses the
-// connection of the first.
+// The timings show where a request spent its time. The second request reuses
+// the connection of the first.
 func ExampleWithConnectionTimings() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -271,16 +272,16 @@ func ExampleWithClientTrace() {
 	// connection got
 }
 
-// A CLIENT span is a child of the span in its request's context. In a server that
-// is the SERVER span, for a request with the context of the incoming one. http.Get
-// and client.Get take no context: their spans are roots of other traces, which
-// nobody finds from the SERVER span.
+// A CLIENT span is a child of the span in its request's context. In a handler,
+// pass the incoming request's context to make it a child of the SERVER span.
+// http.Get and client.Get take no context: their spans start separate traces,
+// without a link to the SERVER span.
 func Example_server() {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	tracer, propagator := provider.Tracer("shop"), propagation.TraceContext{}
 
-	// continued continues the caller's trace. It is the least that a server needs.
+	// continued continues the caller's trace. A server needs at least this.
 	continued := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(w, r.WithContext(propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))))

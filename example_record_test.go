@@ -68,7 +68,7 @@ func ExampleWithErrorCheck() {
 	//   http.response.status_code = 404
 }
 
-// A list of methods replaces the default one.
+// The list of methods replaces the default list.
 func ExampleWithKnownMethods() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -99,7 +99,7 @@ func ExampleWithKnownMethods() {
 	//   http.request.method_original = MKCOL
 }
 
-// Some attributes of the conventions are recorded on request only.
+// Opt-in attributes are recorded only if they are listed.
 func ExampleWithOptInAttributes() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -127,8 +127,8 @@ func ExampleWithOptInAttributes() {
 	//   http.response.body.size = 4
 }
 
-// The duration of requests is always measured. Other metrics of the conventions
-// are measured on request.
+// The request duration is always recorded. Opt-in metrics are recorded only if
+// they are listed.
 func ExampleWithOptInMetrics() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -155,7 +155,7 @@ func ExampleWithOptInMetrics() {
 	// otelhttpclient.response.body.abandoned {body}
 }
 
-// Each client gets the attributes of the service that it calls.
+// Each client records the name of the service that it calls.
 func ExampleWithAttributes() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -176,8 +176,8 @@ func ExampleWithAttributes() {
 }
 
 // A reverse proxy may forward any Host header that its clients send. If
-// server.address came from it, each of them would create a metric series. The
-// proxy's transport records the name of the upstream service instead.
+// server.address were taken from it, each host would create metric series.
+// Record the name of the upstream service instead.
 func ExampleWithAttributes_reverseProxy() {
 	upstream := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer upstream.Close()
@@ -235,7 +235,7 @@ func ExampleWithAttributes_reverseProxy() {
 	// otelhttpclient.response.body.abandoned upstream 0
 }
 
-// A token refresh joins the caller's trace without a span of its own.
+// A token refresh is part of the caller's trace without its own span.
 func ExampleContextWithPropagationOnly() {
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Println("received a traceparent:", r.Header.Get("Traceparent") != "")
@@ -289,7 +289,7 @@ func ExampleWithOptInMetrics_connections() {
 	// otelhttpclient.response.body.abandoned
 }
 
-// Wrappers such as client-go's look for the transport below by this name.
+// Wrappers such as client-go's find the wrapped transport by this method.
 func ExampleTransport_WrappedRoundTripper() {
 	base := &http.Transport{}
 	rt := otelhttpclient.NewTransport(base)
@@ -298,7 +298,7 @@ func ExampleTransport_WrappedRoundTripper() {
 	// true
 }
 
-// Headers are recorded on request only. The values of credentials are redacted.
+// Only listed headers are recorded. Credentials are redacted.
 func ExampleWithRequestHeaders() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -357,7 +357,7 @@ func ExampleWithResponseHeaders() {
 	//   http.response.header.set-cookie = [REDACTED]
 }
 
-// Application-specific secrets are added to the default list.
+// Add application-specific secrets to the default list.
 func ExampleWithSensitiveHeaders() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Voucher", "abc")
@@ -398,8 +398,8 @@ func ExampleContextWithURLTemplate() {
 	//   url.full = http://example.com/items/42
 }
 
-// A client of few services can list all templates. They have the syntax of
-// http.ServeMux. Malformed and ambiguous ones are an error.
+// A client of a few services can list all templates, in the syntax of
+// http.ServeMux. Malformed and conflicting patterns are an error.
 func ExampleServeMuxTemplates() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()
@@ -460,8 +460,8 @@ func ExampleWithURLTemplate() {
 	// GET
 }
 
-// A function may name spans. Names need a low cardinality: use WithURLTemplate
-// for names that depend on the path.
+// A function can name spans. Names must have low cardinality: use
+// WithURLTemplate for names that depend on the path.
 func ExampleWithSpanNameFormatter() {
 	server := httptest.NewServer(handler(http.StatusOK, "fine"))
 	defer server.Close()

@@ -26,7 +26,7 @@ func (h traceHandler) Handle(ctx context.Context, record slog.Record) error {
 	return h.Handler.Handle(ctx, record)
 }
 
-// Without these two, the loggers of logger.With and logger.WithGroup add no IDs.
+// Without these two methods, loggers from logger.With and logger.WithGroup add no IDs.
 func (h traceHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return traceHandler{h.Handler.WithAttrs(attrs)}
 }
@@ -34,8 +34,8 @@ func (h traceHandler) WithGroup(name string) slog.Handler {
 	return traceHandler{h.Handler.WithGroup(name)}
 }
 
-// A response hook logs why a request failed, with the IDs of its span. base's error
-// has no URL; that of http.Client has one, with its secrets.
+// A response hook logs why a request failed, with the IDs of its span. base's
+// error has no URL; the error of http.Client has one, including its secrets.
 func ExampleWithResponseHook_slog() {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))

@@ -1,5 +1,5 @@
-// Command auto fetches a URL, traced. Besides setting up the SDK, importing
-// package auto is all that it does about tracing.
+// Command auto fetches a URL and traces the request. It only sets up the SDK
+// and imports package auto.
 //
 //	go run ./examples/auto https://example.com/
 package main
@@ -44,7 +44,7 @@ func setUp(exporter sdktrace.SpanExporter) (shutdown func(context.Context) error
 	return provider.Shutdown
 }
 
-// fetch prints the status and the length of a page. It knows nothing of tracing.
+// fetch prints the status and the length of a page. It has no tracing code.
 func fetch(w io.Writer, url string) error {
 	resp, err := http.Get(url)
 	if err != nil {

@@ -71,8 +71,8 @@ func (q *quickstart) run(ctx context.Context) error {
 	q.pricing = startPricing(tel.pricing, q.propagator)
 	defer q.pricing.Close()
 
-	q.screen.line("A gateway calls two services. CLIENT spans are recorded by otelhttpclient,")
-	q.screen.line("SERVER spans by the services, and the traceparent header joins them.")
+	q.screen.line("A gateway calls two services. otelhttpclient records CLIENT spans, the services")
+	q.screen.line("record SERVER spans, and the traceparent header links them.")
 	servers := 0
 	for i, s := range q.scenes() {
 		n, sceneErr := q.playScene(ctx, tel, i+1, s)

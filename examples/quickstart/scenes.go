@@ -36,22 +36,22 @@ func (q *quickstart) scenes() []scene {
 		{
 			title: "Two calls, one connection",
 			about: "The pool allows one connection (MaxConnsPerHost: 1), so one call waits: ░.\n" +
-				"WithConnectionTimings shows that the pool was too small, not inventory slow.",
+				"WithConnectionTimings shows why: the pool is too small; inventory is not slow.",
 			play:  q.queue,
 			spans: 5,
 			notes: []attribute.Key{"otelhttpclient.connection.wait_time", "otelhttpclient.connection.reused"},
 		},
 		{
 			title: "Success on the third attempt",
-			about: "pricing answers 503 twice. Each attempt has a span and headers of its own, and\n" +
-				"ContextWithRetries counts them.",
+			about: "pricing answers 503 twice. Each attempt has its own span and headers, and\n" +
+				"ContextWithRetries counts the resends.",
 			play:  q.retries,
 			spans: 7,
 			notes: []attribute.Key{"http.request.resend_count"},
 		},
 		{
 			title: "A URL with secrets",
-			about: "pricing gets user, password and API key; the span does not. No option needed.",
+			about: "pricing receives user, password and API key. By default, the span hides them.",
 			play:  func(ctx context.Context) error { return q.secrets(ctx, secretURL) },
 			spans: 3,
 			after: func(spans []sdktrace.ReadOnlySpan) {
@@ -61,7 +61,7 @@ func (q *quickstart) scenes() []scene {
 		},
 		{
 			title: "What the service receives",
-			about: "Headers of the global propagator: trace context and baggage.",
+			about: "The global propagator injects trace context and baggage.",
 			play:  q.plainCall,
 			spans: 3,
 			after: q.headers,
@@ -75,7 +75,7 @@ func (q *quickstart) scenes() []scene {
 		},
 		{
 			title: "A call that fails, and all attributes of its span",
-			about: "Nothing listens on this port. error.type has few values, to count and alert on.",
+			about: "Nothing listens on this port. error.type has a small set of values for alerts.",
 			play:  q.refused,
 			spans: 2,
 			after: q.attributes,

@@ -1,5 +1,5 @@
-// Command environment fetches URLs, traced and measured. Environment variables
-// choose exporters, propagators and sampler, for example:
+// Command environment fetches URLs, and records spans and metrics. Environment
+// variables select exporters, propagators and sampler, for example:
 //
 //	cd examples/setup && OTEL_TRACES_EXPORTER=console OTEL_METRICS_EXPORTER=none OTEL_PROPAGATORS=b3 \
 //		go run ./environment https://example.com/

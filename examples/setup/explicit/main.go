@@ -1,4 +1,5 @@
-// Command explicit fetches URLs, traced and measured, and exports with OTLP over gRPC.
+// Command explicit fetches URLs, and exports spans and metrics with OTLP over
+// gRPC.
 //
 //	cd examples/setup && go run ./explicit https://example.com/
 package main
