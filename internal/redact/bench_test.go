@@ -150,7 +150,7 @@ func TestPolicyTimeIsLinear(t *testing.T) {
 				t.Errorf("%s: took %v, want a time in proportion to the length, and at most %v", what, took, enough)
 			}
 			step("URL", 4*len(u.String())+100, func() string { return p.URL(u) })
-			step("text", maxText, func() string { return p.text(text, len(text), maxText) })
+			step("text", maxText, func() string { return p.redactText(text, len(text), maxText) })
 			step("url.Error", maxText, func() string {
 				return p.Error(&url.Error{Op: "Get", URL: u.String(), Err: errors.New(text)}, u)
 			})

@@ -12,17 +12,17 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
-// Bounds of the search in an error's text.
+// Limits of the search in an error's text.
 const (
-	maxTree   = 64  // errors of a tree
-	maxTries  = 512 // of secrets
-	minSecret = 3   // bytes: shorter ones cannot be told from ordinary text
+	maxTree   = 64  // errors in a tree
+	maxTries  = 512 // secrets to search
+	minSecret = 3   // bytes: shorter secrets resemble ordinary text
 )
 
 // Error returns err's text with credentials redacted, cut to 2 KiB. The URLs of
-// the *url.Error in err's tree and the request's own, which may be nil, are
-// replaced by what is recorded of them; what is hidden in the request's URL is
-// hidden wherever it stands.
+// every *url.Error in err's tree and of the request, which may be nil, are replaced
+// by their redacted forms. The redacted parts of the request's URL are hidden
+// everywhere in the text.
 func (p *Policy) Error(err error, request *url.URL) string {
 	if err == nil {
 		return ""
@@ -31,24 +31,24 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	s := splice.Cut(whole, maxTextInput)
 	f := finder{policy: p, budget: nestedBudget}
 	wire := Wire(request)
-	urls := knownURLs(err, wire)
+	urls := urlsOf(err, wire)
 	if wire != request && strings.Trim(request.Opaque, "/") != "" {
-		// What is recorded of the URL on the wire, also where the text has it as
-		// net/http's errors do.
-		f.knownAs(s, request.String(), p.recorded(wire.String()))
+		// net/http's errors quote the opaque URL. It is replaced by the redacted form of
+		// the URL on the wire.
+		f.replaceURL(s, request.String(), p.redactKnownURL(wire.String()))
 		urls = slices.DeleteFunc(urls, func(u string) bool { return u == request.String() })
 	}
-	f.known(s, urls, p)
+	f.replaceURLs(s, urls, p)
 	if wire != nil {
-		f.secrets(s, p.secretsOf(wire, s))
+		f.hideAll(s, p.secretsIn(wire, s))
 	}
-	f.text(layer.Text{S: s})
+	f.searchText(layer.Text{S: s})
 	f.hideEnd(s, whole)
-	return strings.Clone(f.applyText(s, maxText)) // a text may be a piece of a longer one
+	return strings.Clone(f.applyText(s, maxText)) // the result may be a substring of the whole text
 }
 
-// knownURLs returns the URLs that an error's text is known to hold.
-func knownURLs(err error, request *url.URL) (urls []string) {
+// urlsOf returns the URLs that an error's text may quote.
+func urlsOf(err error, request *url.URL) (urls []string) {
 	if request != nil && request.Host != "" {
 		urls = append(urls, request.String())
 	}
@@ -58,7 +58,7 @@ func knownURLs(err error, request *url.URL) (urls []string) {
 		case nil:
 		case *url.Error:
 			if e != nil {
-				if e.Op != "parse" || cutPassword(e.URL) < 0 {
+				if e.Op != "parse" || passwordStart(e.URL) < 0 {
 					urls = append(urls, e.URL)
 				}
 				tree = append(tree, e.Err)
@@ -73,29 +73,29 @@ func knownURLs(err error, request *url.URL) (urls []string) {
 	return urls
 }
 
-// known replaces known URLs in s, written as they are or quoted.
-func (f *finder) known(s string, urls []string, p *Policy) {
+// replaceURLs replaces known URLs in s, also where they are quoted.
+func (f *finder) replaceURLs(s string, urls []string, p *Policy) {
 	slices.SortFunc(urls, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, raw := range slices.Compact(urls) {
 		const shortest = len("a://b")
 		if len(raw) < shortest || len(raw) > len(s) || !strings.Contains(raw, ":") {
 			continue
 		}
-		f.knownAs(s, raw, p.recorded(raw))
+		f.replaceURL(s, raw, p.redactKnownURL(raw))
 	}
 }
 
-// recorded returns what is recorded of a known URL.
-func (p *Policy) recorded(raw string) string {
-	if text, changed := p.reference(raw, nil); changed {
+// redactKnownURL returns the redacted form of a URL.
+func (p *Policy) redactKnownURL(raw string) string {
+	if text, changed := p.filterReference(raw, nil); changed {
 		return text
 	}
 	f := finder{policy: p, budget: nestedBudget}
-	f.wholeURL(raw)
+	f.searchWholeURL(raw)
 	return f.applyURL(raw)
 }
 
-func (f *finder) knownAs(s, raw, text string) {
+func (f *finder) replaceURL(s, raw, text string) {
 	f.replaceAll(s, raw, text)
 	if quoted := inQuotes(raw); quoted != raw {
 		f.replaceAll(s, quoted, inQuotes(text))
@@ -119,18 +119,19 @@ func inQuotes(s string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// secrets hides secrets in s. Short ones are hidden only where they are words.
-func (f *finder) secrets(s string, secrets []string) {
+// hideAll hides the secrets in s. Short secrets are hidden only where they are whole
+// words.
+func (f *finder) hideAll(s string, secrets []string) {
 	const long = 6
-	for _, one := range secrets {
+	for _, value := range secrets {
 		for i := 0; ; {
-			at := strings.Index(s[i:], one)
+			at := strings.Index(s[i:], value)
 			if at < 0 {
 				break
 			}
-			start, end := i+at, i+at+len(one)
+			start, end := i+at, i+at+len(value)
 			i = end
-			if len(one) >= long || !isWordAt(s, start-1) && !isWordAt(s, end) {
+			if len(value) >= long || !isWordAt(s, start-1) && !isWordAt(s, end) {
 				f.hide(layer.Text{S: s}, start, end)
 			}
 		}
@@ -141,15 +142,15 @@ func isWordAt(s string, i int) bool {
 	return i >= 0 && i < len(s) && secret.IsWordByte(s[i])
 }
 
-// secretsOf returns the redacted parts of u that occur in text.
-func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
+// secretsIn returns the redacted parts of u that occur in text.
+func (p *Policy) secretsIn(u *url.URL, text string) (secrets []string) {
 	tries := maxTries
 	add := func(s string) {
 		if tries--; tries < 0 || len(s) < minSecret || len(s) > maxURL {
 			return
 		}
-		for _, form := range []string{s, layer.Fully(s), layer.Fully(strings.ReplaceAll(s, "+", " ")), inQuotes(s)} {
-			if len(form) >= minSecret && !secret.IsNone(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
+		for _, form := range []string{s, layer.DecodeFully(s), layer.DecodeFully(strings.ReplaceAll(s, "+", " ")), inQuotes(s)} {
+			if len(form) >= minSecret && !secret.IsPlaceholder(form) && !slices.Contains(secrets, form) && strings.Contains(text, form) {
 				secrets = append(secrets, form)
 			}
 		}
@@ -166,7 +167,7 @@ func (p *Policy) secretsOf(u *url.URL, text string) (secrets []string) {
 	}
 	raw := u.String()
 	f := finder{policy: p, budget: nestedBudget}
-	f.wholeURL(raw)
+	f.searchWholeURL(raw)
 	for _, e := range f.edits {
 		add(raw[e.Start:e.End])
 	}

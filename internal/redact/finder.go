@@ -11,59 +11,60 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
-// nestedBudget is how many bytes of a URL or text are decoded. Beyond it, what
-// could only be searched after decoding is hidden as a whole.
+// nestedBudget limits the bytes of a URL or text that are decoded. Encoded parts
+// beyond the limit are hidden as a whole.
 const nestedBudget = 64 << 10
 
-// A finder collects the places of a text that have to be hidden.
+// A finder collects the edits that redact a text.
 type finder struct {
 	policy *Policy
 	edits  splice.Edits
-	budget int  // bytes that may still be decoded: see nestedBudget
-	marks  mark // of the URLs that were searched
+	budget int  // rest of nestedBudget
+	marks  mark // marks of the searched URLs
 }
 
 // hide hides a part of a text.
 func (f *finder) hide(l layer.Text, start, end int) {
 	if start < end {
-		f.edits = append(f.edits, splice.Edit{Start: l.At(start), End: l.At(end), Text: Replacement})
+		f.edits = append(f.edits, splice.Edit{Start: l.Offset(start), End: l.Offset(end), Text: Replacement})
 	}
 }
 
-// replace replaces a part of the original text that is known.
+// replace replaces a known part of the original text.
 func (f *finder) replace(start, end int, text string) {
 	f.edits = append(f.edits, splice.Edit{Start: start, End: end, Text: text, Known: true})
 }
 
-// digest matches the digest of an image reference, which stands behind a name such
-// as docker://redis.
-var digest = regexp.MustCompile(`(?i)^@sha(?:256|512):[0-9a-f]{7,}(?:$|[^\w.-])`)
+// imageDigest matches the digest in an image reference, which follows a name such as
+// docker://redis.
+var imageDigest = regexp.MustCompile(`(?i)^@sha(?:256|512):[0-9a-f]{7,}(?:$|[^\w.-])`)
 
-// longestDigest is the length of @sha512: with its digits, and of what ends them.
-const longestDigest = 8 + 128 + 1
+// maxDigest is the length of @sha512:, its digits, and the byte after them.
+const maxDigest = 8 + 128 + 1
 
 // hideUserinfo hides a user name and a password. The colon between their
-// replacements is encoded like what it replaces.
+// replacements is encoded like the part that they replace.
 func (f *finder) hideUserinfo(l layer.Text, start, end int) {
-	if !f.policy.userinfo || start >= end || strings.Trim(l.S[start:end], ":") == "" || digest.MatchString(l.S[end:min(len(l.S), end+longestDigest)]) {
-		return // nothing, or an image
+	if !f.policy.userinfo || start >= end || strings.Trim(l.S[start:end], ":") == "" || imageDigest.MatchString(l.S[end:min(len(l.S), end+maxDigest)]) {
+		return // empty, or the name of an image
 	}
 	colon := ":"
 	if l.Percent > 0 {
 		colon = "%" + strings.Repeat("25", l.Percent-1) + "3A"
 	}
-	f.edits = append(f.edits, splice.Edit{Start: l.At(start), End: l.At(end), Text: Replacement + colon + Replacement})
+	f.edits = append(f.edits, splice.Edit{Start: l.Offset(start), End: l.Offset(end), Text: Replacement + colon + Replacement})
 }
 
-// values hides the credentials in a part of a text that are known by their shape.
-func (f *finder) values(l layer.Text, start, end int) {
+// hideValues hides the credentials in a part of a text that are known by their
+// shape.
+func (f *finder) hideValues(l layer.Text, start, end int) {
 	if f.policy.values {
 		secret.Values(l.S[start:end], func(from, to int) { f.hide(l, start+from, start+to) })
 	}
 }
 
-// applyURL returns the URL s with the edits, in valid UTF-8. The scan of the URL
-// saves the search for bytes that are not ASCII.
+// applyURL returns the URL s with the edits, in valid UTF-8. Without highMark, s is
+// ASCII.
 func (f *finder) applyURL(s string) string {
 	if len(f.edits) > 0 {
 		s = f.edits.Apply(s, 0)
@@ -79,9 +80,9 @@ func (f *finder) applyText(s string, limit int) string {
 	return splice.Cut(foreign.Text(f.edits.Apply(s, limit)), limit)
 }
 
-// hideEnd hides the last word of s if whole was cut there: half a secret is not
-// recognized. If the word is longer than a quarter of s, as JSON may be, it hides
-// the last quarter, or the last URL.
+// hideEnd hides the last word of s if s is only the beginning of whole: a part of a
+// secret is not recognized. If the word is longer than a quarter of s, as JSON may
+// be, it hides the last quarter, or the last URL.
 func (f *finder) hideEnd(s, whole string) {
 	if len(s) == len(whole) {
 		return
@@ -93,7 +94,7 @@ func (f *finder) hideEnd(s, whole string) {
 	f.hide(layer.Text{S: s}, start, len(s))
 }
 
-// containsFold reports whether s contains one of the words, in any case.
+// containsFold reports whether s, in lower case, contains one of the words.
 func containsFold(s string, words ...string) bool {
 	s = strings.ToLower(s)
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(s, word) })

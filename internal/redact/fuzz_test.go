@@ -112,19 +112,19 @@ func everyByteEscaped(s string) string {
 
 // leaks reports whether a text holds the secret, escaped or not.
 func leaks(text string) bool {
-	return strings.Contains(text, planted) || strings.Contains(layer.Fully(text), planted)
+	return strings.Contains(text, planted) || strings.Contains(layer.DecodeFully(text), planted)
 }
 
 // harmless reports whether a text surely holds nothing that has to be hidden. It
 // is stricter than the policy.
 func harmless(text string) bool {
 	written := text
-	if _, ok := (layer.Text{S: layer.Fully(text)}).Decoded(0, len(layer.Fully(text)), layer.Percent); ok {
+	if _, ok := (layer.Text{S: layer.DecodeFully(text)}).Decode(0, len(layer.DecodeFully(text)), layer.Percent); ok {
 		return false // encoded too often to be searched
 	}
 	for range 4 {
-		text = layer.Fully(text)
-		if l, ok := (layer.Text{S: text}).Decoded(0, len(text), layer.Escapes); ok {
+		text = layer.DecodeFully(text)
+		if l, ok := (layer.Text{S: text}).Decode(0, len(text), layer.Escapes); ok {
 			text = l.S
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
 )
 
-// The headers that hold URLs.
+// The headers whose values contain URLs.
 var (
 	referenceHeaders = []string{
 		"location", "content-location", "referer", "origin", "sourcemap", "x-sourcemap", "destination",
@@ -22,9 +22,9 @@ var (
 	refreshReference = regexp.MustCompile(`(?i)^[^a-z]*url\s*=\s*['"]?([^'"]*)`)
 )
 
-// Header returns what may be recorded of the values of a header: at most 32 of
-// them, of at most 4 KiB each. Relative URLs in them are resolved against the
-// request's, which may be nil, before they are filtered.
+// Header returns the redacted values of a header: at most 32, of at most 4 KiB each.
+// Before filtering, relative URLs in them are resolved against the request's URL,
+// which may be nil.
 func (p *Policy) Header(name string, values []string, request *url.URL) []string {
 	request = Wire(request)
 	values = values[:min(len(values), maxHeaderValues)]
@@ -36,18 +36,18 @@ func (p *Policy) Header(name string, values []string, request *url.URL) []string
 	}
 	for i, v := range values {
 		switch {
-		case kind == hiddenHeader && secret.IsNone(v), v == "":
+		case kind == hiddenHeader && secret.IsPlaceholder(v), v == "":
 			recorded[i] = splice.Cut(foreign.Text(v), maxHeader)
 		case kind == hiddenHeader:
 			recorded[i] = Replacement
 		case kind == urlHeader:
-			recorded[i] = p.references(v, nil, request)
+			recorded[i] = p.redactReferences(v, nil, request)
 		case kind == linkHeader:
-			recorded[i] = p.references(v, linkReference, request)
+			recorded[i] = p.redactReferences(v, linkReference, request)
 		case kind == refreshHeader:
-			recorded[i] = p.references(v, refreshReference, request)
+			recorded[i] = p.redactReferences(v, refreshReference, request)
 		default:
-			recorded[i] = p.text(v, maxHeaderInput, maxHeader)
+			recorded[i] = p.redactText(v, maxHeaderInput, maxHeader)
 		}
 	}
 	return recorded
@@ -68,8 +68,8 @@ func (p *Policy) headerKind(name string) headerKind {
 	return textHeader
 }
 
-// Searched returns how many bytes of a header's values [Policy.Header] searches
-// at most.
+// SearchedBytes returns the maximum number of bytes that [Policy.Header] searches in
+// a header's values.
 func SearchedBytes(values []string) (bytes int) {
 	for _, v := range values[:min(len(values), maxHeaderValues)] {
 		bytes += min(len(v), maxReference)
@@ -77,9 +77,9 @@ func SearchedBytes(values []string) (bytes int) {
 	return bytes
 }
 
-// references returns a text that holds URLs in the places that a pattern finds.
-// Nil: it is a URL, and is not searched for others.
-func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.URL) string {
+// redactReferences redacts a text with URLs in the places that the pattern matches.
+// If pattern is nil, the text is one URL.
+func (p *Policy) redactReferences(whole string, pattern *regexp.Regexp, request *url.URL) string {
 	s, places := whole, [][]int{{0, len(whole), 0, len(whole)}}
 	if pattern != nil {
 		s = splice.Cut(whole, maxHeaderInput)
@@ -87,7 +87,7 @@ func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.U
 	} else if len(s) > maxReference {
 		return Replacement
 	}
-	cost := 0 // of resolving a reference
+	cost := 0 // bytes of the URL that references are resolved against
 	if request != nil {
 		cost = len(request.Path) + len(request.RawPath) + len(request.RawQuery) + len(request.Fragment) + len(request.Host)
 	}
@@ -100,16 +100,16 @@ func (p *Policy) references(whole string, pattern *regexp.Regexp, request *url.U
 			f.replace(start, end, Replacement)
 			continue
 		}
-		if text, changed := p.reference(s[start:end], request); changed {
+		if text, changed := p.filterReference(s[start:end], request); changed {
 			f.replace(start, end, text)
 			continue
 		}
-		f.url(l, start, end)
+		f.searchURL(l, start, end)
 	}
 	if pattern == nil {
 		return splice.Cut(f.applyURL(s), maxHeader)
 	}
-	f.text(l)
+	f.searchText(l)
 	f.hideEnd(s, whole)
 	return f.applyText(s, maxHeader)
 }

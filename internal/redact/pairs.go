@@ -8,17 +8,16 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
-// pairName is a name and what stands between it and its value. JSON may be
-// broken into lines there.
+// pairName matches a name and the separator before its value, where JSON may have
+// line breaks.
 var pairName = regexp.MustCompile(
 	`([\w$.%\[\]-]+)(?:(\\*["'` + "`" + `]\]?)\s*|[ \t]*)(=>\s*|:=|==?|:)[ \t]*`)
 
-// printedStruct matches a struct or a map as fmt prints it.
+// printedStruct matches the beginning of a struct or map as fmt prints it.
 var printedStruct = regexp.MustCompile(`(?:\{|map\[)[A-Za-z_][\w-]*:[^\s:/]`)
 
-// pairs hides the values that stand behind names in a text. Those in URLs have
-// been hidden already.
-func (f *finder) pairs(l layer.Text, urls [][2]int) {
+// hidePairs hides the values of secret names in a text, outside of its URLs.
+func (f *finder) hidePairs(l layer.Text, urls [][2]int) {
 	s := l.S
 	if !strings.ContainsAny(s, "=:") {
 		return
@@ -26,22 +25,22 @@ func (f *finder) pairs(l layer.Text, urls [][2]int) {
 	structs := strings.ContainsAny(s, "{[") && printedStruct.MatchString(s)
 	done := 0
 	hide := func(p pair) {
-		if p.start < done || !p.named() {
+		if p.nameStart < done || !p.classify() {
 			return
 		}
-		for p.quoted && p.value < len(s) && (s[p.value] == '\r' || s[p.value] == '\n' || s[p.value] == ' ' || s[p.value] == '\t') {
-			p.value++
+		for p.quoted && p.valueStart < len(s) && (s[p.valueStart] == '\r' || s[p.valueStart] == '\n' || s[p.valueStart] == ' ' || s[p.valueStart] == '\t') {
+			p.valueStart++
 		}
 		if p.class == secret.Code && !p.header {
 			// Look at the beginning first, so that values that are no secrets are
 			// not scanned once per name.
 			begin := p
-			begin.s = s[:min(len(s), p.value+secret.MaxBegin)]
-			if start, end := begin.find(); start >= end {
+			begin.s = s[:min(len(s), p.valueStart+secret.MaxInspected)]
+			if start, end := begin.valueRange(); start >= end {
 				return
 			}
 		}
-		if start, end := p.find(); start < end {
+		if start, end := p.valueRange(); start < end {
 			f.hide(l, start, end)
 			done = end
 		}
@@ -54,19 +53,19 @@ func (f *finder) pairs(l layer.Text, urls [][2]int) {
 			continue
 		}
 		hide(pair{
-			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]], quoted: m[4] >= 0 && m[2] > 0 && s[m[2]-1] == s[m[5]-1],
-			colon: s[m[6]:m[7]] == ":", empty: max(m[3], m[5]) == m[6] && m[7] < m[1] && s[m[6]] == '=', spaced: m[7] < m[1], structs: structs, value: m[1],
+			policy: f.policy, s: s, nameStart: m[2], name: s[m[2]:m[3]], quoted: m[4] >= 0 && m[2] > 0 && s[m[2]-1] == s[m[5]-1],
+			colon: s[m[6]:m[7]] == ":", empty: max(m[3], m[5]) == m[6] && m[7] < m[1] && s[m[6]] == '=', spaced: m[7] < m[1], structs: structs, valueStart: m[1],
 		})
 	}
 	done = 0
 	for _, m := range namedValue.FindAllStringSubmatchIndex(s, -1) {
 		hide(pair{
-			policy: f.policy, s: s, start: m[2], name: s[m[2]:m[3]],
-			quoted: m[5] == m[1], colon: s[m[4]] == ':', spaced: m[5] < m[1], value: m[1],
+			policy: f.policy, s: s, nameStart: m[2], name: s[m[2]:m[3]],
+			quoted: m[5] == m[1], colon: s[m[4]] == ':', spaced: m[5] < m[1], valueStart: m[1],
 			block: strings.IndexByte(s[m[3]:m[4]], '\n') >= 0,
 		})
 	}
-	f.multipart(l)
+	f.hideFormFields(l)
 }
 
 // namedValue matches {"name": "token", "value": "x"} up to the value: a variable of
@@ -74,14 +73,16 @@ func (f *finder) pairs(l layer.Text, urls [][2]int) {
 var namedValue = regexp.MustCompile(
 	`\b(?i:name|key)\\*["']?\s*[:=]\s*\\*["']?([\w.-]+)\\*["']?[\s,;]+\\*["']?(?i:value)\\*["']?\s*([:=])\s*`)
 
-// keyWords matches the words before "key" that make it a secret: API key.
-var keyWords = regexp.MustCompile(`(?i)\b(?:api|access|account|application|private|secret|subscription) $`)
+// keyQualifier matches a word before "key" that makes it a secret: API key.
+var keyQualifier = regexp.MustCompile(`(?i)\b(?:api|access|account|application|private|secret|subscription) $`)
 
-func (p *pair) named() bool {
+// classify sets p.header and p.class, and reports whether the value may have to be
+// hidden.
+func (p *pair) classify() bool {
 	if strings.EqualFold(p.name, "key") {
 		const longest = len("subscription ") + 1
-		before := p.s[max(0, p.start-longest):p.start]
-		if m := keyWords.FindString(before); m != "" {
+		before := p.s[max(0, p.nameStart-longest):p.nameStart]
+		if m := keyQualifier.FindString(before); m != "" {
 			p.name = m + p.name
 		}
 	}
@@ -94,67 +95,68 @@ func (p *pair) named() bool {
 	return p.header || p.class != secret.Ordinary
 }
 
-// find returns the place of the value if it is to be hidden.
-func (p *pair) find() (start, end int) {
-	s, v := p.s, p.value
+// valueRange returns the place of the value if it must be hidden, else an empty
+// range. The methods that it calls return such ranges, too.
+func (p *pair) valueRange() (start, end int) {
+	s, v := p.s, p.valueStart
 	if v >= len(s) {
 		return 0, 0
 	}
 	if p.colon && strings.IndexByte("|>\r\n", s[v]) >= 0 {
-		if start, end = p.yaml(v); start < end {
+		if start, end = p.yamlValue(v); start < end {
 			return start, end
 		}
 	}
 	prose := p.colon && p.spaced && !p.header && (!p.quoted || secret.IsWordByte(s[v]) && s[v] > '9')
-	if m := typed.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil {
+	if m := typePrefix.FindStringSubmatchIndex(s[v:min(len(s), v+maxName)]); m != nil {
 		switch value := v + m[2]; {
 		case s[value] == '"':
 			v = value
 		case s[value] == '{':
-			return p.list(value, '}')
+			return p.listValue(value, '}')
 		case p.colon:
 			return 0, 0 // a pointer, or nil
 		}
 	}
 	switch c := s[v]; {
 	case c == '[' && !prose:
-		return p.list(v, ']')
+		return p.listValue(v, ']')
 	case p.header && p.colon && !p.quoted && (p.spaced || !p.structs) && c != '"' && c != '\'':
-		return p.line()
-	case prose && afterUnexpected(s[:p.start]):
+		return p.lineValue()
+	case prose && afterUnexpected(s[:p.nameStart]):
 		return 0, 0
 	case c == '"' || c == '\'' || c == '`' || c == '\\':
 		return p.quotedValue(v)
 	case (c == 'b' || c == 'u') && v+1 < len(s) && (s[v+1] == '"' || s[v+1] == '\''):
 		return p.quotedValue(v + 1)
 	case c == '{':
-		return p.braces(v)
+		return p.bracedValue(v)
 	case c == '<':
 		if end = strings.IndexAny(s[v+1:], "<>\n"); end >= 0 && s[v+1+end] == '>' {
-			return p.check(v+1, v+1+end)
+			return p.rangeIfHidden(v+1, v+1+end)
 		}
-		return p.word(v+1, "")
+		return p.wordValue(v+1, "")
 	case p.empty && anyPair.MatchString(s[v:min(len(s), v+maxName)]):
 		return 0, 0 // a= b=c
 	case !p.colon || p.quoted && !prose:
-		return p.word(v, "")
-	case !p.spaced && p.structs && p.start > 0 && strings.IndexByte("{[ &", s[p.start-1]) >= 0 || strings.Contains(p.name, "["):
-		return p.word(v, "]}")
+		return p.wordValue(v, "")
+	case !p.spaced && p.structs && p.nameStart > 0 && strings.IndexByte("{[ &", s[p.nameStart-1]) >= 0 || strings.Contains(p.name, "["):
+		return p.wordValue(v, "]}")
 	}
-	if start, end = p.yaml(v); start < end {
+	if start, end = p.yamlValue(v); start < end {
 		return start, end
 	}
-	return p.token(v)
+	return p.tokenValue(v)
 }
 
 var anyPair = regexp.MustCompile(`^[\w.$-]+=[^=\s]`)
 
-// typed matches the type that fmt, or a dumper of Go, PHP or Rust, prints before a
-// value.
-var typed = regexp.MustCompile(`^(?:\[\][\w.]+|\(\*?[\w.]+\) ?(?:\(len=\d+\) )?|string\(\d+\) |Some\()([({"])`)
+// typePrefix matches the type that fmt, or a debug printer of Go, PHP or Rust, prints
+// before a value.
+var typePrefix = regexp.MustCompile(`^(?:\[\][\w.]+|\(\*?[\w.]+\) ?(?:\(len=\d+\) )?|string\(\d+\) |Some\()([({"])`)
 
-// afterUnexpected reports whether a parser's error precedes a name, as in
-// unexpected token: "}".
+// afterUnexpected reports whether s, the text before a name, ends as a parser's error
+// does: unexpected token: "}".
 func afterUnexpected(s string) bool {
 	return strings.HasSuffix(strings.ToLower(s[max(0, len(s)-11):]), "expected ")
 }
@@ -162,7 +164,7 @@ func afterUnexpected(s string) bool {
 // formField matches a field of a multipart form.
 var formField = regexp.MustCompile(`(?s)name="([^"\n]+)"[^\n]*\n(?:[^\r\n]+\r?\n)*\r?\n(.*?)(?:\r?\n--|$)`)
 
-func (f *finder) multipart(l layer.Text) {
+func (f *finder) hideFormFields(l layer.Text) {
 	if !strings.Contains(l.S, "form-data") {
 		return
 	}

@@ -7,47 +7,48 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
-// maxName is how much is searched for the name of the next pair.
+// maxName limits the search for the name of the next pair, in bytes.
 const maxName = 80
 
-// A pair is a name and the beginning of a value in a text.
+// A pair is a name in a text, and the start of its value.
 type pair struct {
-	policy  *Policy
-	s       string
-	start   int // of the name
-	name    string
-	quoted  bool // the name is
-	colon   bool // separates name and value; else an equals sign
-	spaced  bool // the value is separated by a space too
-	empty   bool // there may be no value: a= b=c
-	block   bool // the value is on a line of its own, below the name
-	structs bool // the text holds what fmt prints of a struct or a map
-	value   int  // where it begins
-	header  bool // the name is that of a hidden header
-	class   secret.Class
+	policy     *Policy
+	s          string
+	nameStart  int // of the name
+	name       string
+	quoted     bool // the name is quoted
+	colon      bool // the separator is a colon, else an equals sign
+	spaced     bool // space precedes the value
+	empty      bool // there may be no value: a= b=c
+	block      bool // the value is on a line below the name
+	structs    bool // the text contains a struct or a map as fmt prints it
+	valueStart int  // index of the value
+	header     bool // the name is a sensitive header
+	class      secret.Class
 }
 
 func (p *pair) hides(value string) bool {
-	if p.header && !secret.IsNone(value) {
+	if p.header && !secret.IsPlaceholder(value) {
 		return true
 	}
 	return p.policy.names.Hides(p.name, value)
 }
 
-func (p *pair) check(start, end int) (int, int) {
+// rangeIfHidden returns the range if the value in it must be hidden, else 0, 0.
+func (p *pair) rangeIfHidden(start, end int) (int, int) {
 	if !p.hides(p.s[start:end]) {
 		return 0, 0
 	}
 	return start, end
 }
 
-// line is the rest of a line, which belongs to a header. In quotes, it ends
-// with them.
-func (p *pair) line() (start, end int) {
-	end = p.value
+// lineValue returns the rest of a line, which is the value of a header. If the name
+// follows a quote, the value ends at the closing quote.
+func (p *pair) lineValue() (start, end int) {
+	end = p.valueStart
 	quote := byte('\n')
-	if p.start > 0 && (p.s[p.start-1] == '"' || p.s[p.start-1] == '\'') {
-		quote = p.s[p.start-1]
+	if p.nameStart > 0 && (p.s[p.nameStart-1] == '"' || p.s[p.nameStart-1] == '\'') {
+		quote = p.s[p.nameStart-1]
 	}
 	for end < len(p.s) && p.s[end] != '\n' && p.s[end] != '\r' && p.s[end] != quote {
 		if p.s[end] == '\\' && end+1 < len(p.s) {
@@ -58,10 +59,10 @@ func (p *pair) line() (start, end int) {
 		}
 		end++
 	}
-	return p.check(p.value, min(end, len(p.s)))
+	return p.rangeIfHidden(p.valueStart, min(end, len(p.s)))
 }
 
-// quotedValue is a string in quotes, which may be escaped themselves.
+// quotedValue returns the range of a string in quotes. The quotes may be escaped.
 func (p *pair) quotedValue(v int) (start, end int) {
 	s := p.s
 	escapes := v
@@ -69,7 +70,7 @@ func (p *pair) quotedValue(v int) (start, end int) {
 		v++
 	}
 	if v == len(s) || strings.IndexByte("\"'`", s[v]) < 0 {
-		return p.word(escapes, "")
+		return p.wordValue(escapes, "")
 	}
 	quote, escaped := s[v], v > escapes
 	start = v + 1
@@ -89,12 +90,12 @@ func (p *pair) quotedValue(v int) (start, end int) {
 	if end-start <= longest && strings.IndexFunc(s[start:end], func(c rune) bool { return c > 0x7f || secret.IsWordByte(byte(c)) }) < 0 {
 		return 0, 0 // a parser's error: unexpected token: "}"
 	}
-	return p.check(start, end)
+	return p.rangeIfHidden(start, end)
 }
 
-// list is what stands in brackets: an array of JSON, or values as fmt prints
-// them.
-func (p *pair) list(v int, closing byte) (start, end int) {
+// listValue returns the range between brackets: an array of JSON, or values as fmt
+// prints them.
+func (p *pair) listValue(v int, closing byte) (start, end int) {
 	start = v + 1
 	quote := byte(0)
 	for end = start; end < len(p.s); end++ {
@@ -106,14 +107,14 @@ func (p *pair) list(v int, closing byte) (start, end int) {
 		case c == quote:
 			quote = 0
 		case quote == 0 && c == closing:
-			return p.check(p.unquoted(start, end))
+			return p.rangeIfHidden(p.trimQuotes(start, end))
 		}
 	}
-	return p.check(p.unquoted(start, len(p.s)))
+	return p.rangeIfHidden(p.trimQuotes(start, len(p.s)))
 }
 
-// unquoted is a place without the quotes around it.
-func (p *pair) unquoted(start, end int) (int, int) {
+// trimQuotes returns a range without the quotes around it.
+func (p *pair) trimQuotes(start, end int) (int, int) {
 	for start < end && (p.s[start] == '"' || p.s[start] == '\\') {
 		start++
 	}
@@ -123,16 +124,16 @@ func (p *pair) unquoted(start, end int) (int, int) {
 	return start, end
 }
 
-// braces is a value of a connection string: {a;b}.
-func (p *pair) braces(v int) (start, end int) {
+// bracedValue returns the range of a value in a connection string: {a;b}.
+func (p *pair) bracedValue(v int) (start, end int) {
 	closing := strings.IndexAny(p.s[v+1:], "{}=:\n")
 	if !p.colon && closing < 0 {
-		return p.word(v, "")
+		return p.wordValue(v, "")
 	}
 	if p.colon || p.s[v+1+closing] != '}' {
 		return 0, 0
 	}
-	return p.check(v+1, v+1+closing)
+	return p.rangeIfHidden(v+1, v+1+closing)
 }
 
 var (
@@ -140,20 +141,20 @@ var (
 	schemeName = regexp.MustCompile(`^(?i:bearer|basic|digest|negotiate|ntlm|token|apikey|sharedkey|sharedaccesssignature)$`)
 )
 
-// word is a value that ends with the next space, the next pair, or one of the
-// delimiters.
-func (p *pair) word(v int, delimiters string) (start, end int) {
+// wordValue returns the range of a value that ends with the next space, the next
+// pair, or one of the delimiters.
+func (p *pair) wordValue(v int, delimiters string) (start, end int) {
 	end = p.wordEnd(v, delimiters)
 	if next := end + 1; schemeName.MatchString(p.s[v:end]) && next < len(p.s) && p.s[end] == ' ' && secret.IsWordByte(p.s[next]) {
 		end = p.wordEnd(next, delimiters)
 	}
-	return p.check(v, end)
+	return p.rangeIfHidden(v, end)
 }
 
 func (p *pair) wordEnd(v int, delimiters string) int {
 	s := p.s
 	quote := byte('"')
-	if p.start > 0 && p.s[p.start-1] == '\'' {
+	if p.nameStart > 0 && p.s[p.nameStart-1] == '\'' {
 		quote = '\''
 	}
 	end := v
@@ -179,8 +180,8 @@ scan:
 	return v + len(trimPunctuation(s[v:end]))
 }
 
-// token is a value in running prose that looks like a token.
-func (p *pair) token(v int) (start, end int) {
+// tokenValue returns the range of a value in prose that looks like a token.
+func (p *pair) tokenValue(v int) (start, end int) {
 	s := p.s
 	for _, opening := range []string{"(", "[", "*", "“", "‘", "«"} {
 		if strings.HasPrefix(s[v:], opening) {
@@ -198,14 +199,14 @@ func (p *pair) token(v int) (start, end int) {
 	end = v + len(strings.TrimRight(s[v:end], "."))
 	word := s[v:end]
 	isPath := strings.IndexByte(word, '/') >= 0 && strings.ToLower(word) == word
-	if len(word) < secret.ShortestValue || !letter || !digit || isPath {
+	if len(word) < secret.MinValue || !letter || !digit || isPath {
 		return 0, 0
 	}
-	return p.check(v, end)
+	return p.rangeIfHidden(v, end)
 }
 
-// trimPunctuation removes what belongs to the sentence or to the brackets around
-// s.
+// trimPunctuation removes trailing punctuation, and closing brackets that s does not
+// open.
 func trimPunctuation(s string) string {
 	for s != "" {
 		last := s[len(s)-1]

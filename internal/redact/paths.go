@@ -13,9 +13,9 @@ import (
 // Paths returns a filter that replaces the parts of a path that the wildcards of
 // a pattern match. The patterns are those of [http.ServeMux], without method:
 // "[HOST]/[PATH]". All patterns that match are applied. As in a server, hosts
-// are compared without the port; unlike there, repeated slashes count as one,
-// and paths match with and without their segments "." and "..".
-// A malformed pattern is an error that names it.
+// are compared without the port. Unlike in a server, repeated slashes count as one,
+// and paths match with and without their segments "." and "..". The error for a
+// malformed pattern contains the pattern.
 func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 	list := make([]pathPattern, 0, len(patterns))
 	for _, pattern := range patterns {
@@ -36,25 +36,25 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 		segments := pathSegments(path)
 		cleaned := cleanSegments(path, segments)
 		for _, p := range list {
-			p.find(&f, host, path, segments)
-			p.find(&f, host, path, cleaned)
+			p.hideMatches(&f, host, path, segments)
+			p.hideMatches(&f, host, path, cleaned)
 		}
 		if len(f.edits) == 0 {
 			return u
 		}
 		redacted := *parsed
 		redacted.RawPath = f.edits.Apply(path, 0)
-		redacted.Path = layer.Once(redacted.RawPath)
+		redacted.Path = layer.DecodeOnce(redacted.RawPath)
 		return &redacted
 	}, nil
 }
 
 // A pathPattern is a pattern of http.ServeMux.
 type pathPattern struct {
-	host     string
-	segments []string // "{" stands for a wildcard
-	rest     bool     // whatever follows matches
-	hideRest bool     // and is hidden
+	host        string
+	segments    []string // "{" stands for a wildcard
+	matchesRest bool     // any further segments match
+	hidesRest   bool     // these are hidden
 }
 
 func newPathPattern(pattern string) (p pathPattern, err error) {
@@ -73,31 +73,31 @@ func newPathPattern(pattern string) (p pathPattern, err error) {
 		switch {
 		case segment == "{$}":
 		case strings.HasSuffix(segment, "...}"):
-			p.rest, p.hideRest = true, true
+			p.matchesRest, p.hidesRest = true, true
 		case strings.HasPrefix(segment, "{"):
 			p.segments = append(p.segments, "{")
 		case segment == "":
-			p.rest = true // a trailing slash
+			p.matchesRest = true // a trailing slash
 		default:
-			p.segments = append(p.segments, layer.Once(segment))
+			p.segments = append(p.segments, layer.DecodeOnce(segment))
 		}
 	}
 	return p, nil
 }
 
-// find hides what the pattern's wildcards match in an escaped path with these
-// segments.
-func (p pathPattern) find(f *finder, host, path string, segments [][2]int) {
+// hideMatches hides the parts of an escaped path with these segments that the
+// pattern's wildcards match.
+func (p pathPattern) hideMatches(f *finder, host, path string, segments [][2]int) {
 	if p.host != "" && p.host != host || len(segments) < len(p.segments) {
 		return
 	}
 	for i, segment := range p.segments {
-		if segment != "{" && segment != layer.Once(path[segments[i][0]:segments[i][1]]) {
+		if segment != "{" && segment != layer.DecodeOnce(path[segments[i][0]:segments[i][1]]) {
 			return
 		}
 	}
 	rest := segments[len(p.segments):]
-	if len(rest) > 0 && !p.rest {
+	if len(rest) > 0 && !p.matchesRest {
 		return
 	}
 	l := layer.Text{S: path}
@@ -106,7 +106,7 @@ func (p pathPattern) find(f *finder, host, path string, segments [][2]int) {
 			f.hide(l, segments[i][0], segments[i][1])
 		}
 	}
-	if len(rest) > 0 && p.hideRest {
+	if len(rest) > 0 && p.hidesRest {
 		f.hide(l, rest[0][0], len(path))
 	}
 }
@@ -116,7 +116,7 @@ func hostname(host string) string {
 	return strings.ToLower(strings.TrimSuffix((&url.URL{Host: host}).Hostname(), "."))
 }
 
-// pathSegments returns the places of the segments that are not empty.
+// pathSegments returns the ranges of the segments that are not empty.
 func pathSegments(path string) (segments [][2]int) {
 	start := 0
 	for segment := range strings.SplitSeq(path, "/") {
@@ -128,10 +128,10 @@ func pathSegments(path string) (segments [][2]int) {
 	return segments
 }
 
-// cleanSegments removes dots, as servers do.
+// cleanSegments resolves the segments "." and "..", as servers do.
 func cleanSegments(path string, segments [][2]int) (cleaned [][2]int) {
 	for _, s := range segments {
-		switch layer.Once(path[s[0]:s[1]]) {
+		switch layer.DecodeOnce(path[s[0]:s[1]]) {
 		case ".":
 		case "..":
 			cleaned = cleaned[:max(0, len(cleaned)-1)]

@@ -1,10 +1,10 @@
 // Package redact removes credentials from URLs, texts, errors and headers.
 //
 // URLs are parsed, and texts are searched with regular expressions, also in their
-// decoded parts (package layer). What is found by its name or its shape (package
-// secret) is collected, and replaced in one pass at the end (package splice), so
-// that no replacement is searched or replaced. It is given a [Config] and what is to
-// be recorded. It knows nothing of requests and spans.
+// decoded parts (package layer). Credentials are found by name or shape (package
+// secret), collected, and replaced in one pass at the end (package splice), so that
+// no replacement is searched or replaced. The package is given a [Config] and the
+// values to record. It does not know requests or spans.
 package redact
 
 import (
@@ -18,7 +18,7 @@ import (
 // Replacement is recorded instead of a credential.
 const Replacement = "REDACTED"
 
-// Bounds of the input that is searched, and of the output.
+// Limits of the searched input, and of the output.
 const (
 	maxText         = 2 << 10
 	maxTextInput    = 8 << 10
@@ -27,7 +27,7 @@ const (
 	maxHeaderValues = 32
 	maxURL          = 64 << 10  // the rest is hidden as a whole
 	maxReference    = 16 << 10  // URLs in headers; longer ones are hidden
-	maxFiltered     = 256 << 10 // bytes of a header's URLs with those that they are resolved against
+	maxFiltered     = 256 << 10 // a header's URLs, each with the URL that it is resolved against
 )
 
 // Config configures a [Policy].
@@ -47,27 +47,25 @@ type Config struct {
 	// Off disables all redaction except of userinfo.
 	Off bool
 
-	// Filter changes or removes what is recorded of an absolute URL. It gets a
-	// copy. A nil result: the URL is not recorded. It must not panic. Nil: URLs
-	// are recorded as they are, but for what is hidden.
+	// Filter returns the URL to record in place of an absolute URL, or nil if none is
+	// recorded. It gets a copy. It must not panic. A nil Filter changes nothing.
 	Filter func(*url.URL) *url.URL
 }
 
-// A Policy decides what may be recorded. It is immutable and safe for
-// concurrent use.
+// A Policy redacts values. It does not change, and is safe for concurrent use.
 type Policy struct {
 	names    *secret.Names
 	headers  secret.Headers
 	filter   func(*url.URL) *url.URL
-	values   bool // by their shape
-	userinfo bool // names and passwords
+	values   bool // hide credentials that are known by their shape
+	userinfo bool // hide user names and passwords in URLs
 
-	// byName caches the kinds of captured headers, which are a tenth of the cost of
-	// a request that captures two.
+	// byName caches the kinds of captured headers. It saves a tenth of the cost of a
+	// request that captures two.
 	byName bounded.Cache[string, headerKind]
 }
 
-// A headerKind tells how to redact a header's values.
+// A headerKind determines how a header's values are redacted.
 type headerKind uint8
 
 const (

@@ -300,7 +300,7 @@ func urlOf(t *testing.T, raw string) string {
 
 func leaksIn(text, secret string) bool {
 	for range 2 {
-		text = layer.Fully(text)
+		text = layer.DecodeFully(text)
 	}
 	return strings.Contains(text, secret)
 }

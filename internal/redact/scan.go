@@ -13,18 +13,18 @@ const (
 	userinfoMark mark = 1 << iota
 	encodedMark
 	parametersMark
-	namedMark   // by a name that may be listed
-	webhookMark // or a bot
+	namedMark   // a name that may be listed
+	webhookMark // a webhook or a bot
 	capitalMark
-	dotMark // behind a slash
+	dotMark // a dot after a slash
 	slashMark
 	equalsMark
 	delimiterMark
-	highMark // a byte that is not ASCII, and perhaps not UTF-8
+	highMark // a byte that is not ASCII
 )
 
-// marks are the marks of bytes. For some it depends on the bytes before: see scan.
-var marks = func() (t [256]mark) {
+// byteMarks are the marks of bytes. Some also depend on the bytes before: see scanURL.
+var byteMarks = func() (t [256]mark) {
 	t['@'] = userinfoMark
 	for _, c := range `%+"\` {
 		t[c] = encodedMark
@@ -47,86 +47,88 @@ var marks = func() (t [256]mark) {
 
 // A shape summarizes a URL.
 type shape struct {
-	path, query, fragment int // where they begin, or the end
-	longest               int // part between slashes, equals signs and delimiters
-	widest                int // part between delimiters
+	path, query, fragment int // start of each; the URL's end if it is absent
+	longest               int // length of the longest part between slashes, equals signs and delimiters
+	widest                int // length of the longest part between delimiters
 	marks                 mark
 }
 
-// mayHoldValue reports whether a part is as long as a credential that is known by
-// its shape. Those with slashes in them have capitals, too.
+// mayHoldValue reports whether a part is long enough for a credential that is known
+// by its shape. Credentials with slashes also have capitals.
 func (s shape) mayHoldValue() bool {
-	return s.longest >= secret.ShortestValue || s.widest >= secret.ShortestValue && s.has(capitalMark)
+	return s.longest >= secret.MinValue || s.widest >= secret.MinValue && s.has(capitalMark)
 }
 
+// has reports whether the URL has one of the marks.
 func (s shape) has(m mark) bool { return s.marks&m != 0 }
 
-// scan returns the shape of s[start:], which begins with the host or, if it has
+// scanURL returns the shape of s[start:], which begins with the host or, if it has
 // none, with the path.
-func scan(n *secret.Names, s string, start int, hasHost bool) shape {
-	is := shape{path: start, query: len(s), fragment: len(s)}
+func scanURL(n *secret.Names, s string, start int, hasHost bool) shape {
+	found := shape{path: start, query: len(s), fragment: len(s)}
 	if hasHost {
-		is.path = len(s)
+		found.path = len(s)
 	}
 	part, wide := start, start
 	for i := start; i < len(s); i++ {
-		m := marks[s[i]]
+		m := byteMarks[s[i]]
 		switch m {
 		case 0:
 			continue
 		case webhookMark, webhookMark | capitalMark:
-			is.marks |= m & capitalMark
+			found.marks |= m & capitalMark
 			if i > start && s[i-1]|0x20 == 'o' {
-				is.marks |= webhookMark // hooks.slack.com
+				found.marks |= webhookMark // hooks.slack.com
 			}
 			continue
 		case slashMark, equalsMark, delimiterMark:
 		default:
-			is.marks |= m
+			found.marks |= m
 			continue
 		}
 		if hasHost {
 			if m == equalsMark || s[i] == '&' {
 				continue
 			}
-			hasHost, is.path, part, wide = false, i, i, i
+			hasHost, found.path, part, wide = false, i, i, i
 		}
-		is.longest = max(is.longest, i-part)
+		found.longest = max(found.longest, i-part)
 		switch m {
 		case slashMark:
 			if i+1 < len(s) && s[i+1] == 'b' {
-				is.marks |= webhookMark // api.telegram.org/bot
+				found.marks |= webhookMark // api.telegram.org/bot
 			} else if i+1 < len(s) && s[i+1] == '.' {
-				is.marks |= dotMark
+				found.marks |= dotMark
 			}
 		case equalsMark:
 			if n.MayEndLike(s[part:i]) {
-				is.marks |= namedMark
+				found.marks |= namedMark
 			}
 		case delimiterMark:
-			is.widest = max(is.widest, i-wide)
+			found.widest = max(found.widest, i-wide)
 			wide = i + 1
-			if s[i] == '#' && is.fragment == len(s) {
-				is.fragment = i
-			} else if s[i] == '?' && is.query == len(s) {
-				is.query = i
+			if s[i] == '#' && found.fragment == len(s) {
+				found.fragment = i
+			} else if s[i] == '?' && found.query == len(s) {
+				found.query = i
 			}
 		}
 		part = i + 1
 	}
 	if !hasHost {
-		is.longest = max(is.longest, len(s)-part)
-		is.widest = max(is.widest, len(s)-wide)
+		found.longest = max(found.longest, len(s)-part)
+		found.widest = max(found.widest, len(s)-wide)
 	}
-	is.query = min(is.query, is.fragment)
-	return is
+	found.query = min(found.query, found.fragment)
+	return found
 }
 
-// special matches the schemes whose host browsers find behind any number of slashes.
-var special = regexp.MustCompile(`^(?i:https?|wss?|ftp):$`)
+// specialScheme matches the schemes after which browsers accept any number of slashes
+// before the host.
+var specialScheme = regexp.MustCompile(`^(?i:https?|wss?|ftp):$`)
 
-// hostStart returns where the host of the URL s[start:] begins, with its user
-// name and password. If it has no host, it returns where the path begins.
+// hostStart returns the index of the host, or of the user name before it, in the URL
+// s[start:]. Without a host, it returns the index of the path.
 func hostStart(s string, start int) (at int, hasHost bool) {
 	host := start
 	for host < len(s) && isSchemeByte(s[host]) {
@@ -143,9 +145,9 @@ func hostStart(s string, start int) (at int, hasHost bool) {
 		slashes++ // browsers remove tabs and line breaks
 	}
 	switch n := slashes - host; {
-	case n < 2 && !special.MatchString(scheme):
+	case n < 2 && !specialScheme.MatchString(scheme):
 		return start, false
-	case n > 2 && scheme != "" && !special.MatchString(scheme):
+	case n > 2 && scheme != "" && !specialScheme.MatchString(scheme):
 		return host, false // file:///path
 	}
 	return slashes, true

@@ -12,42 +12,42 @@ import (
 
 // Text returns any text with credentials redacted, cut to 2 KiB.
 func (p *Policy) Text(s string) string {
-	return p.text(s, maxTextInput, maxText)
+	return p.redactText(s, maxTextInput, maxText)
 }
 
-func (p *Policy) text(whole string, maxInput, maxOutput int) string {
+func (p *Policy) redactText(whole string, maxInput, maxOutput int) string {
 	s := splice.Cut(whole, maxInput)
 	f := finder{policy: p, budget: nestedBudget}
-	f.text(layer.Text{S: s})
+	f.searchText(layer.Text{S: s})
 	f.hideEnd(s, whole)
 	return f.applyText(s, maxOutput)
 }
 
-// text hides the credentials in a text, decoded or not.
-func (f *finder) text(l layer.Text) {
-	urls := f.urls(l)
-	f.printed(l)
-	f.schemes(l)
-	f.privateKeys(l)
-	f.values(l, 0, len(l.S))
-	f.webhooks(l, 0, len(l.S))
-	f.pairs(l, urls)
+// searchText hides the credentials in a text and in its decoded form.
+func (f *finder) searchText(l layer.Text) {
+	urls := f.searchURLs(l)
+	f.hidePrinted(l)
+	f.hideSchemeTokens(l)
+	f.hidePrivateKeys(l)
+	f.hideValues(l, 0, len(l.S))
+	f.hideWebhooks(l, 0, len(l.S))
+	f.hidePairs(l, urls)
 	if l.Depth < layer.MaxDepth && strings.ContainsAny(l.S, `%\&`) {
-		f.decodedText(l, urls)
+		f.searchDecodedText(l, urls)
 	}
 }
 
-// textURL matches a URL in a text: with a scheme and two slashes or more; with
-// another number of slashes where browsers find a host nevertheless; with a
-// password, but without a scheme. In quotes, a password may hold spaces.
+// textURL matches a URL in a text: with a scheme and two slashes or more; with another
+// number of slashes if browsers accept it; with a password but without a scheme. In
+// quotes, a password may contain spaces.
 var textURL = regexp.MustCompile(
 	`["']([a-zA-Z][a-zA-Z0-9+.-]*:[/\\]{2}[^\s/"'<>@]*:[^\s/"'<>@][^/"'<>@\n]* [^/"'<>@\n]*@[^\s"<>` + "`" + `]*)` +
 		`|[a-zA-Z][a-zA-Z0-9+.-]*:[/\\]{2}[^\s"<>` + "`" + `]*` +
 		`|\b(?i:https?|wss?|ftp):[/\\]?[^\s"<>` + "`" + `/\\]+@[^\s"<>` + "`" + `]*` +
 		`|(?:^|[\s"'(=,<>\[{|;])([/\\]{2}[^\s/\\"<>:]*:[^\s/"<>]*@[^\s"<>` + "`" + `]*)`)
 
-// urls hides what URLs in a text hold, and returns their places.
-func (f *finder) urls(l layer.Text) (places [][2]int) {
+// searchURLs hides the credentials in the URLs of a text, and returns their ranges.
+func (f *finder) searchURLs(l layer.Text) (places [][2]int) {
 	if !strings.ContainsAny(l.S, `/\@`) || strings.IndexByte(l.S, ':') < 0 {
 		return nil
 	}
@@ -55,25 +55,25 @@ func (f *finder) urls(l layer.Text) (places [][2]int) {
 		start, end := max(m[0], m[2], m[4]), m[1]
 		length := urlLength(l.S[start:end], l.S[:start])
 		if start+length < end && l.S[start+length] == ';' && strings.IndexByte(l.S[start:end], '@') >= 0 {
-			if host, ok := hostStart(l.S[:end], start); ok { // or is it a user name?
-				f.userinfo(l, host, end)
+			if host, ok := hostStart(l.S[:end], start); ok { // the semicolon may be part of a password
+				f.searchUserinfo(l, host, end)
 			}
 		}
 		end = start + length
 		places = append(places, [2]int{start, end})
-		if f.policy.filter != nil && l.Depth == 0 && f.filtered(l, start, end) {
+		if f.policy.filter != nil && l.Depth == 0 && f.replaceFiltered(l, start, end) {
 			continue
 		}
-		f.url(l, start, end)
+		f.searchURL(l, start, end)
 	}
 	return places
 }
 
-// connectionString begins after a host: sb://host/;SharedAccessKey=…
+// connectionString matches a URL that settings follow: sb://host/;SharedAccessKey=…
 var connectionString = regexp.MustCompile(`^[^/?#;]*//[\w.-]+(?::\d+)?/?;[\w ]+=`)
 
-// urlLength returns how much of s, which begins with a URL, belongs to it. A
-// delimiter that was opened before it ends it.
+// urlLength returns the length of the URL that s begins with. A quote before the URL
+// ends it.
 func urlLength(s, before string) int {
 	if before != "" && before[len(before)-1] == '\'' {
 		if i := strings.IndexByte(s, '\''); i >= 0 {
@@ -86,19 +86,20 @@ func urlLength(s, before string) int {
 	return len(trimPunctuation(s))
 }
 
-// filtered replaces a URL by what the application's filter makes of it, and
-// reports whether it did.
-func (f *finder) filtered(l layer.Text, start, end int) bool {
-	text, changed := f.policy.reference(l.S[start:end], nil)
+// replaceFiltered replaces a URL by the result of the application's filter. It reports
+// whether the filter changed the URL.
+func (f *finder) replaceFiltered(l layer.Text, start, end int) bool {
+	text, changed := f.policy.filterReference(l.S[start:end], nil)
 	if changed {
-		f.replace(l.At(start), l.At(end), text)
+		f.replace(l.Offset(start), l.Offset(end), text)
 	}
 	return changed
 }
 
-// reference returns what the filter makes of a URL, and whether it changes it.
-// A relative one is resolved against base first and returned relative.
-func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
+// filterReference returns the filter's result for a URL, and whether the filter changed
+// it. A relative URL is resolved against base for the filter, and the result is relative
+// again.
+func (p *Policy) filterReference(raw string, base *url.URL) (string, bool) {
 	if p.filter == nil {
 		return raw, false
 	}
@@ -138,25 +139,25 @@ func (p *Policy) reference(raw string, base *url.URL) (string, bool) {
 }
 
 var (
-	// What the standard library prints of a url.URL, field by field, and of a
-	// header that net/http refuses; and Oracle's URLs.
-	printed = regexp.MustCompile(
+	// printedUserinfo matches userinfo in a url.URL that fmt prints field by field, the
+	// value of a header that net/http rejects, and userinfo in Oracle's URLs.
+	printedUserinfo = regexp.MustCompile(
 		`\{[a-zA-Z][a-zA-Z0-9+.-]*  ([^\s{}<>]+) [^\s{}]+ ` +
 			`|\bOpaque:\S* User:([^\s{}<>(]+) Host:` +
 			`|jdbc:oracle:\w+:([^\s@/]+/[^\s@]+)@` +
 			`|invalid header field value "((?:[^"\\]|\\.)*)" for key "?([\w-]+)`)
 
-	// A password that net/url takes for a port. As a part of the pattern above, it
-	// would search up to the end of the text for each match of the others.
+	// printedPort matches a password that net/url mistakes for a port. As a part of the
+	// pattern above, it would search the rest of the text for each match of the others.
 	printedPort = regexp.MustCompile(`invalid port \\*"((?:[^"\\]|\\.)*)"? after host`)
 )
 
-func (f *finder) printed(l layer.Text) {
+func (f *finder) hidePrinted(l layer.Text) {
 	if !strings.Contains(l.S, "  ") && !strings.Contains(l.S, "User:") && !strings.Contains(l.S, "invalid ") &&
 		!strings.Contains(l.S, "jdbc:") {
 		return
 	}
-	for _, m := range printed.FindAllStringSubmatchIndex(l.S, -1) {
+	for _, m := range printedUserinfo.FindAllStringSubmatchIndex(l.S, -1) {
 		switch {
 		case m[8] < 0:
 			for g := 2; g < 8; g += 2 {
@@ -170,7 +171,7 @@ func (f *finder) printed(l layer.Text) {
 	}
 	for _, m := range parsedURL.FindAllStringSubmatchIndex(l.S, -1) {
 		start, end := max(m[2], m[4]), max(m[3], m[5])
-		if i := cutPassword(l.S[start:end]); i >= 0 {
+		if i := passwordStart(l.S[start:end]); i >= 0 {
 			f.hide(l, start+i, end)
 		}
 	}
@@ -183,8 +184,8 @@ func (f *finder) printed(l layer.Text) {
 	}
 }
 
-// isWrittenPort reports whether a text's non-numeric port is really a port, not the
-// start of a password: it stands where nothing is hidden.
+// isWrittenPort reports whether a text's non-numeric port is really a port, and not
+// the start of a password: nothing is hidden at its place.
 func (f *finder) isWrittenPort(l layer.Text, port string) bool {
 	at := strings.Index(l.S, port)
 	if strings.HasPrefix(l.S[max(0, at-len(`port "`)):], "port ") {
@@ -193,10 +194,10 @@ func (f *finder) isWrittenPort(l layer.Text, port string) bool {
 	return !f.hidesPort(l, at, at+len(port), port)
 }
 
-// hidesPort reports whether a port in a place is hidden.
+// hidesPort reports whether an edit hides a port in this range.
 func (f *finder) hidesPort(l layer.Text, start, end int, port string) bool {
 	return start >= 0 && slices.ContainsFunc(f.edits, func(e splice.Edit) bool {
-		return e.Start < l.At(end) && l.At(start) < e.End && !(e.Known && strings.Contains(e.Text, port))
+		return e.Start < l.Offset(end) && l.Offset(start) < e.End && !(e.Known && strings.Contains(e.Text, port))
 	})
 }
 
@@ -209,11 +210,11 @@ var (
 	portVariable = regexp.MustCompile(`(?i)^\W*(?:\w*_)?port\W*$`)
 )
 
-// cutPassword returns where the password begins in a URL that net/url could not
-// parse, or -1. Its parser cuts the URL at the first number sign. If that is part
-// of a password, what stands before it looks like a host and a port: no port has
-// letters, and no host is empty.
-func cutPassword(raw string) int {
+// passwordStart returns the index of the password in a URL that net/url could not
+// parse, or -1. The parser cuts the URL at the first number sign. If the sign is part
+// of a password, the part before it looks like a host and a port, but its port has
+// letters, or its host is empty.
+func passwordStart(raw string) int {
 	host, ok := hostStart(raw, 0)
 	if !ok || strings.IndexByte(raw[host:], '@') >= 0 {
 		return -1
@@ -227,13 +228,13 @@ func cutPassword(raw string) int {
 	case colon < 0, authority[0] == '[', endsInPort(authority), portVariable.MatchString(authority[colon:]):
 		return -1
 	case colon > 0 && len(authority) < len(raw)-host:
-		return -1 // behind a port follows a path
+		return -1 // a path follows the port
 	}
 	return host + colon + len(":")
 }
 
 var (
-	// schemeToken matches a token behind the name of an authentication scheme.
+	// schemeToken matches a token after the name of an authentication scheme.
 	schemeToken = regexp.MustCompile(`(?i)\b(?:bearer|basic|negotiate|ntlm)[ \t+]+([a-z0-9._~+/-]{16,}={0,2})`)
 
 	// noToken matches a parameter of a challenge, or a word in basic
@@ -241,7 +242,7 @@ var (
 	noToken = regexp.MustCompile(`^(?:[a-z_]+=[^\s=]|[A-Za-z]?[a-z]+[/_][A-Za-z]?[a-z]+(?:[^\w/+=-]|$))`)
 )
 
-func (f *finder) schemes(l layer.Text) {
+func (f *finder) hideSchemeTokens(l layer.Text) {
 	if !f.policy.values || !containsFold(l.S, "bearer", "basic", "negotiate", "ntlm") {
 		return
 	}
@@ -255,7 +256,7 @@ func (f *finder) schemes(l layer.Text) {
 // privateKey matches a PEM block with a private key, or the beginning of one.
 var privateKey = regexp.MustCompile(`(?s)-----BEGIN[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----.*?(?:-----END[ +](?:[A-Z0-9]+[ +])*PRIVATE[ +]KEY(?:[ +]BLOCK)?-----|$)`)
 
-func (f *finder) privateKeys(l layer.Text) {
+func (f *finder) hidePrivateKeys(l layer.Text) {
 	if !f.policy.values || !strings.Contains(l.S, "-----BEGIN") {
 		return
 	}
@@ -264,9 +265,9 @@ func (f *finder) privateKeys(l layer.Text) {
 	}
 }
 
-// decodedText hides the credentials in a text once it is decoded. Its URLs have been
-// decoded part by part already, unless they are a part of an encoded text.
-func (f *finder) decodedText(l layer.Text, urls [][2]int) {
+// searchDecodedText hides the credentials in the decoded text. Its URLs were decoded
+// part by part before, unless they are part of an encoded text.
+func (f *finder) searchDecodedText(l layer.Text, urls [][2]int) {
 	if f.budget -= len(l.S); f.budget < 0 {
 		f.hide(l, 0, len(l.S))
 		return
@@ -275,7 +276,7 @@ func (f *finder) decodedText(l layer.Text, urls [][2]int) {
 		s := l.S[u[0]:u[1]]
 		return strings.Contains(s, `\`) || strings.Contains(s, "&amp;")
 	})
-	if next, ok := l.DecodedWithout(urls, layer.Percent|layer.Escapes); ok {
-		f.text(next)
+	if next, ok := l.DecodeExcept(urls, layer.Percent|layer.Escapes); ok {
+		f.searchText(next)
 	}
 }

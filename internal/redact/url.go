@@ -10,18 +10,18 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
-// URL returns what may be recorded of a URL that has passed the filter. What is
-// not hidden stays as [Wire](u).String() writes it.
+// URL returns the redacted form of a URL that the filter did not change. The rest is
+// as in [Wire](u).String().
 func (p *Policy) URL(u *url.URL) string {
-	if s, ok := p.plain(u); ok {
+	if s, ok := p.plainURL(u); ok {
 		return s
 	}
 	return p.Filtered(u, u)
 }
 
-// plain returns a URL that has nothing to hide or to encode, as most have not. It
-// is a short way for them: less than half of the instructions.
-func (p *Policy) plain(u *url.URL) (s string, ok bool) {
+// plainURL returns the URL if it has nothing to hide or to encode. It is a fast path
+// for most URLs, with less than half of the instructions.
+func (p *Policy) plainURL(u *url.URL) (s string, ok bool) {
 	if u == nil || u.Opaque != "" || u.User != nil || u.RawPath != "" || u.Fragment != "" || u.ForceQuery || u.Host == "" ||
 		u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path[0] != '/' || !isPlain(u.Host) || !isPlain(u.Path) {
 		return "", false
@@ -31,12 +31,12 @@ func (p *Policy) plain(u *url.URL) (s string, ok bool) {
 	} else {
 		s = u.Scheme + "://" + u.Host + u.Path + "?" + u.RawQuery
 	}
-	shape := scan(p.names, s, len(u.Scheme)+len("://"), true)
+	shape := scanURL(p.names, s, len(u.Scheme)+len("://"), true)
 	return s, shape.marks&^capitalMark == 0 && !shape.mayHoldValue() && len(s) <= maxURL
 }
 
-// isPlain reports whether net/url writes a host or path as it is, and there is
-// nothing to decode in it.
+// isPlain reports whether net/url writes a host or path unchanged, and it has nothing
+// to decode.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if !plainBytes[s[i]] {
@@ -46,7 +46,7 @@ func isPlain(s string) bool {
 	return true
 }
 
-// plainBytes are letters, digits, dots, colons, slashes, underscores and dashes.
+// plainBytes contains letters, digits, dots, colons, slashes and dashes.
 var plainBytes = func() (t [256]bool) {
 	for c := range len(t) {
 		t[c] = secret.IsWordByte(byte(c)) || strings.IndexByte(".:/-", byte(c)) >= 0
@@ -54,11 +54,12 @@ var plainBytes = func() (t [256]bool) {
 	return t
 }()
 
-// placeholder is one of a path or a host, such as {sku}, as net/url writes it.
-var placeholder = regexp.MustCompile(`%7B([\w.*$-]+)%7D`)
+// encodedPlaceholder matches a placeholder in a path or host, such as {sku}, as net/url
+// encodes it.
+var encodedPlaceholder = regexp.MustCompile(`%7B([\w.*$-]+)%7D`)
 
-// Filtered is URL for what the filter has made of before. Placeholders that the
-// filter wrote stay readable.
+// Filtered is URL for u, the filter's result for before. Placeholders that the filter
+// added are not encoded.
 func (p *Policy) Filtered(u, before *url.URL) string {
 	if u == nil {
 		return ""
@@ -80,11 +81,11 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 		if i := strings.IndexAny(s, "?#"); i >= 0 {
 			end = i
 		}
-		s = placeholder.ReplaceAllString(s[:end], "{$1}") + s[end:]
+		s = encodedPlaceholder.ReplaceAllString(s[:end], "{$1}") + s[end:]
 	}
 	f := finder{policy: p, budget: nestedBudget}
-	if u.Opaque != "" && !slices.Contains(withoutUserinfo, strings.ToLower(u.Scheme)) {
-		// An opaque part is not parsed: only a slash surely ends a password.
+	if u.Opaque != "" && !slices.Contains(schemesWithoutUserinfo, strings.ToLower(u.Scheme)) {
+		// An opaque part is not parsed: only a slash certainly ends a password.
 		rest := strings.TrimPrefix(u.Opaque, "//")
 		host, _, _ := strings.Cut(rest, "/")
 		if at := lastAt(host); at > 0 {
@@ -92,93 +93,92 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 			f.hideUserinfo(layer.Text{S: s}, start, start+at)
 		}
 	}
-	f.wholeURL(s)
+	f.searchWholeURL(s)
 	return f.applyURL(s)
 }
 
-// Query returns a function that redacts the values of the parameters with these
-// names in a query, and in the URLs that are nested in it. All else stays as it
-// is written.
+// Query returns a function that redacts the values of the parameters with these names
+// in a query, and in URLs nested in it. It changes nothing else.
 func Query(names ...string) func(rawQuery string) string {
 	p := &Policy{names: secret.NewNames(names)}
 	return func(rawQuery string) string {
 		f := finder{policy: p, budget: nestedBudget}
-		f.query(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)
+		f.searchQuery(layer.Text{S: rawQuery}, 0, len(rawQuery), layer.Percent|layer.Plus)
 		return f.edits.Apply(rawQuery, 0)
 	}
 }
 
-// wholeURL hides credentials in a URL of any length.
-func (f *finder) wholeURL(s string) {
+// searchWholeURL hides credentials in a URL of any length.
+func (f *finder) searchWholeURL(s string) {
 	end := len(s)
 	if end > maxURL {
 		end = strings.LastIndexAny(s[:maxURL], "/?#&") + 1
 		f.hide(layer.Text{S: s}, end, len(s))
 		if host, ok := hostStart(s, 0); ok {
-			f.userinfo(layer.Text{S: s}, host, len(s)) // a password may be as long
+			f.searchUserinfo(layer.Text{S: s}, host, len(s)) // a password may be that long
 		}
 	}
-	f.url(layer.Text{S: s}, 0, end)
+	f.searchURL(layer.Text{S: s}, 0, end)
 }
 
-// withoutUserinfo lists schemes whose @ does not end userinfo.
-var withoutUserinfo = []string{
+// schemesWithoutUserinfo lists schemes whose @ does not end userinfo.
+var schemesWithoutUserinfo = []string{
 	"acct", "cid", "data", "did", "im", "mailto", "mid", "news", "pkg", "pres", "sip", "sips", "sms", "tag", "tel", "urn", "xmpp",
 }
 
-// url hides credentials in the URL s[start:end]. The scan saves the work of all
-// searches in most URLs, which have nothing to hide.
-func (f *finder) url(l layer.Text, start, end int) {
+// searchURL hides credentials in the URL l.S[start:end]. Most URLs have nothing to hide:
+// the scan avoids all searches in them.
+func (f *finder) searchURL(l layer.Text, start, end int) {
 	s := l.S[:end]
 	host, hasHost := hostStart(s, start)
-	is := scan(f.policy.names, s, host, hasHost)
-	if hasHost && is.has(userinfoMark|encodedMark) {
-		before := is.marks & (webhookMark | highMark) // of the host, which the second scan leaves out
-		is = scan(f.policy.names, s, f.userinfo(l, host, end), false)
-		is.marks |= before
+	shape := scanURL(f.policy.names, s, host, hasHost)
+	if hasHost && shape.has(userinfoMark|encodedMark) {
+		before := shape.marks & (webhookMark | highMark) // marks of the host, which the second scan skips
+		shape = scanURL(f.policy.names, s, f.searchUserinfo(l, host, end), false)
+		shape.marks |= before
 	}
-	f.marks |= is.marks
-	path := is.path
-	if is.has(userinfoMark) {
-		f.nestedUserinfo(l, path, end)
+	f.marks |= shape.marks
+	path := shape.path
+	if shape.has(userinfoMark) {
+		f.hideNestedUserinfo(l, path, end)
 	}
 	e := layer.Percent | layer.Plus
-	if !is.has(encodedMark) {
+	if !shape.has(encodedMark) {
 		e = 0
 	}
-	if is.has(encodedMark | parametersMark | namedMark) {
-		if l.Depth > 0 && path == start && isForm(s[path:is.query], is.query < end) {
-			f.query(l, path, is.fragment, e)
+	if shape.has(encodedMark | parametersMark | namedMark) {
+		if l.Depth > 0 && path == start && isForm(s[path:shape.query], shape.query < end) {
+			f.searchQuery(l, path, shape.fragment, e)
 		} else {
-			f.path(l, path, is.query)
-			if is.query < is.fragment {
-				f.query(l, is.query+1, is.fragment, e)
+			f.searchPath(l, path, shape.query)
+			if shape.query < shape.fragment {
+				f.searchQuery(l, shape.query+1, shape.fragment, e)
 			}
 		}
-		if is.fragment < end {
-			f.query(l, is.fragment+1, end, e)
+		if shape.fragment < end {
+			f.searchQuery(l, shape.fragment+1, end, e)
 		}
 	}
-	if is.mayHoldValue() {
-		f.values(l, path, end)
+	if shape.mayHoldValue() {
+		f.hideValues(l, path, end)
 	}
-	if is.has(webhookMark) {
-		f.webhooks(l, start, end)
+	if shape.has(webhookMark) {
+		f.hideWebhooks(l, start, end)
 	}
-	if is.has(encodedMark|dotMark) && hasHost {
-		f.disguisedWebhook(l, host, path, is.query)
+	if shape.has(encodedMark|dotMark) && hasHost {
+		f.hideDisguisedWebhook(l, host, path, shape.query)
 	}
 }
 
-// isForm reports whether the part of a nested value before its question mark, if
-// it has one, begins a form instead of a path.
+// isForm reports whether s, a nested value up to its question mark, begins a form
+// instead of a path. hasMark: there is a question mark.
 func isForm(s string, hasMark bool) bool {
 	return s != "" && s[0] != '/' && s[0] != '.' && (!hasMark || strings.IndexByte(s, '=') >= 0)
 }
 
-// userinfo hides the user name and password before a host, and returns where the
-// path begins.
-func (f *finder) userinfo(l layer.Text, host, end int) (path int) {
+// searchUserinfo hides the user name and password before a host, and returns the index
+// of the path.
+func (f *finder) searchUserinfo(l layer.Text, host, end int) (path int) {
 	s := l.S[:end]
 	path = end
 	if i := strings.IndexAny(s[host:], "/?#"); i >= 0 {
@@ -198,8 +198,7 @@ func (f *finder) userinfo(l layer.Text, host, end int) (path int) {
 	return path
 }
 
-// endsInPort reports whether what follows the colon of a host is a port, if there
-// is one.
+// endsInPort reports whether a host has no colon, or a port after it.
 func endsInPort(host string) bool {
 	if strings.HasPrefix(host, "[") {
 		bracket := strings.LastIndexByte(host, ']')
@@ -223,7 +222,7 @@ var encodedAt = regexp.MustCompile(`%(?:25)*40`)
 // lastAt returns the index of the last @ in s, encoded or not, or -1.
 func lastAt(s string) int {
 	if at := strings.LastIndexByte(s, '@'); at >= 0 || strings.IndexByte(s, '%') < 0 || strings.HasPrefix(s, "[") {
-		return at // %2540 in brackets is a zone
+		return at // in brackets, %2540 is part of a zone
 	}
 	at := -1
 	for _, m := range encodedAt.FindAllStringIndex(s, -1) {
@@ -232,16 +231,16 @@ func lastAt(s string) int {
 	return at
 }
 
-// nestedUserinfo matches a user name, with or without password, in a URL that is
-// part of another one. Proxies that clean paths make one slash of two.
+// nestedUserinfo matches a user name, with or without password, in a URL within
+// another URL. Proxies that clean paths remove one of two slashes.
 var nestedUserinfo = regexp.MustCompile(
 	`(?i:https?|wss?|ftp):[/\\]?([^/\\?#&\s"<>]+)@` +
 		`|[a-zA-Z][\w+.-]*:[/\\]{2,}([^/\\?#&\s"<>]+)@` +
 		`|[/\\]{2}([^/\\?#&\s"<>:@]*:[^/\\?#&\s"<>]*)@` +
-		// A password with a slash, which is surely no port.
+		// A password with a slash, which is certainly no port.
 		`|(?i:https?|wss?|ftp):[/\\]+([^/\\?#&\s"'<>:@{}$*\[\]%]+:(?:\d*[a-zA-Z]|[~!^_-])[^?#&\s"'<>:@]*[/\\][^?#&\s"'<>@]*)@`)
 
-func (f *finder) nestedUserinfo(l layer.Text, start, end int) {
+func (f *finder) hideNestedUserinfo(l layer.Text, start, end int) {
 	for _, m := range nestedUserinfo.FindAllStringSubmatchIndex(l.S[start:end], -1) {
 		for g := 2; g < len(m); g += 2 {
 			if m[g] >= 0 {
@@ -251,10 +250,10 @@ func (f *finder) nestedUserinfo(l layer.Text, start, end int) {
 	}
 }
 
-// path hides the parameters in a path, which follow a semicolon, Akamai's tilde,
-// or an ampersand where the question mark was forgotten, and what is encoded in
-// it.
-func (f *finder) path(l layer.Text, start, end int) {
+// searchPath hides the parameters in a path, which follow a semicolon, Akamai's tilde,
+// or an ampersand if the question mark is missing, and credentials in its encoded
+// parts.
+func (f *finder) searchPath(l layer.Text, start, end int) {
 	s := l.S[:end]
 	for i := start; i < end; {
 		if !beginsParameter(s[i]) {
@@ -273,28 +272,28 @@ func (f *finder) path(l layer.Text, start, end int) {
 		}
 		i = stop
 	}
-	f.nested(l, start, end, layer.Percent)
+	f.searchDecoded(l, start, end, layer.Percent)
 }
 
 func beginsParameter(c byte) bool { return c == ';' || c == '~' || c == '&' }
 
-// query hides the values of the parameters of a query, or of a fragment, in which
-// there may be encodings.
-func (f *finder) query(l layer.Text, start, end int, e layer.Encoding) {
+// searchQuery hides the values of the parameters of a query or a fragment with these
+// encodings.
+func (f *finder) searchQuery(l layer.Text, start, end int, e layer.Encoding) {
 	for start < end {
 		next := strings.IndexByte(l.S[start:end], '&')
 		if next < 0 {
 			next = end - start
 		}
-		f.parameter(l, start, start+next, e)
+		f.searchParameter(l, start, start+next, e)
 		start += next + 1
 	}
 }
 
-// parameter hides the value of a parameter. A semicolon and the delimiters of a
-// nested URL begin another name, but do not end a value that is hidden: servers
-// differ in how they read them.
-func (f *finder) parameter(l layer.Text, start, end int, e layer.Encoding) {
+// searchParameter hides the value of a parameter. A semicolon and the delimiters of a
+// nested URL begin another name, but do not end a hidden value: servers interpret them
+// differently.
+func (f *finder) searchParameter(l layer.Text, start, end int, e layer.Encoding) {
 	s := l.S[:end]
 	first := true
 	for i := start; i < end; {
@@ -314,20 +313,20 @@ func (f *finder) parameter(l layer.Text, start, end int, e layer.Encoding) {
 		// q=a\u0026token=x is searched after decoding.
 		if (separated || strings.IndexByte(name, '\\') < 0) && f.policy.names.Hides(name, s[equals+1:]) && !beginsWithBoolean(s[equals+1:]) {
 			f.hide(l, equals+1, end)
-			f.nested(l, start, equals, e)
+			f.searchDecoded(l, start, equals, e)
 			return
 		}
 		if first {
-			f.nested(l, start, equals, e)
+			f.searchDecoded(l, start, equals, e)
 			start, first = equals+1, false
 		}
 		i = equals + 1 // q=token=x
 	}
-	f.nested(l, start, end, e)
+	f.searchDecoded(l, start, end, e)
 }
 
-// beginsWithBoolean reports whether a value is a boolean with another pair behind
-// it, as in labelSelector=auth==true,app=x.
+// beginsWithBoolean reports whether a value is a boolean that another pair may follow,
+// as in labelSelector=auth==true,app=x.
 func beginsWithBoolean(value string) bool {
 	value = strings.TrimPrefix(value, "=")
 	for _, boolean := range [...]string{"true", "false"} {
@@ -338,13 +337,13 @@ func beginsWithBoolean(value string) bool {
 	return false
 }
 
-// beginsName reports whether some servers read what follows c as a name.
+// beginsName reports whether some servers begin a name after c.
 func beginsName(c byte) bool {
 	return c == ';' || c == '?' || c == '#' || c == '~'
 }
 
-// nested hides what a part of a URL holds once it is decoded.
-func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
+// searchDecoded hides the credentials in a part of a URL after decoding it.
+func (f *finder) searchDecoded(l layer.Text, start, end int, e layer.Encoding) {
 	if e == 0 || start == end {
 		return
 	}
@@ -352,7 +351,7 @@ func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
 	if strings.IndexByte(part, '\\') >= 0 {
 		e |= layer.Escapes
 	}
-	if l.Depth == layer.MaxDepth && strings.IndexByte(part, '%') >= 0 && layer.Once(part) != part {
+	if l.Depth == layer.MaxDepth && strings.IndexByte(part, '%') >= 0 && layer.DecodeOnce(part) != part {
 		f.hide(l, start, end) // nothing legitimate is encoded this often
 		return
 	}
@@ -361,7 +360,7 @@ func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
 		if looksLikeText(part) {
 			inner := l.Part(start, end)
 			inner.Depth = layer.MaxDepth
-			f.text(inner)
+			f.searchText(inner)
 		}
 		return
 	}
@@ -369,27 +368,26 @@ func (f *finder) nested(l layer.Text, start, end int, e layer.Encoding) {
 		f.hide(l, start, end)
 		return
 	}
-	inner, ok := l.Decoded(start, end, e)
+	inner, ok := l.Decode(start, end, e)
 	if !ok {
 		return
 	}
 	if strings.ContainsAny(inner.S, " \t\r\n\"'{}<>\\") {
-		f.text(inner)
-		f.firstUserinfo(inner)
+		f.searchText(inner)
+		f.searchFirstUserinfo(inner)
 	} else {
-		f.url(inner, 0, len(inner.S))
+		f.searchURL(inner, 0, len(inner.S))
 	}
 }
 
-// looksLikeText reports whether a part of a URL is a text without encoding, such as
-// JSON.
+// looksLikeText reports whether a part of a URL is unencoded text, such as JSON.
 func looksLikeText(part string) bool {
 	return strings.ContainsAny(part, " \t\r\n") || strings.IndexByte(part, '"') >= 0 && strings.IndexByte(part, ':') >= 0
 }
 
-// firstUserinfo hides the user name and password of the URL at the beginning of a
-// text, whatever slashes and line breaks browsers ignore in it.
-func (f *finder) firstUserinfo(l layer.Text) {
+// searchFirstUserinfo hides the user name and password of the URL that a text begins
+// with, also if it has slashes and line breaks that browsers ignore.
+func (f *finder) searchFirstUserinfo(l layer.Text) {
 	start := len(l.S) - len(strings.TrimLeft(l.S, " \t\r\n"))
 	host, ok := hostStart(l.S, start)
 	if !ok || strings.IndexByte(l.S[start:host], ':') < 0 {
@@ -399,5 +397,5 @@ func (f *finder) firstUserinfo(l layer.Text) {
 	if i := strings.IndexAny(l.S[host:], " \t\r\n\"'<>"); i >= 0 {
 		end = host + i
 	}
-	f.userinfo(l, host, end)
+	f.searchUserinfo(l, host, end)
 }

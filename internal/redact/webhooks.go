@@ -8,20 +8,20 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
 
-// webhook matches URLs whose path is a credential: Slack's, Discord's and Teams'
-// webhooks and Telegram's bots.
-var webhook = regexp.MustCompile(`(?i)` +
+// webhookURL matches URLs whose path is a credential: webhooks of Slack, Discord and
+// Teams, and bots of Telegram.
+var webhookURL = regexp.MustCompile(`(?i)` +
 	`hooks\.slack(?:-gov)?\.com\.?(?::\d*)?/+(?:services|workflows|triggers)/+([^\s?#"'<>\\]+)` +
 	`|discord(?:app)?\.com\.?(?::\d*)?/+api/+(?:v\d+/+)?webhooks/+\d+/+([^\s?#"'<>\\/]+)` +
 	`|webhook\.office\.com\.?(?::\d*)?/+\w+/+([^\s?#"'<>\\]+)` +
 	`|outlook\.office(?:365)?\.com\.?(?::\d*)?/+webhook/+([^\s?#"'<>\\]+)` +
 	`|api\.telegram\.org\.?(?::\d*)?/+(?:file/+)?(?-i:bot)([^\s?#"'<>\\/]+)`)
 
-func (f *finder) webhooks(l layer.Text, start, end int) {
+func (f *finder) hideWebhooks(l layer.Text, start, end int) {
 	if !f.policy.values || !containsFold(l.S[start:end], "hook", "/bot") {
 		return
 	}
-	for _, m := range webhook.FindAllStringSubmatchIndex(l.S[start:end], -1) {
+	for _, m := range webhookURL.FindAllStringSubmatchIndex(l.S[start:end], -1) {
 		for g := 2; g < len(m); g += 2 {
 			if m[g] < 0 {
 				continue
@@ -37,26 +37,26 @@ func (f *finder) webhooks(l layer.Text, start, end int) {
 	}
 }
 
-// dotSegment is a segment of a path that a server may remove.
+// dotSegment matches a path segment that a server may remove.
 var dotSegment = regexp.MustCompile(`(?i)/(?:\.|%2e)`)
 
 // disguisedWebhook hides the path of a webhook that has encoded parts or dot
 // segments.
-func (f *finder) disguisedWebhook(l layer.Text, host, begin, end int) {
+func (f *finder) hideDisguisedWebhook(l layer.Text, host, begin, end int) {
 	s := l.S[:end]
 	if !f.policy.values || begin == end || !containsFold(s[host:begin], "hooks.slack", "discord", "office", "telegram") {
 		return
 	}
 	if isWebhook(s[host:], begin-host) && !dotSegment.MatchString(s[begin:]) {
-		return // found as it is written
+		return // hideWebhooks finds it
 	}
-	if isWebhook(s[host:begin]+path.Clean(layer.Fully(s[begin:])), begin-host) {
+	if isWebhook(s[host:begin]+path.Clean(layer.DecodeFully(s[begin:])), begin-host) {
 		f.hide(l, begin+1, end)
 	}
 }
 
-// isWebhook reports whether a URL whose path begins there is a webhook's.
+// isWebhook reports whether a URL, whose path begins at this index, is a webhook's.
 func isWebhook(s string, path int) bool {
-	m := webhook.FindStringIndex(s)
+	m := webhookURL.FindStringIndex(s)
 	return m != nil && m[0] < path
 }

@@ -46,7 +46,7 @@ func Wire(u *url.URL) *url.URL {
 		path = "/" + path
 	}
 	w.RawPath = escapedPath(path)
-	w.Path = layer.Once(w.RawPath)
+	w.Path = layer.DecodeOnce(w.RawPath)
 	return w
 }
 
@@ -54,9 +54,9 @@ func Wire(u *url.URL) *url.URL {
 func parseUserinfo(s string) *url.Userinfo {
 	name, password, has := strings.Cut(s, ":")
 	if !has {
-		return url.User(layer.Once(name))
+		return url.User(layer.DecodeOnce(name))
 	}
-	return url.UserPassword(layer.Once(name), layer.Once(password))
+	return url.UserPassword(layer.DecodeOnce(name), layer.DecodeOnce(password))
 }
 
 const upperHex = "0123456789ABCDEF"

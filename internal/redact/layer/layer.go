@@ -1,6 +1,6 @@
-// Package layer decodes parts of a text and keeps where each byte comes from, so
-// that what is found after decoding can be replaced in the original text. It is
-// given texts and encodings. What a secret is, it does not know.
+// Package layer decodes parts of a text and keeps the original offset of each byte,
+// so that parts found after decoding can be replaced in the original text. It is
+// given texts and encodings. It does not know what a secret is.
 package layer
 
 import (
@@ -8,27 +8,27 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how often a text is decoded to find what it hides: gateways encode
-// what is encoded already.
+// MaxDepth limits how often a text is decoded: gateways encode parts that are
+// already encoded.
 const MaxDepth = 4
 
 // A Text is the original text, or a part of it after decoding.
 type Text struct {
 	S       string
-	origin  []int32 // offset in the original text of each byte and of the end; nil: the same
-	Depth   int     // how often it was decoded
-	Percent int     // how often it was percent-decoded
+	origin  []int32 // original offset of each byte and of the end; nil: the same
+	Depth   int     // number of times it was decoded
+	Percent int     // number of times it was percent-decoded
 }
 
-// At returns the offset in the original text of S[i], or of the end.
-func (t Text) At(i int) int {
+// Offset returns the offset of S[i], or of the end, in the original text.
+func (t Text) Offset(i int) int {
 	if t.origin == nil {
 		return i
 	}
 	return int(t.origin[i])
 }
 
-// Part returns a part of the text as it is.
+// Part returns a part of the text without decoding it.
 func (t Text) Part(start, end int) Text {
 	part := Text{S: t.S[start:end], Depth: t.Depth, Percent: t.Percent}
 	if t.origin != nil {
@@ -42,18 +42,19 @@ func (t Text) Part(start, end int) Text {
 	return part
 }
 
-// An Encoding is a set of ways to write a byte.
+// An Encoding is a set of encodings of bytes.
 type Encoding uint8
 
+// The encodings.
 const (
 	Percent Encoding = 1 << iota // %3D
 	Plus                         // + for a space
 	Escapes                      // \", \/ and \u0026 of JSON; &amp; of HTML
 )
 
-// Decoded returns a part of the text with one level of encoding removed, and
-// whether there was any. Invalid encodings stay as they are.
-func (t Text) Decoded(start, end int, e Encoding) (Text, bool) {
+// Decode returns a part of the text with one level of encoding removed, and whether
+// there was any. Invalid encodings are kept.
+func (t Text) Decode(start, end int, e Encoding) (Text, bool) {
 	s := t.S[start:end]
 	b := make([]byte, 0, len(s))
 	origin := make([]int32, 0, len(s)+1)
@@ -68,18 +69,18 @@ func (t Text) Decoded(start, end int, e Encoding) (Text, bool) {
 		case s[i] == '+' && e&Plus != 0:
 			c, changed = ' ', true
 		case s[i] == '\\' && e&Escapes != 0:
-			c, n = unescape(s[i:])
+			c, n = unescapeBackslash(s[i:])
 		case s[i] == '&' && e&Escapes != 0:
-			c, n = entity(s[i:])
+			c, n = unescapeHTML(s[i:])
 		}
 		changed = changed || n > 1
 		if n > 3 && c >= utf8.RuneSelf {
 			for range utf8.RuneLen(c) {
-				origin = append(origin, int32(t.At(start+i)))
+				origin = append(origin, int32(t.Offset(start+i)))
 			}
 			b = utf8.AppendRune(b, c)
 		} else {
-			origin = append(origin, int32(t.At(start+i)))
+			origin = append(origin, int32(t.Offset(start+i)))
 			b = append(b, byte(c))
 		}
 		i += n
@@ -87,21 +88,21 @@ func (t Text) Decoded(start, end int, e Encoding) (Text, bool) {
 	if !changed {
 		return Text{}, false
 	}
-	next := Text{S: string(b), origin: append(origin, int32(t.At(end))), Depth: t.Depth + 1, Percent: t.Percent}
+	next := Text{S: string(b), origin: append(origin, int32(t.Offset(end))), Depth: t.Depth + 1, Percent: t.Percent}
 	if percents {
 		next.Percent++
 	}
 	return next, true
 }
 
-// DecodedWithout is Decoded for the whole text, with a space in place of each of
-// the parts, which are in order.
-func (t Text) DecodedWithout(parts [][2]int, e Encoding) (Text, bool) {
+// DecodeExcept is Decode for the whole text, with a space in place of each of the
+// parts, which must be in order.
+func (t Text) DecodeExcept(parts [][2]int, e Encoding) (Text, bool) {
 	var b []byte
 	next := Text{Depth: t.Depth + 1}
 	done, changed := 0, false
 	add := func(end int) {
-		part, ok := t.Decoded(done, end, e)
+		part, ok := t.Decode(done, end, e)
 		if !ok {
 			part = t.Part(done, end)
 		}
@@ -113,7 +114,7 @@ func (t Text) DecodedWithout(parts [][2]int, e Encoding) (Text, bool) {
 	for _, p := range parts {
 		add(p[0])
 		b = append(b, ' ')
-		next.origin = append(next.origin, int32(t.At(p[0])))
+		next.origin = append(next.origin, int32(t.Offset(p[0])))
 		done = p[1]
 	}
 	add(len(t.S))
@@ -121,11 +122,12 @@ func (t Text) DecodedWithout(parts [][2]int, e Encoding) (Text, bool) {
 		return Text{}, false
 	}
 	next.S = string(b)
-	next.origin = append(next.origin, int32(t.At(len(t.S))))
+	next.origin = append(next.origin, int32(t.Offset(len(t.S))))
 	return next, true
 }
 
-// HexByte returns the byte that the two hexadecimal digits s[i:i+2] stand for.
+// HexByte returns the byte of the two hexadecimal digits s[i:i+2], and whether they
+// are such digits.
 func HexByte(s string, i int) (byte, bool) {
 	if i+1 >= len(s) {
 		return 0, false
@@ -145,8 +147,8 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// unescape decodes the backslash escape that s begins with.
-func unescape(s string) (c rune, n int) {
+// unescapeBackslash decodes the backslash escape that s begins with.
+func unescapeBackslash(s string) (c rune, n int) {
 	if len(s) < 2 {
 		return '\\', 1
 	}
@@ -181,8 +183,8 @@ func unescape(s string) (c rune, n int) {
 	return '\\', 1
 }
 
-// entity decodes the character reference that s begins with.
-func entity(s string) (c rune, n int) {
+// unescapeHTML decodes the character reference that s begins with.
+func unescapeHTML(s string) (c rune, n int) {
 	for _, e := range [...]struct {
 		text string
 		c    rune
@@ -194,19 +196,19 @@ func entity(s string) (c rune, n int) {
 	return '&', 1
 }
 
-// Once returns s percent-decoded.
-func Once(s string) string {
-	if t, ok := (Text{S: s}).Decoded(0, len(s), Percent); ok {
+// DecodeOnce returns s percent-decoded.
+func DecodeOnce(s string) string {
+	if t, ok := (Text{S: s}).Decode(0, len(s), Percent); ok {
 		return t.S
 	}
 	return s
 }
 
-// Fully returns s percent-decoded as often as there is anything to decode, and at
-// most MaxDepth times.
-func Fully(s string) string {
+// DecodeFully returns s percent-decoded until nothing changes, at most MaxDepth
+// times.
+func DecodeFully(s string) string {
 	for range MaxDepth {
-		t, ok := Text{S: s}.Decoded(0, len(s), Percent)
+		t, ok := Text{S: s}.Decode(0, len(s), Percent)
 		if !ok {
 			break
 		}

@@ -41,7 +41,7 @@ func TestDocumentationHasTheTables(t *testing.T) {
 	for _, table := range []string{
 		"| always | " + code(always) + " |\n",
 		"| every name that ends in | " + code(suffixes) + " |\n",
-		"| but not | " + code(notSecret) + " |\n",
+		"| but not | " + code(notSecretNames) + " |\n",
 		"| unless evidently no secret | " + code(ambiguous) + " |\n",
 		"| hidden | " + code(patterns) + " |\n",
 		"| but not | " + code(exempt) + " |\n",

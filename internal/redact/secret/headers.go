@@ -9,9 +9,9 @@ import (
 )
 
 // DefaultHeaders returns the patterns of the headers whose values are hidden. A
-// pattern is one of [path.Match], compared with the name in lower case and with
-// the name without "-" and "_". After an exclamation mark it names headers that
-// are not hidden. The last pattern that matches decides.
+// pattern is one of [path.Match], compared with the name in lower case and with the
+// name without "-" and "_". With a leading exclamation mark it excepts headers. The
+// last pattern that matches decides.
 func DefaultHeaders() []string {
 	return slices.Clone(defaultHeaders)
 }
@@ -29,25 +29,25 @@ var defaultHeaders = []string{
 
 // A headerPattern is an entry of the list.
 type headerPattern struct {
-	text          string
-	before, after bool // has a leading (trailing) star and no other
-	pattern       bool // for path.Match
-	exempt        bool
-	expression    *regexp.Regexp // instead of all else
+	text                      string // without the stars, or the whole glob
+	leadingStar, trailingStar bool   // the pattern has this star, and no others inside
+	isGlob                    bool   // text is for path.Match
+	exempt                    bool
+	expression                *regexp.Regexp // if not nil, the other fields are unused
 }
 
-// Headers are names of headers whose values are secrets. A nil Headers hides nothing.
+// Headers lists headers whose values are secrets. A nil Headers hides nothing.
 type Headers []headerPattern
 
-var defaultPatterns = sync.OnceValue(func() Headers { return newPatterns(defaultHeaders) })
+var defaultPatterns = sync.OnceValue(func() Headers { return parseHeaders(defaultHeaders) })
 
-// NewHeaders returns the names that match a list in the language of
-// [DefaultHeaders], or one of the expressions, whatever the list excepts. Empty
-// list: DefaultHeaders(). Malformed patterns match nothing.
+// NewHeaders returns the headers that match a list in the language of
+// [DefaultHeaders], or one of the expressions, even if the list excepts them. An
+// empty list means DefaultHeaders(). Malformed patterns match nothing.
 func NewHeaders(list []string, expressions []*regexp.Regexp) Headers {
 	patterns := defaultPatterns()
 	if len(list) > 0 {
-		patterns = newPatterns(list)
+		patterns = parseHeaders(list)
 	}
 	patterns = slices.Clip(patterns)
 	for _, e := range expressions {
@@ -56,7 +56,7 @@ func NewHeaders(list []string, expressions []*regexp.Regexp) Headers {
 	return patterns
 }
 
-func newPatterns(list []string) Headers {
+func parseHeaders(list []string) Headers {
 	patterns := make(Headers, 0, len(list))
 	for _, entry := range list {
 		var h headerPattern
@@ -65,9 +65,9 @@ func newPatterns(list []string) Headers {
 			continue
 		}
 		if inner := strings.Trim(h.text, "*"); strings.ContainsAny(inner, `*?[\`) {
-			h.pattern = true
+			h.isGlob = true
 		} else {
-			h.before, h.after = strings.HasPrefix(h.text, "*"), strings.HasSuffix(h.text, "*")
+			h.leadingStar, h.trailingStar = strings.HasPrefix(h.text, "*"), strings.HasSuffix(h.text, "*")
 			h.text = inner
 		}
 		patterns = append(patterns, h)
@@ -79,14 +79,14 @@ func (h headerPattern) match(name string) bool {
 	switch {
 	case h.expression != nil:
 		return h.expression.MatchString(name)
-	case h.pattern:
+	case h.isGlob:
 		ok, _ := path.Match(h.text, name)
 		return ok
-	case h.before && h.after:
+	case h.leadingStar && h.trailingStar:
 		return strings.Contains(name, h.text)
-	case h.before:
+	case h.leadingStar:
 		return strings.HasSuffix(name, h.text)
-	case h.after:
+	case h.trailingStar:
 		return strings.HasPrefix(name, h.text)
 	}
 	return name == h.text
@@ -96,7 +96,7 @@ func (h headerPattern) match(name string) bool {
 func (headers Headers) Hides(name string) bool {
 	lower := strings.ToLower(name)
 	var buf nameBuffer
-	plain := string(normal(&buf, name))
+	plain := string(normalize(&buf, name))
 	for _, h := range slices.Backward(headers) {
 		if h.match(lower) || h.expression == nil && h.match(plain) {
 			return !h.exempt
@@ -105,8 +105,8 @@ func (headers Headers) Hides(name string) bool {
 	return false
 }
 
-// IsHeaderName reports whether a name in a text is surely one of a header, as
-// ordinary words followed by a colon are not.
+// IsHeaderName reports whether a name in a text is certainly a header's, and not an
+// ordinary word before a colon.
 func IsHeaderName(name string) bool {
 	switch strings.ToLower(name) {
 	case "authorization", "proxy-authorization", "cookie", "set-cookie", "cookie2", "set-cookie2":

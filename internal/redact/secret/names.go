@@ -1,6 +1,6 @@
-// Package secret decides what a secret is: by the name of a parameter, a field or a
-// header, and by the shape of a value. It is given names and values. Where they
-// stand, and what is written instead, it does not know.
+// Package secret recognizes secrets by the name of a parameter, a field or a header,
+// and by the shape of a value. It is given names and values. It does not know the
+// text that they are from, or how they are replaced.
 package secret
 
 import (
@@ -41,19 +41,19 @@ var defaultQuery = []string{
 	"oauth_verifier", "SAMLResponse", "SAMLart",
 	// Names of APIs and frameworks.
 	"jwt", "hmac", "otp", "PHPSESSID",
-	// Whatever stands before these.
+	// Names with these suffixes.
 	"*password", "*passwd", "*passphrase", "*secret", "*signature",
 	"*api_key", "*access_key", "*access_key_id", "*private_key", "*secret_key", "*account_key",
 	"*subscription_key", "*application_key", "*app_key", "*session_id", "*token",
-	// Names of secrets and of other things.
+	// Names that also stand for values that are no secrets.
 	"auth?", "authorization?", "pass?", "pwd?", "session?", "sid?", "sas?",
 	"credential?", "credentials?", "bearer?", "key?", "code?",
 }
 
-// notSecret are names that end like those of secrets, in normal form. An entry
-// with a star is a suffix; it must not be the end of a secret's name, as
-// mintoken is of admintoken.
-var notSecret = []string{
+// notSecretNames lists names, in normal form, that have the suffix of a secret's name
+// but are none. An entry with a star is a suffix itself. It must not be the suffix of
+// a secret's name, as mintoken is of admintoken.
+var notSecretNames = []string{
 	"*pagetoken", "*nexttoken", "*continuationtoken", "*paginationtoken", "*pagingtoken", "*skiptoken", "*deltatoken",
 	"*cursortoken", "*resumetoken", "*resumptiontoken", "*nextsynctoken", "synctoken", "starttoken", "startingtoken",
 	"continuetoken", "prevtoken", "previoustoken", "pagertoken", "scrolltoken", "markertoken", "offsettoken",
@@ -65,22 +65,22 @@ var notSecret = []string{
 type Class uint8
 
 const (
-	Ordinary  Class = iota
-	ambiguous       // a secret unless the value evidently is none
-	Code            // a secret if the value looks like one
+	Ordinary  Class = iota // no secret
+	ambiguous              // a secret unless the value evidently is none
+	Code                   // a secret if the value looks like one
 	always
 )
 
-// Names are names of secrets. The zero Names hides nothing.
+// Names lists names of secrets. The zero Names hides nothing.
 type Names struct {
-	exact    map[string]Class // by normal form
-	suffixes [256][]string    // by last byte
-	ends     [26]uint32       // by last letter, the letters before it
+	exact       map[string]Class // by normal form
+	suffixes    [256][]string    // by last byte
+	lastLetters [26]uint32       // by last letter, the set of the letters before it
 }
 
 var (
-	defaultNames = sync.OnceValue(func() *Names { return NewNames(defaultQuery) })
-	exceptions   = sync.OnceValue(func() *Names { return NewNames(notSecret) })
+	defaultNames      = sync.OnceValue(func() *Names { return NewNames(defaultQuery) })
+	defaultExceptions = sync.OnceValue(func() *Names { return NewNames(notSecretNames) })
 )
 
 // DefaultNames returns the names of [DefaultQuery].
@@ -93,11 +93,11 @@ func NewNames(list []string) *Names {
 		name, isSuffix := strings.CutPrefix(entry, "*")
 		name, isAmbiguous := strings.CutSuffix(name, "?")
 		var buf nameBuffer
-		name = string(normal(&buf, name))
+		name = string(normalize(&buf, name))
 		if name == "" {
 			continue
 		}
-		n.addEnd(name)
+		n.addLastLetters(name)
 		last := name[len(name)-1]
 		switch {
 		case isSuffix:
@@ -114,18 +114,18 @@ func NewNames(list []string) *Names {
 	return n
 }
 
-// Class returns the class of a name as it is written.
+// Class returns the class of a name, which need not be in normal form.
 func (n *Names) Class(name string) Class {
 	if !n.MayEndLike(name) {
 		return Ordinary
 	}
 	var buf nameBuffer
-	key := normal(&buf, name)
+	key := normalize(&buf, name)
 	if c, ok := n.exact[string(key)]; ok {
 		return c
 	}
 	if n.hasSuffix(key) {
-		e := exceptions()
+		e := defaultExceptions()
 		if _, ok := e.exact[string(key)]; !ok && !e.hasSuffix(key) {
 			return always
 		}
@@ -133,28 +133,28 @@ func (n *Names) Class(name string) Class {
 	return Ordinary
 }
 
-// MayEndLike returns false if no listed name ends with the last two letters of
-// this one, as is so for most names. It saves the work of comparing them.
+// MayEndLike returns false if no listed name ends with the last two letters of this
+// name. This is so for most names, and saves further comparisons.
 func (n *Names) MayEndLike(name string) bool {
 	if len(name) < 2 {
 		return true
 	}
 	a, b := name[len(name)-2]|0x20, name[len(name)-1]|0x20
 	if a < 'a' || a > 'z' || b < 'a' || b > 'z' {
-		return true // not as it is compared
+		return true // not in normal form
 	}
-	return n.ends[b-'a']&(1<<(a-'a')) != 0 || strings.IndexByte(name, '%') >= 0
+	return n.lastLetters[b-'a']&(1<<(a-'a')) != 0 || strings.IndexByte(name, '%') >= 0
 }
 
-// addEnd adds the last two letters of a name in normal form.
-func (n *Names) addEnd(name string) {
+// addLastLetters adds the last two letters of a name in normal form.
+func (n *Names) addLastLetters(name string) {
 	last := name[len(name)-1]
 	switch {
 	case last < 'a' || last > 'z':
 	case len(name) == 1:
-		n.ends[last-'a'] = 1<<26 - 1
+		n.lastLetters[last-'a'] = 1<<26 - 1
 	case name[len(name)-2] >= 'a' && name[len(name)-2] <= 'z':
-		n.ends[last-'a'] |= 1 << (name[len(name)-2] - 'a')
+		n.lastLetters[last-'a'] |= 1 << (name[len(name)-2] - 'a')
 	}
 }
 
@@ -174,44 +174,45 @@ func (n *Names) hasSuffix(key []byte) bool {
 func (n *Names) Hides(name, value string) bool {
 	switch n.Class(name) {
 	case always:
-		return !IsNone(value)
+		return !IsPlaceholder(value)
 	case ambiguous:
-		return !IsNone(value) && !isSmallNumber(value)
+		return !IsPlaceholder(value) && !isSmallNumber(value)
 	case Code:
 		return isRandom(value)
 	}
 	return false
 }
 
-// around lists punctuation to trim from names.
-var around = func() (t [256]bool) {
+// outerPunctuation lists the punctuation to trim from names.
+var outerPunctuation = func() (t [256]bool) {
 	for _, c := range []byte("!\"#$&'()*,/:;<>?@\\]^`{|}~") {
 		t[c] = true
 	}
 	return t
 }()
 
-// nameBuffer holds the end of a name in normal form. No listed name is longer.
+// nameBuffer has space for the end of a name in normal form. No listed name is
+// longer.
 type nameBuffer [64]byte
 
-// normal returns the form in which names are compared: decoded, in lower case,
-// without dashes, underscores, dots and spaces, without punctuation around it and
-// without what stands before brackets.
-func normal(buf *nameBuffer, name string) []byte {
+// normalize returns the form in which names are compared: decoded, in lower case,
+// without dashes, underscores, dots and spaces, without punctuation around it, and
+// only the innermost key of brackets.
+func normalize(buf *nameBuffer, name string) []byte {
 	if strings.IndexByte(name, '%') >= 0 {
-		name = layer.Fully(name)
+		name = layer.DecodeFully(name)
 	}
-	name = innermost(name)
+	name = innermostKey(name)
 	if !isASCII(name) {
 		name = strings.ToLower(name)
 	}
-	for name != "" && around[name[0]] {
+	for name != "" && outerPunctuation[name[0]] {
 		name = name[1:]
 	}
-	for name != "" && around[name[len(name)-1]] {
+	for name != "" && outerPunctuation[name[len(name)-1]] {
 		name = name[:len(name)-1]
 	}
-	// From the end, as suffixes count.
+	// From the end: names are compared by suffix.
 	i := len(buf)
 	for j := len(name) - 1; j >= 0 && i > 0; j-- {
 		c := name[j]
@@ -236,11 +237,11 @@ func isASCII(s string) bool {
 	return true
 }
 
-// innermost returns the last key in brackets that is a name, or the name before
-// them: password of user[password], token of token[] and token[0].
-func innermost(name string) string {
+// innermostKey returns the last key in brackets that is a name, or the name before
+// the brackets: password of user[password], token of token[] and token[0].
+func innermostKey(name string) string {
 	if i := strings.LastIndexByte(name, ']'); i >= 0 && strings.ContainsFunc(name[i:], func(c rune) bool { return c < 0x80 && IsWordByte(byte(c)) }) {
-		name = name[i+1:] // of another kind of brackets: [debug]password
+		name = name[i+1:] // the brackets precede the name: [debug]password
 	}
 	for {
 		open := strings.LastIndexByte(name, '[')

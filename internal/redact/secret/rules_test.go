@@ -25,7 +25,7 @@ func TestEveryValueRuleHides(t *testing.T) {
 			var b strings.Builder
 			generate(&b, parsed, random)
 			value := strings.TrimRight(b.String(), "-_.=+/*%~")
-			if len(value) < secret.ShortestValue || !regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(value) {
+			if len(value) < secret.MinValue || !regexp.MustCompile(`^(?:`+pattern+`)$`).MatchString(value) {
 				continue // what stands at its end does not belong to it
 			}
 			for _, format := range []string{"bad %, sorry", "https://h.example/a/%?b", `{"x":"%"}`, "x=%"} {

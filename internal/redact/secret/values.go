@@ -15,14 +15,13 @@ type valueRule struct {
 	needs                 string // literal in every match, for patterns without a literal prefix
 }
 
-// unbounded holds, by pattern prefix, the extra bytes of rules that scan a whole
-// part before they fail. Such a rule fails everywhere in that part, so it is tried
-// once per part: this keeps the search linear.
-var unbounded = map[string]string{"eyJ": "-_", "LS0": "+/", "ABSK": "+/"}
+// failingPrefixes lists, by pattern prefix, rules that scan a whole part of letters,
+// digits and the listed bytes before they fail. Such a rule fails everywhere in that
+// part, so it is tried once per part: this keeps the search linear.
+var failingPrefixes = map[string]string{"eyJ": "-_", "LS0": "+/", "ABSK": "+/"}
 
-// valueRules is the table of the credentials that are hidden wherever they
-// stand. What a pattern matches stands alone: neither a letter nor a digit is
-// next to it.
+// valueRules lists the credentials that are hidden in any place. A match counts only
+// without a letter or a digit before and after it.
 var valueRules = []valueRule{
 	{"JSON Web Token", `eyJ[\w-]{6,}\.[\w-]{10,}(?:\.[\w-]*){0,3}`, "RFC 7519, RFC 7516", ""},
 	{"PEM private key in base64", `LS0tLS1CRUdJTiBQUklWQVRF[A-Za-z0-9+/]{16,}={0,2}`, "RFC 7468, RFC 4648", ""},
@@ -124,43 +123,43 @@ var valueRules = []valueRule{
 	{"ReadMe key", `rdme_[a-z0-9]{40,}`, "ReadMe: API keys", ""},
 }
 
-// A compiledRule is a valueRule whose pattern stands at the beginning of a text.
+// A compiledRule is a valueRule whose pattern matches at the beginning of a text.
 type compiledRule struct {
 	prefix, needs string
-	re            *regexp.Regexp
-	unbounded     string // see there
+	expression    *regexp.Regexp
+	failingBytes  string // from failingPrefixes; "" for other rules
 }
 
-// match returns how long the credential is that s begins with, or 0.
+// match returns the length of the credential that s begins with, or 0.
 func (r *compiledRule) match(s string) int {
-	if !strings.HasPrefix(s, r.prefix) || r.needs != "" && !strings.Contains(s[:min(len(s), longestStart)], r.needs) {
+	if !strings.HasPrefix(s, r.prefix) || r.needs != "" && !strings.Contains(s[:min(len(s), maxRuleStart)], r.needs) {
 		return 0
 	}
-	m := r.re.FindStringIndex(s)
+	m := r.expression.FindStringIndex(s)
 	if m == nil || m[1] < len(s) && IsWordByte(s[m[1]]) {
 		return 0
 	}
 	return m[1]
 }
 
-// A ruleTable holds the rules by the first byte of what they match.
+// A ruleTable holds the rules by the first byte of their matches.
 type ruleTable struct {
-	byFirst [128][]compiledRule
-	loose   []compiledRule // those that begin with no literal
+	byFirst       [128][]compiledRule
+	withoutPrefix []compiledRule // rules whose pattern does not begin with a literal
 }
 
 var compiledRules = sync.OnceValue(func() *ruleTable {
 	var t ruleTable
 	for _, rule := range valueRules {
 		prefix, _ := regexp.MustCompile(rule.pattern).LiteralPrefix()
-		c := compiledRule{prefix: prefix, needs: rule.needs, re: regexp.MustCompile(`^(?:` + rule.pattern + `)`)}
-		for begin, others := range unbounded {
+		c := compiledRule{prefix: prefix, needs: rule.needs, expression: regexp.MustCompile(`^(?:` + rule.pattern + `)`)}
+		for begin, others := range failingPrefixes {
 			if strings.HasPrefix(prefix, begin) {
-				c.unbounded = others
+				c.failingBytes = others
 			}
 		}
 		if prefix == "" {
-			t.loose = append(t.loose, c)
+			t.withoutPrefix = append(t.withoutPrefix, c)
 		} else {
 			t.byFirst[prefix[0]] = append(t.byFirst[prefix[0]], c)
 		}
@@ -169,21 +168,21 @@ var compiledRules = sync.OnceValue(func() *ruleTable {
 })
 
 // ShortestValue is the length of the shortest credential that is known by its shape.
-const ShortestValue = 16
+const MinValue = 16
 
 const (
-	shortestLoose = 14  // minimum length of the first word of a loose match, unless a colon follows
-	longestStart  = 128 // of a value, up to the end of what its rule needs
+	minLooseWord = 14  // minimum length of the first word of a match without prefix, unless a colon follows
+	maxRuleStart = 128 // the literal that a rule needs ends within this length
 )
 
 // Values calls found for each credential in s that is known by its shape.
 func Values(s string, found func(start, end int)) {
-	if len(s) < ShortestValue {
+	if len(s) < MinValue {
 		return
 	}
 	table := compiledRules()
-	var failed map[*compiledRule]int // up to where
-	for i := 0; i+ShortestValue <= len(s); {
+	var failed map[*compiledRule]int // end of the part in which the rule fails
+	for i := 0; i+MinValue <= len(s); {
 		word := i
 		for word < len(s) && IsWordByte(s[word]) {
 			word++
@@ -200,15 +199,15 @@ func Values(s string, found func(start, end int)) {
 			if length = r.match(s[i:]); length > 0 {
 				break
 			}
-			if r.unbounded != "" {
+			if r.failingBytes != "" {
 				if failed == nil {
 					failed = map[*compiledRule]int{}
 				}
-				failed[r] = partEnd(s, word, r.unbounded)
+				failed[r] = partEnd(s, word, r.failingBytes)
 			}
 		}
-		if length == 0 && (word-i >= shortestLoose || word < len(s) && s[word] == ':' && s[i] <= '9') {
-			length = firstMatch(table.loose, s[i:])
+		if length == 0 && (word-i >= minLooseWord || word < len(s) && s[word] == ':' && s[i] <= '9') {
+			length = firstMatchLength(table.withoutPrefix, s[i:])
 		}
 		if length > 0 {
 			found(i, i+length)
@@ -217,7 +216,7 @@ func Values(s string, found func(start, end int)) {
 	}
 }
 
-// starting returns the rules with whose literal s[i:] begins.
+// starting returns the rules whose literal prefix s[i:] begins with.
 func (t *ruleTable) starting(s string, i int) iter.Seq[*compiledRule] {
 	return func(yield func(*compiledRule) bool) {
 		for j := range t.byFirst[s[i]] {
@@ -228,7 +227,7 @@ func (t *ruleTable) starting(s string, i int) iter.Seq[*compiledRule] {
 	}
 }
 
-// partEnd returns where letters, digits and the other bytes end.
+// partEnd returns the end of the letters, digits and other bytes that begin at i.
 func partEnd(s string, i int, others string) int {
 	for i < len(s) && (IsWordByte(s[i]) || strings.IndexByte(others, s[i]) >= 0) {
 		i++
@@ -236,7 +235,7 @@ func partEnd(s string, i int, others string) int {
 	return i
 }
 
-func firstMatch(rules []compiledRule, s string) int {
+func firstMatchLength(rules []compiledRule, s string) int {
 	for i := range rules {
 		if n := rules[i].match(s); n > 0 {
 			return n
@@ -245,7 +244,7 @@ func firstMatch(rules []compiledRule, s string) int {
 	return 0
 }
 
-// wordBytes are letters and digits.
+// wordBytes contains letters and digits.
 var wordBytes = func() (t [256]bool) {
 	for c := range t {
 		t[c] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
@@ -253,12 +252,12 @@ var wordBytes = func() (t [256]bool) {
 	return t
 }()
 
-// IsWordByte reports whether c is a letter or a digit of ASCII.
+// IsWordByte reports whether c is an ASCII letter or digit.
 func IsWordByte(c byte) bool { return wordBytes[c] }
 
-// IsNone reports whether a value is empty, a boolean, a placeholder, or a mask in
-// place of what another program has hidden.
-func IsNone(value string) bool {
+// IsPlaceholder reports whether a value is certainly no secret: it is empty, a
+// boolean, a placeholder, or the mask of another program.
+func IsPlaceholder(value string) bool {
 	if len(value) > 24 {
 		return strings.Trim(value, "*") == ""
 	}
@@ -281,37 +280,37 @@ func isSmallNumber(value string) bool {
 }
 
 var (
-	uuid      = regexp.MustCompile(`(?i)^[{(]?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}[)}]?$`)
-	base64URL = regexp.MustCompile(`^[\w~+/.-]+={0,2}$`)
-	padded    = regexp.MustCompile(`^[\w+/-]{18,}={1,2}$`)
+	uuidValue    = regexp.MustCompile(`(?i)^[{(]?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}[)}]?$`)
+	base64URL    = regexp.MustCompile(`^[\w~+/.-]+={0,2}$`)
+	paddedBase64 = regexp.MustCompile(`^[\w+/-]{18,}={1,2}$`)
 )
 
-// MaxBegin is how much of a value decides whether it looks like a secret.
-const MaxBegin = 256
+// MaxInspected is the length of the prefix of a value that decides whether it looks
+// like a secret.
+const MaxInspected = 256
 
-// isRandom reports whether a value looks like a random one: 20 characters or
-// more with a digit, a capital and a small letter, and no UUID. Of a path, one
-// segment has to.
+// isRandom reports whether a value, or a segment of it if it is a path, looks random:
+// 20 characters or more with a digit, a capital and a small letter, and no UUID.
 func isRandom(value string) bool {
 	const shortest = 20
-	value = value[:min(len(value), MaxBegin)] // keeps queries of many names linear
+	value = value[:min(len(value), MaxInspected)] // keeps queries of many names linear
 	if i := strings.IndexAny(value, ";?#"); i >= 0 {
-		value = value[:i] // where another parameter begins
+		value = value[:i] // another parameter follows
 	}
 	// Decoding cannot make this a token.
 	if i := strings.IndexByte(value, '='); i >= 0 && strings.Trim(value[i:], "=") != "" {
 		return false
 	}
 	if strings.IndexByte(value, '%') >= 0 {
-		value = layer.Fully(value)
+		value = layer.DecodeFully(value)
 	}
 	if i := strings.IndexAny(value, ";?#"); i >= 0 {
-		value = value[:i] // the same, encoded
+		value = value[:i] // the delimiter was encoded
 	}
-	if len(value) < shortest || !base64URL.MatchString(value) || uuid.MatchString(value) {
+	if len(value) < shortest || !base64URL.MatchString(value) || uuidValue.MatchString(value) {
 		return false
 	}
-	if padded.MatchString(value) && isMixed(value) {
+	if paddedBase64.MatchString(value) && isMixed(value) {
 		return true
 	}
 	for segment := range strings.FieldsFuncSeq(value, func(c rune) bool { return c == '/' || c == '.' }) {

@@ -24,7 +24,7 @@ func TestIsRandomLooksAtTheBeginning(t *testing.T) {
 	if !isRandom(token) {
 		t.Fatalf("%s: got false, want true", token)
 	}
-	if isRandom(strings.Repeat("a/", MaxBegin) + token) {
-		t.Errorf("%d bytes before it: got true, want false", 2*MaxBegin)
+	if isRandom(strings.Repeat("a/", MaxInspected) + token) {
+		t.Errorf("%d bytes before it: got true, want false", 2*MaxInspected)
 	}
 }

@@ -1,6 +1,6 @@
-// Package splice replaces parts of a text, all at once and at the end, so that no
-// replacement is searched or replaced. It is given the text and the places. Why a
-// part is replaced, it does not know.
+// Package splice replaces parts of a text in one pass, so that no replacement is
+// searched or replaced. It is given the text, the places and the replacements. It does
+// not know why a part is replaced.
 package splice
 
 import (
@@ -20,15 +20,15 @@ type Edit struct {
 // Edits are the edits of one text, in any order. They may overlap.
 type Edits []Edit
 
-// Apply returns s with the edits. More than limit bytes are cut at a rune's
-// boundary; 0 is no limit.
+// Apply returns s with the edits, cut at a rune's boundary to limit bytes. 0 is no
+// limit.
 func (edits Edits) Apply(s string, limit int) string {
 	if len(edits) == 0 {
 		return Cut(s, limit)
 	}
 	var b strings.Builder
 	done := 0
-	for _, e := range edits.merged() {
+	for _, e := range edits.merge() {
 		b.WriteString(s[done:e.Start])
 		b.WriteString(e.Text)
 		done = e.End
@@ -40,9 +40,9 @@ func (edits Edits) Apply(s string, limit int) string {
 	return Cut(b.String(), limit)
 }
 
-// merged returns the edits in order and without overlaps. What is known wins;
+// merge returns the edits in order and without overlaps. Known edits take precedence;
 // of others that overlap, the text of the longer one is used.
-func (edits Edits) merged() Edits {
+func (edits Edits) merge() Edits {
 	byPlace := func(a, b Edit) int { return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End)) }
 	slices.SortStableFunc(edits, byPlace)
 	var known Edits
@@ -62,7 +62,7 @@ func (edits Edits) merged() Edits {
 			for first < len(known) && known[first].End <= e.Start {
 				first++
 			}
-			// What is beside the known parts is still hidden.
+			// The parts beside the known edits are still hidden.
 			for i := first; i < len(known) && known[i].Start < e.End; i++ {
 				if e.Start < known[i].Start {
 					before := e
@@ -102,5 +102,5 @@ func Cut(s string, limit int) string {
 	for end > 0 && end > limit-utf8.UTFMax && !utf8.RuneStart(s[end]) {
 		end--
 	}
-	return strings.Clone(s[:end]) // does not keep the rest
+	return strings.Clone(s[:end]) // frees the rest
 }
