@@ -236,3 +236,44 @@ func TestSumsOfProfiles(t *testing.T) {
 		t.Errorf("docs/cost.md: got other sums, want %s", want)
 	}
 }
+
+// Bounds that pages and doc comments give are those of the code.
+func TestBounds(t *testing.T) {
+	for _, row := range []struct {
+		file, code string // code is a line, spaces apart
+		page, text string
+	}{
+		{"internal/redact/policy.go", "maxText = 2 << 10", "docs/redaction.md", "cut to 2 KiB after redaction"},
+		{"internal/redact/policy.go", "maxTextInput = 8 << 10", "docs/redaction.md", "The first 8 KiB are searched"},
+		{"internal/redact/policy.go", "maxURL = 64 << 10", "docs/redaction.md", "The part of a URL beyond 64 KiB is hidden"},
+		{"internal/redact/policy.go", "maxReference = 16 << 10", "docs/redaction.md", "another URL in a header beyond 16 KiB"},
+		{"internal/redact/policy.go", "maxHeader = 4 << 10", "docs/redaction.md", "32 values each, cut to 4 KiB"},
+		{"internal/redact/policy.go", "maxHeaderValues = 32", "docs/redaction.md", "32 values each, cut to 4 KiB"},
+		{"internal/redact/policy.go", "maxHeaderValues = 32", "headers.go", "At most 32 values of a header are recorded, each cut to 4 KiB"},
+		{"internal/capture/headers.go", "maxHeaders = 48", "docs/redaction.md", "48 of a message with 128 KiB of values"},
+		{"internal/capture/headers.go", "maxHeaders = 48", "headers.go", "At most 48 headers of a message"},
+		{"internal/capture/headers.go", "maxValueBytes = 128 << 10", "docs/redaction.md", "48 of a message with 128 KiB of values"},
+		{"internal/capture/headers.go", "maxNameLength = 256", "docs/redaction.md", "no name of more than 256 bytes"},
+		{"internal/hostport/hostport.go", "const longestHost = 253", "docs/redaction.md", "A host of more than 253 bytes"},
+		{"internal/openconns/pool.go", "const checkInterval = time.Second", "README.md", "poll connections once a second"},
+		{"internal/conntrace/timings.go", "const streamWait = 10 * time.Millisecond", "docs/conventions.md", "`.stream.wait_time` from 10 ms on"},
+		{"internal/semconv/instruments.go", "metric.WithExplicitBucketBoundaries(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300))",
+			"docs/conventions.md", "0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300"},
+		{"internal/semconv/instruments.go", "metric.WithExplicitBucketBoundaries(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30))",
+			"docs/conventions.md", "0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30."},
+	} {
+		words := func(name string) string {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.Join(strings.Fields(strings.ReplaceAll(string(text), "//", " ")), " ")
+		}
+		if !strings.Contains(words(row.file), row.code) {
+			t.Errorf("%s: got no %q, want it, or another bound here and in %s", row.file, row.code, row.page)
+		}
+		if !strings.Contains(words(row.page), row.text) {
+			t.Errorf("%s: got no %q, want it, as %s has %q", row.page, row.text, row.file, row.code)
+		}
+	}
+}

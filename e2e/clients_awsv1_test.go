@@ -3,13 +3,18 @@
 package e2e
 
 import (
+	"encoding/pem"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go/aws"
 	"github.com/aws/aws-sdk-go/aws/awserr"
+	"github.com/aws/aws-sdk-go/aws/session"
 	"github.com/aws/aws-sdk-go/service/s3"
 
 	"github.com/otelhttpclient/otelhttpclient"
@@ -73,4 +78,28 @@ func TestAWSSDKv1(t *testing.T) {
 				"host id: : timeout false, types *s3err.RequestFailure"},
 			wantSpans: []string{"GET URL/bucket/key 404 error 404"}},
 	})
+}
+
+// With AWS_CA_BUNDLE, a session accepts only an *http.Transport. The README says so.
+func TestAWSSDKv1RejectsTransportsWithCABundle(t *testing.T) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	bundle := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(bundle, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	for _, row := range []struct {
+		transport http.RoundTripper
+		accepted  bool
+	}{
+		{&http.Transport{}, true},
+		{otelhttpclient.NewTransport(&http.Transport{}), false},
+		{struct{ http.RoundTripper }{&http.Transport{}}, false},
+	} {
+		_, err := session.NewSession(&aws.Config{HTTPClient: &http.Client{Transport: row.transport}})
+		if accepted := err == nil; accepted != row.accepted {
+			t.Errorf("session with a %T: got %v, want it accepted: %t", row.transport, err, row.accepted)
+		}
+	}
 }

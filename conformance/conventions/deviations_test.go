@@ -49,6 +49,26 @@ func TestDeviations(t *testing.T) {
 			}
 			oteltest.WantStatus(t, sdk.OnlySpan(), codes.Unset)
 		},
+		"A redirect beyond the client's limit is an error": func(t *testing.T) {
+			sdk := oteltest.New(t)
+			server := oteltest.NewServer(t, "1.1", http.RedirectHandler("/again", http.StatusFound).ServeHTTP)
+			client := &http.Client{Transport: instrumented.Transport(sdk, server.Base)}
+			resp, err := client.Do(oteltest.NewRequest(t, t.Context(), "GET", server.URL, nil))
+			if resp != nil {
+				resp.Body.Close()
+			}
+			if err == nil || !strings.Contains(err.Error(), "stopped after 10 redirects") {
+				t.Fatalf("error: got %v, want stopped after 10 redirects", err)
+			}
+			spans := sdk.Spans()
+			if len(spans) != 10 {
+				t.Fatalf("spans: got %d, want 10", len(spans))
+			}
+			last := spans[9]
+			oteltest.WantAttribute(t, last.Attributes, "http.response.status_code", 302)
+			oteltest.WantAttribute(t, last.Attributes, "http.request.resend_count", 9)
+			oteltest.WantStatus(t, last, codes.Unset)
+		},
 		"A span does not end while an unread response is cleaned up": func(t *testing.T) {
 			sdk := oteltest.New(t)
 			server := oteltest.NewServer(t, "1.1", oteltest.Handler(http.StatusOK, "never read"))
@@ -82,5 +102,13 @@ func TestDeviations(t *testing.T) {
 	}
 	if rows != len(deviations) {
 		t.Errorf("docs/conventions.md: deviations: got %d, want %d", rows, len(deviations))
+	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := []string{"no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"}[rows]
+	if want := "[" + number + " deviations]"; !strings.Contains(string(readme), want) {
+		t.Errorf("README.md: got no %q, want it", want)
 	}
 }
