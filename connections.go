@@ -9,7 +9,6 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
-	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 )
 
@@ -101,7 +100,7 @@ func (x *exchange) recordLookup(name string, target *url.URL, d time.Duration, e
 // lookupName returns the name to record for a lookup. If a URL filter changes the host
 // of the request, it is the host that the filter returns.
 func (c *config) lookupName(name string, target *url.URL) string {
-	target = redact.Wire(target)
+	target = hostport.Wire(target)
 	if target == nil || len(c.urlFilters) == 0 {
 		return name
 	}

@@ -149,7 +149,8 @@ func TestWithoutRedaction(t *testing.T) {
 func first[A, B, C any](a A, _ B, _ C) A { return a }
 
 func TestRedactPath(t *testing.T) {
-	filter, err := otelhttpclient.RedactPath("hooks.example.com/in/{secret}", "/reset/{token...}", "/users/{id}/keys/{key}")
+	filter, err := otelhttpclient.RedactPath("hooks.example.com/in/{secret}", "/reset/{token...}", "/users/{id}/keys/{key}",
+		"bücher.example/in/{secret}", "[2001:db8::1]/in/{secret}")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +161,8 @@ func TestRedactPath(t *testing.T) {
 		"http://h/reset/a/b?x=1":                "http://h/reset/REDACTED?x=1",
 		"http://h/users/1/keys/2":               "http://h/users/REDACTED/keys/REDACTED",
 		"http://h/users/1":                      "http://h/users/1",
+		"http://XN--bcher-kva.example./in/abc":  "http://XN--bcher-kva.example./in/REDACTED", // the same name
+		"http://[2001:DB8:0::1]:80/in/abc":      "http://[2001:DB8:0::1]:80/in/REDACTED",     // the same address
 	} {
 		if got := first(recordedURL(t, url, otelhttpclient.WithURLFilter(filter))); got != want {
 			t.Errorf("url.full of %q = %q, want %q", url, got, want)

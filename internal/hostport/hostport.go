@@ -1,11 +1,12 @@
-// Package hostport finds out where a request goes: its URL as it is sent, its host and
-// port, and the address of its peer. It is given requests, URLs and addresses. It
-// knows nothing of spans.
+// Package hostport determines where a request goes: its URL on the wire, its host and
+// port, and the address of its peer. It is given requests, URLs and addresses. It does
+// not know spans.
 package hostport
 
 import (
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -13,17 +14,16 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/bounded"
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
-	"github.com/otelhttpclient/otelhttpclient/internal/redact"
 )
 
-// OnWire returns the request with the URL that goes over the wire: the request
-// itself, or, if its URL is opaque, a copy. The copy is what the application's
-// functions and the redaction get; it is never sent.
+// OnWire returns the request with its URL on the wire: the request itself, or a copy
+// if its URL is opaque. The copy is for the application's functions and for the
+// redaction. It is never sent.
 func OnWire(req *http.Request) *http.Request {
 	if req.URL == nil || req.URL.Opaque == "" {
 		return req
 	}
-	wire := redact.Wire(req.URL)
+	wire := Wire(req.URL)
 	if wire == req.URL {
 		return req
 	}
@@ -44,11 +44,11 @@ func OfRequest(req *http.Request) string {
 	return req.URL.Host
 }
 
-// asciiHosts are the ASCII forms of internationalized host names.
+// asciiHosts caches the ASCII forms of internationalized host names.
 var asciiHosts bounded.Cache[string, string]
 
 // asciiHost returns an internationalized host name in its ASCII form, or "" if it
-// has none. The conversion is net/http's own, which is part of writing a request.
+// has none. net/http converts it when it writes a request.
 func asciiHost(host string) string {
 	if ascii, ok := asciiHosts.Get(host); ok {
 		return ascii
@@ -65,8 +65,8 @@ func asciiHost(host string) string {
 }
 
 // Split splits a host and an optional port. It removes the brackets and the
-// zone of an IPv6 address, and converts an internationalized name to ASCII. If
-// no port is written, it returns the port that the scheme implies, or 0.
+// zone of an IPv6 address, and converts an internationalized name to ASCII. Without
+// a port, it returns the port that the scheme implies, or 0.
 func Split(hostport, scheme string) (host string, port int) {
 	host = hostport
 	var digits string
@@ -79,10 +79,10 @@ func Split(hostport, scheme string) (host string, port int) {
 	}
 	host, _, _ = strings.Cut(host, "%") // a zone is local to this machine
 	if len(host) > longestHost*utf8.UTFMax {
-		return "", 0 // the time that a conversion takes is quadratic
+		return "", 0 // the conversion takes quadratic time
 	}
 	if !isHost(host) {
-		if strings.IndexFunc(host, func(c rune) bool { return c >= utf8.RuneSelf }) < 0 {
+		if isASCII(host) {
 			return "", 0
 		}
 		if host = asciiHost(host); !isHost(host) {
@@ -119,13 +119,42 @@ const longestHost = 253
 // as a user name and password, must not be recorded as a host.
 func isHost(s string) bool {
 	for i := range len(s) {
-		switch c := s[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_', c == ':':
-		default:
+		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '.' && c != '_' && c != ':' {
 			return false
 		}
 	}
 	return s != "" && len(s) <= longestHost
+}
+
+func isAlphanumeric(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
+// Normalize returns the form in which host names are compared: in lower case,
+// without the final dot of a fully qualified name, internationalized names in ASCII,
+// and IPv6 addresses in their shortest form without a zone.
+func Normalize(host string) string {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	switch {
+	case strings.IndexByte(host, ':') >= 0:
+		if a, err := netip.ParseAddr(host); err == nil {
+			return a.WithZone("").String()
+		}
+	case !isASCII(host):
+		if ascii, _ := Split(host, ""); ascii != "" {
+			return ascii
+		}
+	}
+	return host
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // Peer splits the address of a connection's peer. The port is 0 if the
@@ -169,8 +198,8 @@ func Network(a net.Addr) string {
 	}
 }
 
-// IsServer reports whether the address of a connection is that of a URL's server,
-// and not of a proxy.
+// IsServer reports whether the address of a connection is that of the URL's server,
+// and not that of a proxy.
 func IsServer(hostPort string, u *url.URL) bool {
 	if u == nil {
 		return false

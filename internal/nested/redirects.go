@@ -6,7 +6,7 @@ import (
 	"sync"
 	"weak"
 
-	"github.com/otelhttpclient/otelhttpclient/internal/redact"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
 // net/http links a redirected request to the response that caused it, and the
@@ -34,7 +34,7 @@ func KeepRedirect(resp *http.Response, req *http.Request) {
 	if resp.Request != nil && countRedirects(resp.Request) >= r.redirects {
 		return
 	}
-	if u := redact.Wire(req.URL); u != nil {
+	if u := hostport.Wire(req.URL); u != nil {
 		r.path = u.Path
 	}
 	key := weak.Make(resp)
@@ -76,7 +76,7 @@ func RedirectedElsewhere(req *http.Request) bool {
 		if from == nil {
 			return false
 		}
-		u := redact.Wire(from.URL)
+		u := hostport.Wire(from.URL)
 		if u == nil {
 			return true
 		}

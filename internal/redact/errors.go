@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
@@ -30,7 +31,7 @@ func (p *Policy) Error(err error, request *url.URL) string {
 	whole := err.Error()
 	s := splice.Cut(whole, maxTextInput)
 	f := finder{policy: p, budget: nestedBudget}
-	wire := Wire(request)
+	wire := hostport.Wire(request)
 	urls := urlsOf(err, wire)
 	if wire != request && strings.Trim(request.Opaque, "/") != "" {
 		// net/http's errors quote the opaque URL. It is replaced by the redacted form of

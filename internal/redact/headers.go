@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/foreign"
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/splice"
@@ -26,7 +27,7 @@ var (
 // Before filtering, relative URLs in them are resolved against the request's URL,
 // which may be nil.
 func (p *Policy) Header(name string, values []string, request *url.URL) []string {
-	request = Wire(request)
+	request = hostport.Wire(request)
 	values = values[:min(len(values), maxHeaderValues)]
 	recorded := make([]string, len(values))
 	kind, known := p.byName.Get(name)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/muxpattern"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 )
@@ -29,7 +30,7 @@ func Paths(patterns ...string) (func(*url.URL) *url.URL, error) {
 		if u == nil {
 			return nil
 		}
-		parsed := Wire(u)
+		parsed := hostport.Wire(u)
 		path := parsed.EscapedPath()
 		f := finder{}
 		host := hostname(parsed.Host)
@@ -111,10 +112,8 @@ func (p pathPattern) hideMatches(f *finder, host, path string, segments [][2]int
 	}
 }
 
-// hostname returns a host in the form in which hosts are compared.
-func hostname(host string) string {
-	return strings.ToLower(strings.TrimSuffix((&url.URL{Host: host}).Hostname(), "."))
-}
+// hostname returns the host of a host and an optional port, in its normal form.
+func hostname(host string) string { return hostport.Normalize((&url.URL{Host: host}).Hostname()) }
 
 // pathSegments returns the ranges of the segments that are not empty.
 func pathSegments(path string) (segments [][2]int) {

@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
 // URL returns the redacted form of a URL that the filter did not change. The rest is
-// as in [Wire](u).String().
+// as in [hostport.Wire](u).String().
 func (p *Policy) URL(u *url.URL) string {
 	if s, ok := p.plainURL(u); ok {
 		return s
@@ -66,7 +67,7 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 	}
 	filtered := u != before
 	if u.Opaque != "" {
-		u = Wire(u)
+		u = hostport.Wire(u)
 	}
 	if at := strings.LastIndexByte(u.Host, '@'); at >= 0 {
 		// The part before an @ is not a host; it may contain a password.

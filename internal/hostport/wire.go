@@ -1,11 +1,11 @@
-package redact
+package hostport
 
 import (
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/redact/layer"
-	"github.com/otelhttpclient/otelhttpclient/internal/redact/secret"
 )
 
 // Wire returns the URL that a request to u is sent to. It is u unless u is an
@@ -17,13 +17,13 @@ func Wire(u *url.URL) *url.URL {
 	}
 	rest, absolute := strings.CutPrefix(u.Opaque, "//")
 	if !absolute && rest[0] != '/' && u.Host == "" {
-		return u // the beginning may be a host; net/http sends nothing
+		return u // net/http rejects it; the beginning may be a host
 	}
 	w := &url.URL{
 		Scheme: u.Scheme, User: u.User, Host: u.Host, RawQuery: u.RawQuery, ForceQuery: u.ForceQuery,
 		Fragment: u.Fragment, RawFragment: u.RawFragment, OmitHost: u.Host == "" && !absolute,
 	}
-	// Only a slash surely ends a password.
+	// Only a slash certainly ends a password.
 	first, _, _ := strings.Cut(rest, "/")
 	if at := strings.LastIndexByte(first, '@'); at >= 0 {
 		w.User, rest = parseUserinfo(rest[:at]), rest[at+1:]
@@ -50,7 +50,7 @@ func Wire(u *url.URL) *url.URL {
 	return w
 }
 
-// parseUserinfo returns what stands before an @, decoded as far as it can be.
+// parseUserinfo parses the part before an @. Invalid encodings are kept.
 func parseUserinfo(s string) *url.Userinfo {
 	name, password, has := strings.Cut(s, ":")
 	if !has {
@@ -64,7 +64,7 @@ const upperHex = "0123456789ABCDEF"
 // escapedPath escapes the bytes that a URL's path cannot contain. Unlike
 // url.URL.EscapedPath, it keeps existing escapes.
 func escapedPath(path string) string {
-	if strings.IndexFunc(path, func(c rune) bool { return !secret.IsWordByte(byte(c)) && c != '/' || c >= 0x80 }) < 0 {
+	if strings.IndexFunc(path, func(c rune) bool { return c >= utf8.RuneSelf || !isAlphanumeric(byte(c)) && c != '/' }) < 0 {
 		return path
 	}
 	var b strings.Builder

@@ -1,4 +1,4 @@
-package redact
+package hostport
 
 import (
 	"net/url"
@@ -51,10 +51,10 @@ func TestWire(t *testing.T) {
 
 // Wire keeps what net/http writes in the request line.
 func FuzzWire(f *testing.F) {
-	for _, s := range fuzzTexts {
-		f.Add("/"+s.before, s.after)
-		f.Add("//h/"+s.before, s.after)
-		f.Add(s.before+s.after, "")
+	for _, text := range []string{"", "a/b", "%2F%zz", "u:pw@h", "?x=1&y", "#f", "ü\xff\n", `\"<>{}`} {
+		f.Add("/"+text, text)
+		f.Add("//h/"+text, text)
+		f.Add(text, "")
 	}
 	f.Fuzz(func(t *testing.T, opaque, query string) {
 		u := &url.URL{Scheme: "http", Host: "h.example", Opaque: opaque, RawQuery: query}
