@@ -56,7 +56,7 @@ func WithClientTrace(newTrace ClientTraceFunc) Option {
 	})
 }
 
-// watchConnection registers the hooks that the exchange needs with net/http.
+// watchConnection registers the exchange's hooks with net/http.
 func (x *exchange) watchConnection() {
 	if x.in.clientTrace != nil {
 		x.addClientTrace()
@@ -86,7 +86,7 @@ func (x *exchange) addClientTrace() {
 	var trace *httptrace.ClientTrace
 	x.in.guard.Call("client trace", func() { trace = x.in.clientTrace(c.Context) })
 	if trace != nil {
-		own := *trace // WithClientTrace changes it
+		own := *trace // WithClientTrace changes its argument
 		c.Context = httptrace.WithClientTrace(c.Context, &own)
 	}
 }
@@ -97,15 +97,15 @@ func (x *exchange) recordLookup(name string, target *url.URL, d time.Duration, e
 	})
 }
 
-// lookupName returns the name to record for a lookup. If a URL filter changes the host
-// of the request, it is the host that the filter returns.
+// lookupName returns the name to record for a lookup. If a URL filter changes the
+// request's host, it is the filter's host.
 func (c *config) lookupName(name string, target *url.URL) string {
 	target = hostport.Wire(target)
 	if target == nil || len(c.urlFilters) == 0 {
 		return name
 	}
 	if host, _ := hostport.Split(target.Host, ""); !strings.EqualFold(host, name) {
-		return name // of a proxy, or of another server
+		return name // the name of a proxy, or of another server
 	}
 	if filtered := c.filterURL(target); filtered != nil && filtered.Host != target.Host {
 		name, _ = hostport.Split(filtered.Host, "")

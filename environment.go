@@ -20,14 +20,14 @@ const (
 	excludedURLsVariable    = "OTEL_GO_EXCLUDED_URLS"
 )
 
-// applyDefaultsFromEnvironment sets what options override.
+// applyDefaultsFromEnvironment sets the values that options override.
 func (c *config) applyDefaultsFromEnvironment() {
 	for _, value := range environment.List(stabilityVariable) {
 		switch {
 		case value == "http/dup":
 			c.conventions.OldNames = true
 		case value != "http" && strings.Contains(strings.ToLower(value), "http"):
-			badOption(stabilityVariable, "%q is neither http nor http/dup", value) // other values are of other categories
+			badOption(stabilityVariable, "%q is neither http nor http/dup", value) // values for other signals are valid
 		}
 	}
 	if m := semconv.NewMethods(knownMethodsVariable, environment.List(knownMethodsVariable), badOption); len(m) > 0 {
@@ -35,7 +35,7 @@ func (c *config) applyDefaultsFromEnvironment() {
 	}
 }
 
-// addFromEnvironment adds to what options set.
+// addFromEnvironment adds to the values of options.
 func (c *config) addFromEnvironment() {
 	if list, _ := environment.HeaderExpressions(requestHeadersVariable, badOption); len(list) > 0 {
 		c.requestHeaders = c.requestHeaders.Add(capture.Request, nil, list)
@@ -45,7 +45,7 @@ func (c *config) addFromEnvironment() {
 	}
 	list, certain := environment.HeaderExpressions(sanitizeFieldsVariable, badOption)
 	if !certain {
-		list = append(list, regexp.MustCompile("")) // which of them are to be hidden is unknown
+		list = append(list, regexp.MustCompile("")) // hide all: the list is incomplete
 	}
 	c.sensitive.HeaderExpressions = list
 

@@ -70,9 +70,8 @@ func (c *config) runResponseHooks(span trace.Span, req *http.Request, resp *http
 	}
 }
 
-// attributesOf returns the attributes that a span has, if it has a method for
-// them, as the SDK's has. The library sets none of them again: a hook may have
-// changed them.
+// attributesOf returns a span's attributes if it has a method Attributes, like the
+// SDK's. The library does not set them again: a hook may have changed them.
 func attributesOf(span trace.Span) []attribute.KeyValue {
 	if s, ok := span.(interface{ Attributes() []attribute.KeyValue }); ok {
 		return s.Attributes()
@@ -80,9 +79,9 @@ func attributesOf(span trace.Span) []attribute.KeyValue {
 	return nil
 }
 
-// hasStatus reports whether a span has a status, if it has a method for it as the
-// SDK's has. By reflection: the method returns a type of the SDK, which this
-// package does not import.
+// hasStatus reports whether a span has a status, if it has a method Status, like the
+// SDK's. It uses reflection: the method returns a type of the SDK, which this package
+// does not import.
 func hasStatus(span trace.Span) bool {
 	status := reflect.ValueOf(span).MethodByName("Status")
 	if !status.IsValid() || status.Type().NumIn() > 0 || status.Type().NumOut() != 1 || status.Type().Out(0).Kind() != reflect.Struct {

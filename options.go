@@ -43,7 +43,7 @@ type config struct {
 	targets        *inject.Targets               // nil: every host
 
 	spanOptions    []trace.SpanStartOption
-	spanAttributes []attribute.KeyValue // of spanOptions
+	spanAttributes []attribute.KeyValue // the attributes in spanOptions
 	spanName       func(*http.Request) string
 	clientTrace    func(context.Context) *httptrace.ClientTrace
 	templater      func(*http.Request) string
@@ -57,10 +57,10 @@ type config struct {
 	filters       []func(*http.Request) bool
 
 	urlFilters        []func(*url.URL) *url.URL
-	sensitive         redact.Config // without the filters
+	sensitive         redact.Config // Filter is unset until apply
 	redaction         *redact.Policy
 	guard             callback.Guard
-	filterGuard       callback.Guard // of the URL filters; its reports do not run them
+	filterGuard       callback.Guard // for URL filters; its reports bypass them
 	methods           semconv.Methods
 	requestHeaders    *capture.Headers // nil: none
 	responseHeaders   *capture.Headers
@@ -112,24 +112,24 @@ type instrumentation struct {
 	meters    semconv.Meters
 	injector  inject.Propagator
 
-	spanWants, meterWants conntrace.Want // of a connection
-	describesSent         bool           // the request as it is sent has attributes
+	spanWants, meterWants conntrace.Want // data of a connection that spans and metrics need
+	describesSent         bool           // there are attributes of the request as it is sent
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
 	in := &instrumentation{}
 	in.config.apply(opts)
 	in.describer.Config, in.describer.Methods = in.conventions, in.methods
-	in.wants()
+	in.setWants()
 	in.tracers.New = newTracer
 	in.meters.New, in.meters.Configured, in.meters.Config, in.meters.Guard = newMeter, in.meterProvider, in.conventions, in.guard
 	in.injector.Configured, in.injector.Targets, in.injector.Guard = in.propagator, in.targets, in.guard
 	return in
 }
 
-// wants sets what spans and metrics need to know of a connection and of the request
-// as it is sent.
-func (in *instrumentation) wants() {
+// setWants sets the data of a connection, and of the request as it is sent, that spans
+// and metrics need.
+func (in *instrumentation) setWants() {
 	c := &in.conventions
 	if c.WantsRequestSize() {
 		in.spanWants |= conntrace.Sizes
@@ -159,5 +159,5 @@ func newMeter(mp metric.MeterProvider) metric.Meter {
 		metric.WithSchemaURL(semconv.SchemaURL))
 }
 
-// defaultInstrumentation serves every zero Transport.
+// defaultInstrumentation is the instrumentation of every zero Transport.
 var defaultInstrumentation = sync.OnceValue(func() *instrumentation { return newInstrumentation(nil) })

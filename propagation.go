@@ -58,9 +58,9 @@ func WithPropagationTargets(hosts ...string) Option {
 	})
 }
 
-// propagate returns the request with the headers that the propagator writes, or
-// without its fields if the host is no target. It returns the request itself if
-// there is nothing to change.
+// propagate returns a copy of the request with the propagator's headers, or without
+// its fields if the host is not a target. It returns the request itself if nothing
+// changes.
 func (in *instrumentation) propagate(ctx context.Context, req *http.Request, carrier *inject.Carrier) *http.Request {
 	carrier.Reset(req.Header, nil)
 	in.injector.Inject(ctx, req, carrier)

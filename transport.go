@@ -145,7 +145,7 @@ func (t *Transport) CloseIdleConnections() {
 // initialDefault is net/http's own default transport.
 var initialDefault = http.DefaultTransport
 
-// absentBase is the base where there is none. It closes the request's body, as
+// absentBase takes the place of a missing base. It closes the request's body, as
 // every RoundTripper must.
 type absentBase struct{}
 

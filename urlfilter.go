@@ -139,8 +139,7 @@ func WithoutRedaction() Option {
 	return optionFunc(func(c *config) { c.sensitive.Off = true })
 }
 
-// recordedURL returns what is recorded of a request's URL, and the host, with its
-// port, that the request is addressed to.
+// recordedURL returns the request's URL to record, and the host and port to record.
 func (c *config) recordedURL(req *http.Request) (full, host string) {
 	host = hostport.OfRequest(req)
 	if req.URL == nil {
@@ -175,7 +174,6 @@ func (c *config) filterURL(u *url.URL) *url.URL {
 	return result
 }
 
-// originOf is what is recorded of a URL if a filter panics. It is also the filter
-// for the report of that panic, whose text may quote the URL: the panicking
-// filter would panic again.
+// originOf keeps only scheme and host. It replaces URL filters that panicked, also in
+// the report of the panic, which may quote the URL.
 func originOf(u *url.URL) *url.URL { return &url.URL{Scheme: u.Scheme, Host: u.Host} }
