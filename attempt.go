@@ -20,10 +20,9 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/tracers"
 )
 
-// attempt is the first sending of a request through an inner Transport. The outer
-// Transport's span stands for it unless the request is sent again. Then the attempt
-// gets a span and a measurement of its own, like all that follow, with its own
-// times.
+// attempt is the first attempt of a request in an inner Transport. The outer
+// Transport's span represents it unless the request is sent again. Then the attempt
+// gets its own span and measurement, with its own times, like all later attempts.
 type attempt struct {
 	in      *instrumentation
 	outer   *nested.Request
@@ -37,13 +36,13 @@ type attempt struct {
 	name       string
 	target     url.URL
 	upload     *conntrace.Upload    // nil: there is none
-	headers    []attribute.KeyValue // of the request, then of the response
+	headers    []attribute.KeyValue // attributes of request headers, later also of response headers
 	respLength int64
 
 	response *semconv.Response
 	body.Progress
 	ended  atomic.Bool
-	ending body.End // without an error that the status code or a cancellation stands for
+	ending body.End // Err is nil if the status code describes it, or the caller canceled
 
 	bodyless    bool
 	sizeUnknown bool
@@ -51,11 +50,11 @@ type attempt struct {
 	late bool // it is measured now that the request is sent again
 
 	connection atomic.Pointer[conntrace.Trace] // as it was when the request was sent again
-	known      atomic.Int32                    // its end, and that the request was sent again
+	known      atomic.Int32                    // counts two events: the end, and the second attempt
 }
 
-// newAttempt remembers a request that passes through, in case it is sent again. It
-// returns nil if that would have no telemetry.
+// newAttempt returns the attempt of a request that passes through, in case it is sent
+// again. It returns nil if the attempt would have no telemetry.
 func newAttempt(in *instrumentation, req *http.Request, outer *nested.Request, tracer *tracers.Tracer, meter *semconv.Instruments, role *nested.Role) *attempt {
 	if meter == nil && (tracer.SkipsSpans() || !role.Observed()) {
 		return nil
@@ -91,7 +90,7 @@ func (a *attempt) SentAgain(outer *nested.Request, measured bool) {
 	}
 }
 
-// answered takes what base returned, as [exchange.answered] does.
+// answered handles base's result, as [exchange.answered] does.
 func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (open bool) {
 	if err == nil && resp == nil {
 		err = errNoResponse
@@ -136,7 +135,7 @@ func (a *attempt) End(e body.End) {
 	}
 	a.ending = e
 	if e.Err != nil {
-		// At once: the context may be canceled afterwards.
+		// Not in record: the context may be canceled before.
 		a.in.guard.Call("description of the error", func() { a.describeError(e.Err) })
 	}
 	if a.Measured {
@@ -155,7 +154,7 @@ func (a *attempt) describeError(err error) {
 	a.response = a.response.WithError(a.in.errorType(a.ctx, a.Scheme, err))
 }
 
-// record creates the span, and records the metrics that are still due.
+// record creates the span, and records the metrics that End did not.
 func (a *attempt) record() {
 	a.in.guard.Call("telemetry of an earlier attempt", func() {
 		var meter *semconv.Instruments
@@ -171,7 +170,7 @@ func (a *attempt) record() {
 	})
 }
 
-// exchange returns the attempt as an exchange that is about to end.
+// exchange converts the attempt to an exchange that is about to end.
 func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
 	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response,
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown, upload: a.upload}
@@ -212,7 +211,7 @@ func (a *attempt) describeSpan(x *exchange) {
 	}
 }
 
-// resolve is as that of an exchange.
+// resolve is [exchange.resolve] for an attempt.
 func (a *attempt) resolve(sent *sentRequest, resp *http.Response) {
 	req := resolved(sent, resp)
 	if req == nil {

@@ -33,9 +33,9 @@ type call struct {
 	room        *body.Response // for the response, if it was allocated before
 
 	exchange *exchange       // nil: the request is not observed any further
-	first    *attempt        // instead, if an outer Transport observes the request
+	first    *attempt        // in place of exchange if an outer Transport observes the request
 	own      *nested.Request // what inner Transports find in the context; nil if nothing
-	outer    *nested.Request // of an outer Transport, whose request passes through
+	outer    *nested.Request // the request of an outer Transport, if it passes through
 	inBase   bool
 	returned bool
 }
@@ -72,7 +72,7 @@ func (p *call) observe() {
 	}
 	tracer := in.tracers.For(ctx, in.tracerProvider, in.guard)
 	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && seen.URL != nil && exporters.Send(seen.URL.Host, seen.URL.Path) {
-		return // to record an export would need another export, without end
+		return // each recorded export would cause another
 	}
 	role := nested.RoleOf(settings, outer, req, p.transportID, tracer)
 	meter := in.meters.For(ctx)
@@ -90,7 +90,7 @@ func (p *call) observe() {
 
 	var d semconv.Start
 	in.describe(&d, seen, &role)
-	var started time.Time // the span has its own
+	var started time.Time // zero: the span's start time is used
 	if meter != nil || in.connectionTimings {
 		started = time.Now()
 	}
@@ -139,7 +139,7 @@ func (p *call) passThrough(outer *nested.Request, tracer *tracers.Tracer, meter 
 	p.first = newAttempt(p.in, p.sent, outer, tracer, meter, role)
 }
 
-// dropped is what a request takes whose span the sampler dropped, in one
+// dropped is the memory for a request whose span the sampler dropped, in one
 // allocation.
 type dropped struct {
 	response body.Response
@@ -157,7 +157,7 @@ func (p *call) propagateDropped(ctx context.Context, tracer *tracers.Tracer, set
 	p.sent, p.own, p.room = &c.Copy, &c.Sending, &d.response
 }
 
-// finish takes what base returned and returns it to the caller.
+// finish handles base's result and returns the caller's.
 func (p *call) finish(resp *http.Response, err error) (*http.Response, error) {
 	p.inBase = false
 	if p.outer != nil {
@@ -176,8 +176,8 @@ func (p *call) finish(resp *http.Response, err error) (*http.Response, error) {
 	return resp, err
 }
 
-// answer returns the response that the caller gets: one of its own, which names
-// the caller's request, and whose body ends the telemetry.
+// answer returns the caller's response: a copy with the caller's request, whose body
+// ends the telemetry.
 func (p *call) answer(resp *http.Response, err error) *http.Response {
 	if resp == nil {
 		p.answered(nil, err)
@@ -195,7 +195,7 @@ func (p *call) answer(resp *http.Response, err error) *http.Response {
 	return resp
 }
 
-// answered returns what the response's body ends, or nil.
+// answered returns the owner of the response's body, or nil.
 func (p *call) answered(resp *http.Response, err error) body.Owner {
 	switch {
 	case p.exchange != nil && p.exchange.answered(&p.asSent, resp, err):

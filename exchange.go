@@ -24,7 +24,7 @@ import (
 
 var errNoResponse = errors.New("base returned neither a response nor an error")
 
-// exchange is a request that is observed, until its telemetry ends.
+// exchange is an observed request, until its telemetry ends.
 type exchange struct {
 	in      *instrumentation
 	meter   *semconv.Instruments // nil: it is not measured
@@ -34,7 +34,7 @@ type exchange struct {
 
 	recording   bool
 	bodyless    bool // the response has no body
-	sizeUnknown bool // of the response's body, even when it has been read
+	sizeUnknown bool // the size of the response's body is unknown even after its end
 	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
 	context    nested.Context    // what base gets
@@ -67,8 +67,8 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 	return sent
 }
 
-// copyForHooks returns a deep copy, which hooks may change. Only the trailer is
-// still the caller's, who may fill it in while the body is sent.
+// copyForHooks returns a deep copy for the hooks to change. It shares only the
+// trailer, whose values the caller may set while the body is sent.
 func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 	sent := req.Clone(&x.context)
 	sent.Trailer = req.Trailer
@@ -82,8 +82,8 @@ func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 	return sent
 }
 
-// answered takes what base returned. It ends the exchange, or reports that the
-// response's body will.
+// answered handles base's result. It ends the exchange, or reports that the response's
+// body will end it.
 func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (open bool) {
 	if err == nil && resp == nil {
 		err = errNoResponse
@@ -109,8 +109,8 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 	return true
 }
 
-// failed ends the exchange with the error of base. A response may have come
-// with it, of which only the headers are recorded.
+// failed ends the exchange with base's error. If base also returned a response, its
+// headers are recorded.
 func (x *exchange) failed(sent *http.Request, err error) {
 	x.sizeUnknown = true
 	if len(x.in.responseHooks) == 0 {
@@ -122,8 +122,8 @@ func (x *exchange) failed(sent *http.Request, err error) {
 	x.End(body.End{})
 }
 
-// observed reports whether anything is recorded. If not, the exchange is there
-// for the hooks.
+// observed reports whether telemetry is recorded. If not, the exchange exists for the
+// hooks.
 func (x *exchange) observed() bool { return x.recording || x.meter != nil }
 
 // End ends the span and records the metrics. Nothing else does. The first
@@ -152,9 +152,9 @@ func (x *exchange) End(e body.End) {
 	})
 }
 
-// sizes returns the sizes of the bodies, where they are known. That of the response
-// is if the span lasts until the body's end, net/http did not decompress it, and base
-// did not return an error.
+// sizes returns the sizes of the bodies, if known. The response's is known if the span
+// lasts until the body's end, net/http did not decompress the body, and base did not
+// return an error.
 func (x *exchange) sizes() (request, response semconv.Size) {
 	request.Bytes, request.Known = x.upload.Sent(&x.connection, x.response.Status)
 	if x.response.Status != 0 && !x.sizeUnknown {
@@ -185,8 +185,8 @@ func (x *exchange) measure(e body.End) {
 	x.meter.Record(&x.context, &x.request, x.response, &v)
 }
 
-// sentRequest is what a request was when base got it. base may change the request
-// that it got, even after it has returned.
+// sentRequest has the fields of a request at the time when base got it. base may
+// change the request, even after it has returned.
 type sentRequest struct {
 	request *http.Request
 	context context.Context

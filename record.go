@@ -21,8 +21,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/semconv"
 )
 
-// What span and metrics say of a request: first what is known when the span starts,
-// then of the request as it is sent, of the response, of an error, and of the end.
+// The data that span and metrics record, in order: at the start of the span, of the
+// request as it is sent, of the response, of an error, and at the end.
 
 // describe describes a request for its span and metrics.
 func (in *instrumentation) describe(d *semconv.Start, req *http.Request, role *nested.Role) {
@@ -40,8 +40,8 @@ func (in *instrumentation) describe(d *semconv.Start, req *http.Request, role *n
 	}
 }
 
-// schemeOf returns the scheme of a request. It leaves out one that the server chose
-// by a redirect, if net/http does not have it: there is no end of them.
+// schemeOf returns the scheme of a request. It is "" for a scheme other than http and
+// https in a redirect: the server could choose any number of values.
 func schemeOf(req *http.Request) string {
 	if req.URL == nil {
 		return ""
@@ -109,8 +109,8 @@ func (in *instrumentation) isError(resp *http.Response) (isError bool) {
 	return resp.StatusCode < 100 || resp.StatusCode >= 400
 }
 
-// describeResponse records the response's headers on the span, and what the metrics
-// need.
+// describeResponse records the response on the span, and keeps the data for the
+// metrics.
 func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	x.response = x.in.describer.Response(resp, false)
 	if x.in.isError(resp) { // the application's check may exit the goroutine
@@ -149,9 +149,8 @@ func (x *exchange) appendConnection(a []attribute.KeyValue, end time.Time) []att
 	return a
 }
 
-// A base may resolve each request's URL against a base URL, so that callers
-// write /items/1. Such a request names no host. What it is addressed to is known
-// from the request that the response names.
+// A base may resolve each request's URL against a base URL, so that callers write
+// /items/1. Such a request has no host. Its address is known from Response.Request.
 
 // resolved returns the request that base made of a request without a host, or
 // nil. If base followed redirects, it is the first of them.
@@ -169,8 +168,8 @@ func resolved(sent *sentRequest, resp *http.Response) *http.Request {
 	return req
 }
 
-// resolve sets what the description of a request lacks whose host has come to be
-// known.
+// resolve sets the URL and the endpoint of a request without a host, after the
+// response.
 func (in *instrumentation) resolve(d *semconv.Start, req *http.Request) {
 	full, host := in.recordedURL(hostport.OnWire(req))
 	scheme := d.Scheme
@@ -180,7 +179,7 @@ func (in *instrumentation) resolve(d *semconv.Start, req *http.Request) {
 	d.URL, d.Endpoint = full, in.describer.Moved(d.Endpoint, scheme, host)
 }
 
-// resolve records the address of a request that named no host.
+// resolve records the address of a request without a host, after the response.
 func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 	req := resolved(sent, resp)
 	if req == nil {
@@ -206,8 +205,8 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 	}
 }
 
-// setResolved sets the attributes that have come to be known. What hooks have
-// set stays, but not the URL without a host.
+// setResolved sets the attributes that resolve has found. Attributes from hooks are
+// kept, except a URL without a host.
 func (x *exchange) setResolved(d *semconv.Start) {
 	a := x.in.conventions.AppendResolved(nil, d)
 	a = without(a, x.in.spanAttributes)
@@ -281,8 +280,8 @@ func (in *instrumentation) errorType(ctx context.Context, scheme string, err err
 	return errortype.Of(ctx, scheme, err)
 }
 
-// setError records on the span an error whose type is known: that of the status
-// code, or its own.
+// setError records an error on the span. ofStatus: the error.type is the status
+// code's.
 func (x *exchange) setError(err error, ofStatus bool) {
 	if !x.recording {
 		return
@@ -293,7 +292,7 @@ func (x *exchange) setError(err error, ofStatus bool) {
 	}
 }
 
-// describeEnd records on the span what is known only at the end.
+// describeEnd records on the span the data that are known only at the end.
 func (x *exchange) describeEnd(e body.End) {
 	if x.response.Status != 0 && !e.Abandoned && !x.in.conventions.WantsSizes() {
 		return // as a rule

@@ -76,8 +76,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return p.finish(resp, err)
 }
 
-// route sets the base of a call. Without an instrumentation in it, the request is not
-// observed.
+// route sets p.base and p.in. If p.in stays nil, the request is not observed.
 func (t *Transport) route(p *call) {
 	p.base = t.wrapped
 	if p.base == nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 )
 
-// Endpoint is a method of a server, as spans and metrics have it. It does not
-// change, and keeps no part of a request.
+// Endpoint is a method and a server, as spans and metrics record them. It does not
+// change, and shares no memory with a request.
 type Endpoint struct {
 	Method         string // a known method, or _OTHER
 	OriginalMethod string // "" unless it differs
@@ -20,7 +20,7 @@ type Endpoint struct {
 	Host           string // "" if the request names none
 	Port           int    // 0 if it is neither written nor implied
 
-	method, hostport string // as they are in the request
+	method, hostport string // as in the request
 	attributes       []attribute.KeyValue
 }
 
@@ -35,7 +35,7 @@ type Describer struct {
 	peers     [16]atomic.Pointer[peer]
 }
 
-// longestKept limits what is kept of a request's method and host.
+// longestKept limits the cached method, scheme and host, in bytes.
 const longestKept = 256
 
 // Endpoint returns the Endpoint of a request.
@@ -51,12 +51,12 @@ func (c *Describer) Endpoint(method, scheme, hostport string) *Endpoint {
 	return e
 }
 
-// Moved returns the Endpoint of the same method at another server.
+// Moved returns the Endpoint for the same method on another server.
 func (c *Describer) Moved(e *Endpoint, scheme, hostport string) *Endpoint {
 	return c.Endpoint(e.method, scheme, hostport)
 }
 
-// slotOf tells most of few Endpoints apart.
+// slotOf returns a hash that is different for most of few Endpoints.
 func slotOf(method, scheme, hostport string) int {
 	n := len(method) + 2*len(scheme) + 4*len(hostport)
 	if len(hostport) > 0 {

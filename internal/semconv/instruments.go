@@ -37,7 +37,7 @@ const (
 	ConnectionMetrics = OpenConnections | ConnectionDuration
 )
 
-// MetricOf returns the opt-in metric of a name, or 0.
+// MetricOf returns the opt-in metric with this name, or 0.
 func MetricOf(name string) Metrics {
 	for i := range optIn {
 		if optIn[i].name == name {
@@ -89,7 +89,7 @@ var optIn = []struct {
 	}},
 }
 
-// Instruments are the instruments of one meter. Those that are not wanted are nil.
+// Instruments are the instruments of one meter. Disabled ones are nil.
 type Instruments struct {
 	provider metric.MeterProvider
 	config   Config
@@ -122,7 +122,7 @@ type instrument interface{ Enabled(context.Context) bool }
 // none records nothing.
 var none Instruments
 
-// Meters makes the Instruments of a provider, and keeps those of the latest.
+// Meters creates the Instruments of providers, and caches those of the latest.
 type Meters struct {
 	New        func(metric.MeterProvider) metric.Meter
 	Configured metric.MeterProvider // nil: the global one
@@ -213,7 +213,7 @@ func (m *Instruments) create(meter metric.Meter, owner any) {
 	m.trusted = !slices.ContainsFunc(m.all, func(i instrument) bool { return !identity.IsOpenTelemetry(i) })
 }
 
-// keep adds an instrument to those of a request.
+// keep adds an instrument to m.all and returns it.
 func keep[I instrument](m *Instruments, i I, err error) I {
 	handle(err)
 	if any(i) != nil {

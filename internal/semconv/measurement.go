@@ -49,7 +49,7 @@ func (m *Instruments) Leave(ctx context.Context, r *Request) {
 	}
 }
 
-// Values are what is recorded of a request.
+// Values are the measured values of a request.
 type Values struct {
 	Duration                  time.Duration
 	RequestSize, ResponseSize Size
@@ -153,9 +153,9 @@ func (m *Instruments) activeKey(r *Request) key {
 	return k
 }
 
-// serverKey returns the key of the abandoned bodies: the server as the metrics of
-// the request have it. The application's own attributes may replace what anybody
-// can choose, such as the Host header that a reverse proxy forwards.
+// serverKey returns the key of the abandoned bodies: the server as in the metrics of
+// the request. The application's own attributes may replace a value that clients can
+// choose, such as the Host header that a reverse proxy forwards.
 func (r *Request) serverKey() key {
 	k := key{host: r.Host, port: r.Port}
 	for _, a := range r.Own {
@@ -223,8 +223,8 @@ func (m *Instruments) oldOptions(k key, own []attribute.KeyValue) options {
 	return m.setOptions(append(appendOld(nil, k.attributes(nil)), own...))
 }
 
-// clone returns a key that keeps no piece of a request. The cache and the SDK keep
-// it for good.
+// clone returns a key that shares no memory with a request: the cache and the SDK
+// retain it.
 func (k key) clone() key {
 	k.host, k.scheme, k.template = strings.Clone(k.host), strings.Clone(k.scheme), strings.Clone(k.template)
 	k.errorType, k.protocol.name = strings.Clone(k.errorType), strings.Clone(k.protocol.name)

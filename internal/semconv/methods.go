@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// OtherMethod stands for all methods that are not known.
+// OtherMethod stands for every unknown method.
 const OtherMethod = "_OTHER"
 
-// Methods are the known methods, by themselves; nil: those of the conventions.
+// Methods maps each known method to itself. Nil Methods are those of the conventions.
 type Methods map[string]string
 
 // conventionMethods start with the most frequent.
@@ -19,8 +19,8 @@ var conventionMethods = []string{
 	http.MethodOptions, http.MethodConnect, http.MethodTrace, "QUERY",
 }
 
-// NewMethods returns the Methods of a list. It reports entries that cannot be
-// methods, and those that are hardly meant: get without GET.
+// NewMethods returns the Methods of a list. It reports invalid entries, and entries that
+// are probably mistakes: get without GET.
 func NewMethods(option string, list []string, report func(option, format string, args ...any)) Methods {
 	m := Methods{}
 	for _, name := range list {
@@ -38,8 +38,8 @@ func NewMethods(option string, list []string, report func(option, format string,
 
 func isNoMethodRune(c rune) bool { return c >= utf8.RuneSelf || strings.ContainsRune(" \t\";,/:", c) }
 
-// Normalize returns a known method, or [OtherMethod]. It is no part of the text that
-// method may be a part of.
+// Normalize returns a known method, or [OtherMethod]. The result shares no memory with
+// method.
 func (m Methods) Normalize(method string) string {
 	if method == "" {
 		method = http.MethodGet

@@ -7,8 +7,8 @@ import (
 	std "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// oldNames are the names from before the stable conventions, for a migration. They
-// are recorded in addition to the stable ones under http/dup.
+// oldNames maps stable names to those from before, which http/dup records in addition,
+// for a migration.
 var oldNames = map[attribute.Key]attribute.Key{
 	std.HTTPRequestMethodKey:         "http.method",
 	std.URLFullKey:                   OldURLFullKey,
@@ -22,7 +22,7 @@ var oldNames = map[attribute.Key]attribute.Key{
 	std.HTTPRequestMethodOriginalKey: "http.method",
 }
 
-// appendOld appends what the attributes were called before.
+// appendOld appends the stable attributes under their old names.
 func appendOld(a, stable []attribute.KeyValue) []attribute.KeyValue {
 	for _, kv := range stable {
 		key, renamed := oldNames[kv.Key]

@@ -9,7 +9,7 @@ import (
 	std "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Protocol is the application protocol that was negotiated.
+// Protocol is the negotiated application protocol.
 type Protocol struct {
 	name    string // "" for http, and without a version
 	Version string // "" if it is not known
@@ -35,7 +35,8 @@ func protocolOf(resp *http.Response) (p Protocol) {
 	return p
 }
 
-// otherProtocol returns a protocol that only a base of the application's can have.
+// otherProtocol returns a protocol other than HTTP, which only the application's own
+// base can have.
 func otherProtocol(name string, major, minor int) (p Protocol) {
 	const longest = 16
 	valid := len(name) <= longest && strings.IndexFunc(name, func(c rune) bool {

@@ -5,15 +5,14 @@ import (
 	std "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
 
-// Request is what is known about a request before it is sent, and needed until its
-// end.
+// Request describes a request before it is sent. It is needed until the request ends.
 type Request struct {
 	*Endpoint
 	Template string
 	Own      []attribute.KeyValue // the application's
 }
 
-// Start is what is known about a request when its span starts.
+// Start describes a request when its span starts.
 type Start struct {
 	Request
 	URL         string // redacted; "" if it is not recorded
@@ -49,7 +48,7 @@ func (c *Config) appendRest(a []attribute.KeyValue, first int, s *Start) []attri
 	return append(a, s.Own...)
 }
 
-// AppendResolved appends what has come to be known of a request without a host.
+// AppendResolved appends the address of a request without a host, after its response.
 func (c *Config) AppendResolved(a []attribute.KeyValue, s *Start) []attribute.KeyValue {
 	a = appendServer(a, s.Host, s.Port)
 	if s.URL != "" {

@@ -18,7 +18,7 @@ const (
 	AbandonedKey  = attribute.Key("otelhttpclient.response.body.abandoned")
 )
 
-// Config says what is recorded beside what is always recorded.
+// Config determines the optional data to record.
 type Config struct {
 	Attributes Attributes
 	Metrics    Metrics
