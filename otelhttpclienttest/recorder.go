@@ -121,7 +121,7 @@ func (s Span) Attribute(key attribute.Key) attribute.Value {
 // Sum returns the sum of a metric over the data points that have these
 // attributes, and for a histogram the number of its measurements, else 0. A
 // metric that was not recorded has the sum 0.
-func (r *Recorder) Sum(name string, with ...attribute.KeyValue) (sum float64, count uint64) {
+func (r *Recorder) Sum(name string, attrs ...attribute.KeyValue) (sum float64, count uint64) {
 	var all metricdata.ResourceMetrics
 	_ = r.reader.Collect(context.Background(), &all) // fails after a shutdown only
 	for _, scope := range all.ScopeMetrics {
@@ -131,14 +131,14 @@ func (r *Recorder) Sum(name string, with ...attribute.KeyValue) (sum float64, co
 			}
 			switch data := m.Data.(type) {
 			case metricdata.Sum[int64]:
-				sum += sumOf(data.DataPoints, with)
+				sum += sumOf(data.DataPoints, attrs)
 			case metricdata.Sum[float64]:
-				sum += sumOf(data.DataPoints, with)
+				sum += sumOf(data.DataPoints, attrs)
 			case metricdata.Histogram[int64]:
-				s, n := histogramOf(data.DataPoints, with)
+				s, n := histogramOf(data.DataPoints, attrs)
 				sum, count = sum+s, count+n
 			case metricdata.Histogram[float64]:
-				s, n := histogramOf(data.DataPoints, with)
+				s, n := histogramOf(data.DataPoints, attrs)
 				sum, count = sum+s, count+n
 			}
 		}
@@ -146,18 +146,18 @@ func (r *Recorder) Sum(name string, with ...attribute.KeyValue) (sum float64, co
 	return sum, count
 }
 
-func sumOf[N int64 | float64](points []metricdata.DataPoint[N], with []attribute.KeyValue) (sum float64) {
+func sumOf[N int64 | float64](points []metricdata.DataPoint[N], attrs []attribute.KeyValue) (sum float64) {
 	for _, p := range points {
-		if has(p.Attributes, with) {
+		if hasAll(p.Attributes, attrs) {
 			sum += float64(p.Value)
 		}
 	}
 	return sum
 }
 
-func histogramOf[N int64 | float64](points []metricdata.HistogramDataPoint[N], with []attribute.KeyValue) (sum float64, count uint64) {
+func histogramOf[N int64 | float64](points []metricdata.HistogramDataPoint[N], attrs []attribute.KeyValue) (sum float64, count uint64) {
 	for _, p := range points {
-		if has(p.Attributes, with) {
+		if hasAll(p.Attributes, attrs) {
 			sum += float64(p.Sum)
 			count += p.Count
 		}
@@ -165,8 +165,8 @@ func histogramOf[N int64 | float64](points []metricdata.HistogramDataPoint[N], w
 	return sum, count
 }
 
-func has(set attribute.Set, with []attribute.KeyValue) bool {
-	return !slices.ContainsFunc(with, func(kv attribute.KeyValue) bool {
+func hasAll(set attribute.Set, attrs []attribute.KeyValue) bool {
+	return !slices.ContainsFunc(attrs, func(kv attribute.KeyValue) bool {
 		v, _ := set.Value(kv.Key)
 		return v != kv.Value
 	})
@@ -174,14 +174,14 @@ func has(set attribute.Set, with []attribute.KeyValue) bool {
 
 // sender keeps the requests that base gets.
 type sender struct {
-	r    *Recorder
-	base http.RoundTripper
+	recorder *Recorder
+	base     http.RoundTripper
 }
 
 func (s sender) RoundTrip(req *http.Request) (*http.Response, error) {
-	s.r.mu.Lock()
-	s.r.sent = append(s.r.sent, req)
-	s.r.mu.Unlock()
+	s.recorder.mu.Lock()
+	s.recorder.sent = append(s.recorder.sent, req)
+	s.recorder.mu.Unlock()
 	return s.base.RoundTrip(req)
 }
 

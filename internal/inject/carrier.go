@@ -48,12 +48,16 @@ func (h *Carrier) currentHeader() http.Header {
 	return h.original
 }
 
+// Get returns the first value of a key, for [go.opentelemetry.io/otel/propagation.TextMapCarrier].
 func (h *Carrier) Get(key string) string { return h.currentHeader().Get(key) }
 
+// Values returns all values of a key, for [go.opentelemetry.io/otel/propagation.ValuesGetter].
 func (h *Carrier) Values(key string) []string { return h.currentHeader().Values(key) }
 
+// Keys returns the keys, for [go.opentelemetry.io/otel/propagation.TextMapCarrier].
 func (h *Carrier) Keys() []string { return slices.Collect(maps.Keys(h.currentHeader())) }
 
+// Set sets a value in the copy of the header, for [go.opentelemetry.io/otel/propagation.TextMapCarrier].
 func (h *Carrier) Set(key, value string) {
 	if h.original == nil {
 		return // net/http rejects a request without a header
