@@ -29,8 +29,8 @@ type call struct {
 	caller      *http.Request  // as the caller made it
 	sent        *http.Request  // as base gets it
 	transportID any            // identifies this Transport to outer Transports
-	asSent      sentRequest    // of sent; zero if in is nil
-	room        *body.Response // for the response, if it was allocated before
+	asSent      sentRequest    // fields of sent; zero if in is nil
+	room        *body.Response // memory for the response, if it is allocated
 
 	exchange *exchange       // nil: the request is not observed any further
 	first    *attempt        // in place of exchange if an outer Transport observes the request

@@ -295,7 +295,7 @@ func (x *exchange) setError(err error, ofStatus bool) {
 // describeEnd records on the span the data that are known only at the end.
 func (x *exchange) describeEnd(e body.End) {
 	if x.response.Status != 0 && !e.Abandoned && !x.in.conventions.WantsSizes() {
-		return // as a rule
+		return // usually
 	}
 	var a []attribute.KeyValue
 	if e.Abandoned {

@@ -35,7 +35,7 @@ type Headers struct {
 	kind        Kind
 	patterns    []string
 	expressions []*regexp.Regexp
-	keys        bounded.Cache[string, capturedName] // by header name, in any case
+	keys        bounded.Cache[string, capturedName] // by header name, each spelling by itself
 }
 
 // capturedName describes a header name.

@@ -144,7 +144,7 @@ func (r *Trace) watchTimings(ctx context.Context) {
 			}
 		})
 	}
-	lookup, lookedUp := hooks.DNSStart, hooks.DNSDone // of MeasureLookups
+	lookup, lookedUp := hooks.DNSStart, hooks.DNSDone // set by MeasureLookups
 	hooks.DNSStart = func(info httptrace.DNSStartInfo) {
 		if lookup != nil {
 			lookup(info)

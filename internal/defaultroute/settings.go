@@ -65,7 +65,7 @@ func (s *settings) update(t, from *http.Transport) {
 // layout has the places of a struct's exported fields in memory.
 type layout struct {
 	fields []field
-	ranges []memoryRange // of adjacent fields
+	ranges []memoryRange // each of adjacent fields
 }
 
 type field struct {

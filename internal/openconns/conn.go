@@ -24,7 +24,7 @@ type Conn struct {
 	checking atomic.Bool
 
 	mu        sync.Mutex
-	key       any          // in the set
+	key       any          // key in set.connections
 	file      syscall.Conn // the connection, or one that it wraps; nil if upgraded
 	requests  int          // requests that use it
 	responded bool         // the first response was received

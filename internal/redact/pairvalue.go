@@ -14,7 +14,7 @@ const maxName = 80
 type pair struct {
 	policy     *Policy
 	s          string
-	nameStart  int // of the name
+	nameStart  int // index of the name
 	name       string
 	quoted     bool // the name is quoted
 	colon      bool // the separator is a colon, else an equals sign

@@ -21,7 +21,7 @@ import (
 // spans copy the attributes that are set. Other tracers and spans may keep a slice,
 // so they get new memory.
 type Memory struct {
-	Attributes []attribute.KeyValue // in inline unless there are more than 16
+	Attributes []attribute.KeyValue // stored in inline unless there are more than 16
 	inline     [16]attribute.KeyValue
 	// options[n] are the options of a span with the first n attributes of inline.
 	// They are created once, as each option is an allocation.

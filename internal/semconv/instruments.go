@@ -95,7 +95,7 @@ type Instruments struct {
 	config   Config
 	guard    callback.Guard
 
-	all []instrument // for a request, of those below
+	all []instrument // the instruments below that measure requests
 	// embedNoop: Enabled may come from an embedded no-op, so false means nothing.
 	embedNoop bool
 	trusted   bool // all are OpenTelemetry's own, whose Enabled does not panic
@@ -130,9 +130,9 @@ type Meters struct {
 	Guard      callback.Guard
 
 	mu     sync.Mutex
-	own    atomic.Pointer[Instruments] // of the configured provider, which may be of a type that cannot be compared
+	own    atomic.Pointer[Instruments] // Instruments of the configured provider, which may not be comparable
 	latest identity.Latest[*Instruments]
-	owner  *byte // of the connections of a provider that cannot be compared; nothing refers to s
+	owner  *byte // owner of the connections if the provider is not comparable; does not refer to s
 }
 
 // For returns the Instruments for a request with this context, or nil if none of

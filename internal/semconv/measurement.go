@@ -54,10 +54,10 @@ type Values struct {
 	Duration                  time.Duration
 	RequestSize, ResponseSize Size
 	TimeInQueue               time.Duration
-	Waited                    bool         // for a connection
+	Waited                    bool         // the request waited for a connection
 	Abandoned                 bool         // the body is
 	Active                    bool         // the request is counted as active
-	Inner                     *Instruments // by which an inner Transport measures each attempt, or nil
+	Inner                     *Instruments // instruments of an inner Transport that measures each attempt, or nil
 }
 
 // Record records everything that is measured of a request and that v.Inner does not
@@ -217,7 +217,7 @@ func (m *Instruments) options(k key, own []attribute.KeyValue) options {
 	return o
 }
 
-// oldOptions are those of http.client.duration, whose attributes are the renamed
+// oldOptions returns the options of http.client.duration, whose attributes are the renamed
 // ones of the duration.
 func (m *Instruments) oldOptions(k key, own []attribute.KeyValue) options {
 	return m.setOptions(append(appendOld(nil, k.attributes(nil)), own...))
