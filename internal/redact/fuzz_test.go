@@ -200,7 +200,7 @@ func FuzzURL(f *testing.F) {
 		}
 		written := u.String()
 		got := p.URL(u)
-		if want := p.Filtered(u, u); got != want {
+		if want := p.searched(u, u); got != want {
 			t.Errorf("%q: got %q on the short way, want %q as on the long one", written, got, want)
 		}
 		if leaks(got) {
@@ -219,7 +219,7 @@ func FuzzURL(f *testing.F) {
 			{Scheme: "http", Host: before, Path: after},
 			{Scheme: "http", Host: "h", Path: "/" + before, RawQuery: "a=" + after},
 		} {
-			if got, want := p.URL(u), p.Filtered(u, u); got != want {
+			if got, want := p.URL(u), p.searched(u, u); got != want {
 				t.Errorf("%#v: got %q on the short way, want %q as on the long one", u, got, want)
 			}
 			if written := u.String(); harmless(before+" "+after) && harmless(written) {
@@ -264,6 +264,11 @@ func FuzzText(f *testing.F) {
 		}
 		if !utf8.ValidString(got) {
 			t.Errorf("%q: got %q, want UTF-8", text, got)
+		}
+		for _, word := range append(strings.FieldsFunc(textWith(form, key), func(c rune) bool { return c > 'z' || !plainBytes[c] }), before, after, before+after) {
+			if got, want := p.Text(word), p.searchedText(word, maxTextInput, maxText); got != want {
+				t.Errorf("%q: got %q on the short way, want %q as on the long one", word, got, want)
+			}
 		}
 		if text := before + " " + after; len(text) < maxText && harmless(text) {
 			if got := p.Text(text); got != splice.Cut(foreign.Text(text), maxText) {

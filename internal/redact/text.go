@@ -16,6 +16,14 @@ func (p *Policy) Text(s string) string {
 }
 
 func (p *Policy) redactText(whole string, maxInput, maxOutput int) string {
+	if len(whole) <= maxOutput && p.isPlainWord(whole) {
+		return whole
+	}
+	return p.searchedText(whole, maxInput, maxOutput)
+}
+
+// searchedText is redactText for a text that may have something to hide.
+func (p *Policy) searchedText(whole string, maxInput, maxOutput int) string {
 	s := splice.Cut(whole, maxInput)
 	f := finder{policy: p, budget: nestedBudget}
 	f.searchText(layer.Text{S: s})

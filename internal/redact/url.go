@@ -13,17 +13,12 @@ import (
 
 // URL returns the redacted form of a URL that the filter did not change. The rest is
 // as in [hostport.Wire](u).String().
-func (p *Policy) URL(u *url.URL) string {
-	if s, ok := p.plainURL(u); ok {
-		return s
-	}
-	return p.Filtered(u, u)
-}
+func (p *Policy) URL(u *url.URL) string { return p.Filtered(u, u) }
 
 // plainURL returns the URL if it has nothing to hide or to encode. It is a fast path
 // for most URLs, with less than half of the instructions.
 func (p *Policy) plainURL(u *url.URL) (s string, ok bool) {
-	if u == nil || u.Opaque != "" || u.User != nil || u.RawPath != "" || u.Fragment != "" || u.ForceQuery || u.Host == "" ||
+	if u.Opaque != "" || u.User != nil || u.RawPath != "" || u.Fragment != "" || u.ForceQuery || u.Host == "" ||
 		u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path[0] != '/' || !isPlain(u.Host) || !isPlain(u.Path) {
 		return "", false
 	}
@@ -34,6 +29,15 @@ func (p *Policy) plainURL(u *url.URL) (s string, ok bool) {
 	}
 	shape := scanURL(p.names, s, len(u.Scheme)+len("://"), true)
 	return s, shape.marks&^capitalMark == 0 && !shape.mayHoldValue() && len(s) <= maxURL
+}
+
+// isPlainWord reports whether a text is one word that holds nothing to hide.
+func (p *Policy) isPlainWord(s string) bool {
+	if !isPlain(s) || strings.IndexByte(s, ':') >= 0 {
+		return false
+	}
+	shape := scanURL(p.names, s, 0, false)
+	return shape.marks&^capitalMark == 0 && !shape.mayHoldValue()
 }
 
 // isPlain reports whether net/url writes a host or path unchanged, and it has nothing
@@ -65,6 +69,14 @@ func (p *Policy) Filtered(u, before *url.URL) string {
 	if u == nil {
 		return ""
 	}
+	if s, ok := p.plainURL(u); ok {
+		return s
+	}
+	return p.searched(u, before)
+}
+
+// searched is Filtered for a URL that may have something to hide.
+func (p *Policy) searched(u, before *url.URL) string {
 	filtered := u != before
 	if u.Opaque != "" {
 		u = hostport.Wire(u)
