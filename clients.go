@@ -21,7 +21,7 @@ func InstrumentClient(c *http.Client, opts ...Option) {
 	}
 	if _, instrumented := c.Transport.(*Transport); instrumented {
 		if len(opts) > 0 {
-			otel.Handle(errors.New("otelhttpclient: InstrumentClient: the client is instrumented already, and keeps its options: call UninstrumentClient first"))
+			otel.Handle(errors.New("otelhttpclient: InstrumentClient: the client is already instrumented and keeps its options: call UninstrumentClient first"))
 		}
 		return
 	}

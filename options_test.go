@@ -219,7 +219,7 @@ func TestEnvironmentNeverFailsSilently(t *testing.T) {
 		{methods, "GET;POST", true, "semicolons do not separate"},
 		{excluded, "/healthz$,/ready{2}", false, "expressions"},
 		{excluded, "/ready$,*", true, "a glob is no expression"},
-		{excluded, "/items/[0-9]{1,3}", true, "a comma ends an expression, also between braces"},
+		{excluded, "/items/[0-9]{1,3}", true, "a comma ends an expression, even between braces"},
 	}
 	for _, row := range rows {
 		t.Run(row.variable+"="+row.value, func(t *testing.T) {

@@ -32,7 +32,7 @@ func TestImportTracesTheDefault(t *testing.T) {
 func TestFailureIsReported(t *testing.T) {
 	before, handled := http.DefaultTransport, oteltest.HandleErrors(t)
 	instrument() // a second time
-	if got := handled.Texts(); len(got) != 1 || !strings.Contains(got[0], "instrumented already") {
+	if got := handled.Texts(); len(got) != 1 || !strings.Contains(got[0], "already instrumented") {
 		t.Errorf("handled errors: got %q, want one that says why", got)
 	}
 	if http.DefaultTransport != before {

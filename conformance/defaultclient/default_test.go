@@ -142,7 +142,7 @@ func TestInstrumentDefault(t *testing.T) {
 	again, err := otelhttpclient.InstrumentDefault(instrumented.Options(tel)...)
 	if err == nil || again != nil {
 		t.Errorf("InstrumentDefault() while instrumented: got %v, want an error and no function", err)
-	} else if want := "the function that InstrumentDefault returned"; !strings.Contains(err.Error(), want) {
+	} else if want := "the function returned by InstrumentDefault"; !strings.Contains(err.Error(), want) {
 		t.Errorf("InstrumentDefault() while instrumented: got %q, want it to mention %q", err, want)
 	}
 	wantAnswer(t, "after the error", nil, plain.URL, http1Traced)

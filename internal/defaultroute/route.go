@@ -26,16 +26,16 @@ func Install(wrap func(http.RoundTripper) http.RoundTripper) (uninstall func(), 
 	original, ok := http.DefaultTransport.(*http.Transport)
 	switch {
 	case !ok:
-		return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport is a %T, want a *http.Transport: set it to one first, or use NewTransport with it", http.DefaultTransport)
+		return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport is a %T, want a *http.Transport: set it to one first, or pass it to NewTransport", http.DefaultTransport)
 	case original == nil:
-		return nil, errors.New("otelhttpclient: http.DefaultTransport is a nil *http.Transport: set it to one that is not nil first, or use NewTransport with another")
+		return nil, errors.New("otelhttpclient: http.DefaultTransport is a nil *http.Transport: set it first, or pass another transport to NewTransport")
 	case defaults.wrapped[original]:
-		return nil, errors.New("otelhttpclient: http.DefaultTransport is instrumented already: call the function that InstrumentDefault returned, first")
+		return nil, errors.New("otelhttpclient: http.DefaultTransport is already instrumented: call the function returned by InstrumentDefault first")
 	}
 	registered := registeredProtocols(original)
 	for _, scheme := range []string{"http", "https"} {
 		if rt := registered[scheme]; rt != nil && !replaceable(rt) {
-			return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport has a %T registered for %s, which an instrumented one would not use: instrument clients with InstrumentClient instead", rt, scheme)
+			return nil, fmt.Errorf("otelhttpclient: http.DefaultTransport has a %T registered for %s, which would be bypassed: use InstrumentClient instead", rt, scheme)
 		}
 	}
 

@@ -57,7 +57,7 @@ func HeaderExpressions(variable string, report Report) (list []*regexp.Regexp, c
 
 func headerExpression(entry string) (*regexp.Regexp, error) {
 	if strings.ContainsAny(entry, " \t\"/;@") {
-		return nil, errors.New("no header has such a name")
+		return nil, errors.New("not a header name or regular expression")
 	}
 	if _, err := Expression(entry); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func headerExpression(entry string) (*regexp.Regexp, error) {
 // Expression compiles an entry of a comma-separated list of regular expressions.
 func Expression(entry string) (*regexp.Regexp, error) {
 	if cutRepetition.MatchString(entry) {
-		return nil, errors.New("a comma ends an expression, also between braces")
+		return nil, errors.New("a comma ends an expression, even between braces")
 	}
 	return regexp.Compile(entry)
 }
