@@ -12,7 +12,6 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
-	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
@@ -38,6 +37,7 @@ type attempt struct {
 	upload     *conntrace.Upload    // nil: there is none
 	headers    []attribute.KeyValue // attributes of request headers, later also of response headers
 	respLength int64
+	ofResponse []attribute.KeyValue // the application's
 
 	response *semconv.Response
 	body.Progress
@@ -108,6 +108,7 @@ func (a *attempt) answered(sent *sentRequest, resp *http.Response, err error) (o
 		})
 		a.respLength = resp.ContentLength
 	}
+	a.ofResponse = a.in.attributesOfResponse(sent.request, resp, err)
 	if err != nil {
 		a.sizeUnknown = true
 		a.End(body.End{Err: err})
@@ -147,7 +148,7 @@ func (a *attempt) End(e body.End) {
 }
 
 func (a *attempt) describeError(err error) {
-	if a.response.ErrorType != "" || errortype.CancelledByCaller(a.ctx, err) {
+	if a.response.ErrorType != "" || !a.in.isFailure(a.ctx, err) {
 		a.ending.Err = nil
 		return
 	}
@@ -172,7 +173,7 @@ func (a *attempt) record() {
 
 // exchange converts the attempt to an exchange that is about to end.
 func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
-	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response,
+	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response, ofResponse: a.ofResponse,
 		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown, upload: a.upload}
 	x.context.Init(a.ctx, a.tracer, &nested.NoSettings, a.ResendCount)
 	x.context.Sending.ActiveOuter = !a.Active
@@ -201,7 +202,7 @@ func (a *attempt) describeSpan(x *exchange) {
 	if a.response.Status != 0 {
 		attrs := a.in.conventions.AppendResponse(nil, a.response, a.respLength)
 		x.connection.Answered(a.response.Status, a.response.Protocol.Version)
-		x.set(x.appendConnection(attrs, a.ending.At)...)
+		x.set(append(x.appendConnection(attrs, a.ending.At), x.ofResponse...)...)
 	}
 	switch {
 	case a.ending.Err != nil:

@@ -61,6 +61,29 @@ func WithAttributes(attributes AttributesFunc) Option {
 	})
 }
 
+// A ResponseAttributesFunc returns attributes for what base returned: the request as it
+// was sent, and a response or an error, or both. It must not change them, must not
+// read or close the body, and may be called concurrently. The library does not keep or
+// change the slice.
+type ResponseAttributesFunc = func(*http.Request, *http.Response, error) []attribute.KeyValue
+
+// WithResponseAttributes adds the attributes that the function returns to the span
+// and to the metrics that are recorded when a request ends: its duration and the sizes
+// of its bodies. It is called once for each request, as soon as base has returned. Use
+// values of low cardinality: a server must not be able to choose them. If the function
+// panics, it adds none. Nil is ignored. Repeated options accumulate, in the order
+// given.
+//
+// They override all other attributes of the same key, except those that hooks have set
+// on the span.
+func WithResponseAttributes(attributes ResponseAttributesFunc) Option {
+	return optionFunc(func(c *config) {
+		if attributes != nil {
+			c.responseAttributeFuncs = append(c.responseAttributeFuncs, attributes)
+		}
+	})
+}
+
 // WithKnownMethods replaces the list of methods that are recorded by name.
 // Other methods are recorded as _OTHER, with their name in
 // http.request.method_original. Names are case-sensitive. An empty list changes

@@ -3,6 +3,7 @@ package otelhttpclient_test
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -213,5 +214,84 @@ func TestUnknownMethods(t *testing.T) {
 				t.Errorf("the caller's method became %q, want %q", req.Method, row.method)
 			}
 		})
+	}
+}
+
+// WithResponseAttributes adds what the application takes from the answer to span and
+// metrics, whether that is a response or an error.
+func TestWithResponseAttributes(t *testing.T) {
+	cache := func(_ *http.Request, resp *http.Response, err error) []attribute.KeyValue {
+		if err != nil {
+			return []attribute.KeyValue{attribute.String("cache", "unreachable")}
+		}
+		return []attribute.KeyValue{attribute.String("cache", resp.Header.Get("X-Cache")), attribute.String("network.protocol.version", "mine")}
+	}
+	panics := func(*http.Request, *http.Response, error) []attribute.KeyValue { panic("no attributes") }
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		server := oteltest.NewServer(t, version, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/broken" {
+				panic(http.ErrAbortHandler)
+			}
+			w.Header().Set("X-Cache", "hit")
+			_, _ = w.Write([]byte("fine"))
+		})
+		for _, row := range []struct{ path, want string }{{"/", "hit"}, {"/broken", "unreachable"}} {
+			tel := oteltest.New(t)
+			reports := oteltest.HandleErrors(t)
+			rt := instrumented.Transport(tel, server.Base, with(attribute.String("cache", "of the request"), attribute.String("own", "kept")),
+				otelhttpclient.WithResponseAttributes(nil), otelhttpclient.WithResponseAttributes(panics), otelhttpclient.WithResponseAttributes(cache), instrumented.AllMetrics())
+			if resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", server.URL+row.path, nil)); err == nil {
+				oteltest.Discard(resp)
+			}
+			found := map[string][]attribute.KeyValue{"span": tel.OnlySpan().Attributes, "duration": tel.DurationAttributes()}
+			if row.want == "hit" {
+				size := tel.Bytes("http.client.response.body.size")
+				found["response size"] = size.Attributes.ToSlice()
+				oteltest.WantAttribute(t, found["span"], "network.protocol.version", "mine")
+			}
+			for what, a := range found {
+				t.Run(row.path+" "+what, func(t *testing.T) {
+					oteltest.WantAttribute(t, a, "cache", row.want)
+					oteltest.WantAttribute(t, a, "own", "kept")
+				})
+			}
+			if got := tel.Count("http.client.active_requests", attribute.String("cache", "of the request")); got != 0 {
+				t.Errorf("%s: active requests at the end: got %d, want 0 with the attributes that the start had", row.path, got)
+			}
+			if got := reports.Take(); len(got) != 1 {
+				t.Errorf("%s: got reports %v, want one of the panic", row.path, got)
+			}
+		}
+	})
+}
+
+// Each attempt between two Transports has the attributes of its own response.
+func TestResponseAttributesOfAttempts(t *testing.T) {
+	tel := oteltest.New(t)
+	number := 0
+	base := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		number++
+		return &http.Response{StatusCode: 503, Body: http.NoBody, Header: http.Header{"N": {fmt.Sprint(number)}}, Request: req}, nil
+	})
+	inner := instrumented.Transport(tel, base, otelhttpclient.WithResponseAttributes(func(_ *http.Request, resp *http.Response, _ error) []attribute.KeyValue {
+		return []attribute.KeyValue{attribute.String("n", resp.Header.Get("N"))}
+	}))
+	retry := oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		if resp, err := inner.RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+		return inner.RoundTrip(req)
+	})
+	oteltest.MustSend(t, instrumented.Transport(tel, retry), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+	got := map[string]int{}
+	for _, span := range tel.Spans() {
+		for _, a := range span.Attributes {
+			if a.Key == "n" {
+				got[a.Value.AsString()]++
+			}
+		}
+	}
+	if want := map[string]int{"1": 1, "2": 1}; !maps.Equal(got, want) {
+		t.Errorf("spans by n: got %v, want %v", got, want)
 	}
 }

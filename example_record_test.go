@@ -2,9 +2,11 @@ package otelhttpclient_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -66,6 +68,50 @@ func ExampleWithErrorCheck() {
 	// Unset
 	// GET
 	//   http.response.status_code = 404
+}
+
+// For this client, an open circuit breaker is not an error of the request.
+func ExampleWithFailureCheck() {
+	circuitOpen := errors.New("circuit open")
+	base := http.DefaultTransport.(*http.Transport).Clone()
+	base.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, circuitOpen }
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := &http.Client{Transport: otelhttpclient.NewTransport(base,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithFailureCheck(func(err error) bool { return !errors.Is(err, circuitOpen) }))}
+
+	_, err := client.Get("http://example.com/events")
+
+	fmt.Println(err)
+	fmt.Println(exporter.GetSpans()[0].Status.Code)
+	// Output:
+	// Get "http://example.com/events": circuit open
+	// Unset
+}
+
+// Whether a cache answered is an attribute of the span and of the duration.
+func ExampleWithResponseAttributes() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Cache", "hit")
+	}))
+	defer server.Close()
+	exporter := tracetest.NewInMemoryExporter()
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
+	client := server.Client()
+	client.Transport = otelhttpclient.NewTransport(client.Transport,
+		otelhttpclient.WithTracerProvider(provider),
+		otelhttpclient.WithResponseAttributes(func(_ *http.Request, resp *http.Response, _ error) []attribute.KeyValue {
+			// A boolean: the server cannot choose other values.
+			return []attribute.KeyValue{attribute.Bool("cache.hit", resp != nil && resp.Header.Get("X-Cache") == "hit")}
+		}))
+
+	visit(context.Background(), client, "http://example.com/items/42")
+
+	show(exporter, "cache.hit")
+	// Output:
+	// GET
+	//   cache.hit = true
 }
 
 // The list of methods replaces the default list.

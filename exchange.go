@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
@@ -37,9 +38,10 @@ type exchange struct {
 	sizeUnknown bool // the size of the response's body is unknown even after its end
 	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
-	context    nested.Context    // what base gets
-	request    semconv.Request   // known before it is sent
-	response   *semconv.Response // known when base has returned
+	context    nested.Context       // what base gets
+	request    semconv.Request      // known before it is sent
+	response   *semconv.Response    // known when base has returned
+	ofResponse []attribute.KeyValue // the application's, from then on
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
@@ -89,6 +91,9 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 		err = errNoResponse
 	}
 	hooked := len(x.in.responseHooks) > 0
+	if len(x.in.responseAttributeFuncs) > 0 && x.observed() {
+		x.ofResponse = x.in.attributesOfResponse(sent.request, resp, err)
+	}
 	if resp != nil && (x.observed() || hooked) {
 		x.in.guard.Call("description of the response", func() { x.describeResponse(sent, resp) })
 	}
@@ -175,7 +180,7 @@ func (x *exchange) Recording() bool                   { return x.recording }
 func (x *exchange) Instruments() *semconv.Instruments { return x.meter }
 
 func (x *exchange) measure(e body.End) {
-	v := semconv.Values{Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
+	v := semconv.Values{Own: x.ofResponse, Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
 	v.RequestSize, v.ResponseSize = x.sizes()
 	v.TimeInQueue, v.Waited = x.connection.TimeInQueue(e.At)
 	if x.response.Status == 0 && x.response.ErrorType == errortype.Timeout {

@@ -49,8 +49,10 @@ type config struct {
 	templater      func(*http.Request) string
 	endOnHeaders   bool
 	errorCheck     func(*http.Response) bool
+	failureCheck   func(error) bool
 
-	attributeFuncs []func(*http.Request) []attribute.KeyValue
+	attributeFuncs         []func(*http.Request) []attribute.KeyValue
+	responseAttributeFuncs []func(*http.Request, *http.Response, error) []attribute.KeyValue
 
 	requestHooks  []func(trace.Span, *http.Request)
 	responseHooks []func(trace.Span, *http.Request, *http.Response, error)

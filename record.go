@@ -64,6 +64,15 @@ func (in *instrumentation) ownAttributes(req *http.Request, ofContext []attribut
 	return append(own, ofContext...)
 }
 
+// attributesOfResponse returns the application's attributes for what base returned.
+func (in *instrumentation) attributesOfResponse(sent *http.Request, resp *http.Response, err error) (own []attribute.KeyValue) {
+	for _, attributes := range in.responseAttributeFuncs {
+		in.guard.Call("WithResponseAttributes function", func() { own = append(own, attributes(sent, resp, err)...) })
+	}
+	foreign.Attributes(own)
+	return own
+}
+
 // startSpan starts the span of a request as a child of the span in its context.
 func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch.Memory, req *http.Request, d *semconv.Start) (context.Context, trace.Span) {
 	s.Attributes = in.conventions.AppendRequest(s.Attributes, d)
@@ -128,6 +137,7 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	a := x.in.conventions.AppendResponse(s.Attributes, x.response, resp.ContentLength)
 	a = x.in.responseHeaders.Append(a, resp.Header, x.in.redaction, x.connection.Target())
 	a = x.appendConnection(a, time.Time{})
+	a = append(a, x.ofResponse...)
 	x.set(a...)
 	s.Attributes = a
 	if x.response.ErrorType != "" {
@@ -228,14 +238,20 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 	if x.in.hooked() {
 		a = without(a, attributesOf(x.span))
 	}
-	for _, own := range x.request.Own {
+	override(a, x.request.Own)
+	override(a, x.ofResponse)
+	x.span.SetAttributes(a...)
+}
+
+// override replaces the attributes whose keys the application's have.
+func override(a, own []attribute.KeyValue) {
+	for _, o := range own {
 		for i := range a {
-			if a[i].Key == own.Key {
-				a[i] = own
+			if a[i].Key == o.Key {
+				a[i] = o
 			}
 		}
 	}
-	x.span.SetAttributes(a...)
 }
 
 // without removes the attributes whose keys others have.
@@ -256,7 +272,7 @@ func (x *exchange) setErrorStatus(description string) {
 // unless the caller canceled the request. It keeps the error.type of an error
 // response.
 func (x *exchange) describeError(err error) {
-	if errortype.CancelledByCaller(x.context.Context, err) {
+	if !x.in.isFailure(x.context.Context, err) {
 		return
 	}
 	ofStatus := x.response.ErrorType != ""
@@ -264,6 +280,16 @@ func (x *exchange) describeError(err error) {
 		x.response = x.response.WithError(x.in.errorType(x.context.Context, x.request.Scheme, err))
 	}
 	x.setError(err, ofStatus)
+}
+
+// isFailure reports whether an error is recorded: unless it is a cancellation by the
+// caller, or one that the application's check excludes.
+func (in *instrumentation) isFailure(ctx context.Context, err error) bool {
+	if errortype.CancelledByCaller(ctx, err) {
+		return false
+	}
+	failure := true
+	return in.failureCheck == nil || !in.guard.Call("failure check", func() { failure = in.failureCheck(err) }) || failure
 }
 
 // errorType returns the value of error.type for an error of base, or of reading
@@ -302,7 +328,7 @@ func (x *exchange) describeEnd(e body.End) {
 		a = append(a, semconv.AbandonedKey.Bool(true))
 	}
 	if x.response.Status == 0 {
-		a = x.appendConnection(a, e.At)
+		a = append(x.appendConnection(a, e.At), x.ofResponse...)
 	}
 	if x.in.conventions.WantsSizes() {
 		request, response := x.sizes()

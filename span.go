@@ -90,3 +90,20 @@ func WithErrorCheck(isError ErrorCheck) Option {
 		}
 	})
 }
+
+// A FailureCheck reports whether an error of base, or of reading a response body, is
+// an error of the request. It may be called concurrently.
+type FailureCheck = func(error) bool
+
+// WithFailureCheck sets the function that decides which errors are recorded. Spans of
+// others have no error status, and spans and metrics no error.type, like those of
+// requests that the caller has canceled, for which it is not called. By default, all
+// errors are recorded. The default also applies for nil, and if the function panics.
+// For responses, see [WithErrorCheck].
+func WithFailureCheck(isFailure FailureCheck) Option {
+	return optionFunc(func(c *config) {
+		if isFailure != nil {
+			c.failureCheck = isFailure
+		}
+	})
+}

@@ -343,6 +343,60 @@ func TestUnsampledSpansEnd(t *testing.T) {
 	}
 }
 
+// WithFailureCheck decides which errors of base and of the body are errors.
+func TestWithFailureCheck(t *testing.T) {
+	noRows, lost := errors.New("no rows"), errors.New("lost")
+	for _, row := range []struct {
+		base   http.RoundTripper
+		check  otelhttpclient.FailureCheck
+		want   string // error.type
+		reason string
+	}{
+		{failing(noRows), func(err error) bool { return !errors.Is(err, noRows) }, "", "the check excludes it"},
+		{failing(lost), func(err error) bool { return !errors.Is(err, noRows) }, "_OTHER", "the check includes it"},
+		{failing(noRows), nil, "_OTHER", "nil is no check"},
+		{failing(noRows), func(error) bool { panic("no check") }, "_OTHER", "the default applies if it panics"},
+		{failing(context.Canceled), func(error) bool { return true }, "_OTHER", "base canceled, not the caller"},
+		{failingBody(noRows), func(err error) bool { return !errors.Is(err, noRows) }, "", "the check sees errors of the body"},
+		{failingBody(lost), func(err error) bool { return !errors.Is(err, noRows) }, "_OTHER", "the check sees errors of the body"},
+	} {
+		t.Run(row.reason, func(t *testing.T) {
+			oteltest.HandleErrors(t)
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, row.base, otelhttpclient.WithFailureCheck(row.check))
+			if resp, err := rt.RoundTrip(oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil)); err == nil {
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+			span := tel.OnlySpan()
+			for what, a := range map[string][]attribute.KeyValue{"span": span.Attributes, "duration": tel.DurationAttributes()} {
+				got := ""
+				for _, kv := range a {
+					if kv.Key == "error.type" {
+						got = kv.Value.AsString()
+					}
+				}
+				if got != row.want {
+					t.Errorf("%s: error.type: got %q, want %q", what, got, row.want)
+				}
+			}
+			if got, want := span.Status.Code == codes.Error, row.want != ""; got != want {
+				t.Errorf("status Error: got %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func failing(err error) http.RoundTripper {
+	return oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, err })
+}
+
+func failingBody(err error) http.RoundTripper {
+	return oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, ProtoMajor: 1, ProtoMinor: 1, ContentLength: -1, Body: oteltest.FailingBody("part", err), Request: req}, nil
+	})
+}
+
 // waitForDuration waits until a duration is measured. For a forgotten body,
 // that is after its garbage collection.
 func waitForDuration(t *testing.T, tel *oteltest.SDK) []metricdata.HistogramDataPoint[float64] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,6 +52,7 @@ func (m *Instruments) Leave(ctx context.Context, r *Request) {
 
 // Values are the measured values of a request.
 type Values struct {
+	Own                       []attribute.KeyValue // the application's, from the response
 	Duration                  time.Duration
 	RequestSize, ResponseSize Size
 	TimeInQueue               time.Duration
@@ -72,11 +74,15 @@ func (m *Instruments) Record(ctx context.Context, r *Request, resp *Response, v 
 		inner = &none
 	}
 	k := m.key(r, resp)
+	own := r.Own
+	if len(v.Own) > 0 {
+		own = slices.Concat(own, v.Own)
+	}
 	if inner.duration == nil {
-		m.duration.Record(ctx, v.Duration.Seconds(), m.options(k, r.Own).record...)
+		m.duration.Record(ctx, v.Duration.Seconds(), m.options(k, own).record...)
 	}
 	if m.oldDuration != nil && inner.oldDuration == nil {
-		m.oldDuration.Record(ctx, float64(v.Duration)/float64(time.Millisecond), m.oldOptions(k, r.Own).record...)
+		m.oldDuration.Record(ctx, float64(v.Duration)/float64(time.Millisecond), m.oldOptions(k, own).record...)
 	}
 	if m.timeInQueue != nil && inner.timeInQueue == nil && v.Waited {
 		k := k // with the template where the duration has it
@@ -85,10 +91,10 @@ func (m *Instruments) Record(ctx context.Context, r *Request, resp *Response, v 
 	}
 	k.template = r.Template // Opt-In on the duration, and required on the sizes
 	if m.requestSize != nil && inner.requestSize == nil && v.RequestSize.Known {
-		m.requestSize.Record(ctx, v.RequestSize.Bytes, m.options(k, r.Own).record...)
+		m.requestSize.Record(ctx, v.RequestSize.Bytes, m.options(k, own).record...)
 	}
 	if m.responseSize != nil && inner.responseSize == nil && v.ResponseSize.Known {
-		m.responseSize.Record(ctx, v.ResponseSize.Bytes, m.options(k, r.Own).record...)
+		m.responseSize.Record(ctx, v.ResponseSize.Bytes, m.options(k, own).record...)
 	}
 	if v.Abandoned && m.abandoned != nil && inner.abandoned == nil {
 		m.abandoned.Add(ctx, 1, m.options(r.serverKey(), nil).add...)
