@@ -68,8 +68,8 @@ func UninstrumentClient(c *http.Client) {
 //   - already instrumented: call uninstrument first;
 //   - a transport with an application's own RoundTripper for http or https, set
 //     with RegisterProtocol: net/http has no API to copy it, so requests would
-//     bypass it. Use [InstrumentClient]. HTTP/2 as set up by net/http or by
-//     golang.org/x/net/http2 is no obstacle.
+//     bypass it. Use [InstrumentClient]. HTTP/2 set up by net/http or by
+//     golang.org/x/net/http2 is supported.
 //
 // Clients with their own transport are not traced. That includes clones of
 // http.DefaultTransport: libraries that clone it are not traced. Those that use
