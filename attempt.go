@@ -164,10 +164,11 @@ func (a *attempt) record() {
 		}
 		x := a.exchange(meter)
 		a.startSpan(x)
+		// Deferred: the span ends even if the SDK panics in its description.
+		defer x.End(body.End{At: a.ending.At, Abandoned: a.ending.Abandoned})
 		if x.recording {
 			a.describeSpan(x)
 		}
-		x.End(body.End{At: a.ending.At, Abandoned: a.ending.Abandoned})
 	})
 }
 

@@ -265,6 +265,34 @@ func TestWithResponseAttributes(t *testing.T) {
 	})
 }
 
+// Attributes from the response override those from the request, and hooks override
+// both.
+func TestResponseAttributesAndHooks(t *testing.T) {
+	rt := func(tel *oteltest.SDK, opts ...otelhttpclient.Option) http.RoundTripper {
+		return instrumented.Transport(tel, oteltest.AnswerText(200, "fine"), append(opts, with(attribute.String("a", "request"), attribute.String("b", "request")),
+			otelhttpclient.WithResponseAttributes(func(*http.Request, *http.Response, error) []attribute.KeyValue {
+				return []attribute.KeyValue{attribute.String("a", "response"), attribute.String("b", "response"), attribute.String("c", "response"), attribute.String("server.address", "response")}
+			}))...)
+	}
+	for _, row := range []struct {
+		opts []otelhttpclient.Option
+		b, c string
+	}{
+		{nil, "response", "response"},
+		{[]otelhttpclient.Option{otelhttpclient.WithRequestHook(func(span trace.Span, _ *http.Request) { span.SetAttributes(attribute.String("b", "hook")) })}, "hook", "response"},
+		{[]otelhttpclient.Option{otelhttpclient.WithResponseHook(func(span trace.Span, _ *http.Request, _ *http.Response, _ error) {
+			span.SetAttributes(attribute.String("c", "hook"))
+		})}, "response", "hook"},
+	} {
+		tel := oteltest.New(t)
+		oteltest.MustSend(t, rt(tel, row.opts...), oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil))
+		a := tel.OnlySpan().Attributes
+		for key, want := range map[attribute.Key]string{"a": "response", "b": row.b, "c": row.c, "server.address": "response"} {
+			oteltest.WantAttribute(t, a, key, want)
+		}
+	}
+}
+
 // Each attempt between two Transports has the attributes of its own response.
 func TestResponseAttributesOfAttempts(t *testing.T) {
 	tel := oteltest.New(t)

@@ -236,11 +236,27 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 		a = without(a, x.in.spanAttributes)
 	}
 	if x.in.hooked() {
-		a = without(a, attributesOf(x.span))
+		a = without(a, x.setByHooks())
 	}
 	override(a, x.request.Own)
 	override(a, x.ofResponse)
 	x.span.SetAttributes(a...)
+}
+
+// setByHooks returns the span's attributes that hooks may have set, and others where
+// that makes no difference.
+func (x *exchange) setByHooks() []attribute.KeyValue {
+	has := attributesOf(x.span)
+	if len(x.ofResponse) == 0 {
+		return has
+	}
+	var set []attribute.KeyValue
+	for _, kv := range has {
+		if !x.request.StartsWith(kv) {
+			set = append(set, kv)
+		}
+	}
+	return set
 }
 
 // override replaces the attributes whose keys the application's have.

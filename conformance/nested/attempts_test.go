@@ -559,3 +559,39 @@ func TestSizesOfEarlierAttempt(t *testing.T) {
 		}
 	})
 }
+
+// fragile panics where a span is described after its start.
+type fragile struct{ trace.Span }
+
+func (fragile) SetAttributes(...attribute.KeyValue) { panic("in SetAttributes") }
+
+// The span of a first attempt ends even if it cannot be described.
+func TestFirstAttemptEndsWithoutDescription(t *testing.T) {
+	oteltest.HandleErrors(t)
+	tel := oteltest.New(t)
+	counted := oteltest.CountTracers(fragileTracers{tel.Tracers})
+	inner := instrumented.Transport(tel, oteltest.AnswerText(503, ""), otelhttpclient.WithTracerProvider(counted))
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		if resp, err := inner.RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+		return inner.RoundTrip(req)
+	}))
+	oteltest.Get(t, t.Context(), rt, "https://example.com/")
+	if starts, ends := counted.Starts(), counted.Ends(); starts != 2 || ends != 2 {
+		t.Errorf("spans of attempts: got %d started and %d ended, want 2 and 2", starts, ends)
+	}
+}
+
+type fragileTracers struct{ trace.TracerProvider }
+
+func (p fragileTracers) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	return fragileTracer{p.TracerProvider.Tracer(name, opts...)}
+}
+
+type fragileTracer struct{ trace.Tracer }
+
+func (t fragileTracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
+	ctx, span := t.Tracer.Start(ctx, name, opts...)
+	return ctx, fragile{span}
+}

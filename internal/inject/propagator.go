@@ -109,5 +109,7 @@ func (p *Propagator) newInfo(propagator propagation.TextMapPropagator) *propagat
 			info.fields = append(info.fields, f)
 		}
 	}
+	// The delegate of the API's default may be of any type.
+	info.mayRetain = info.mayRetain || info.delegates && (len(info.fields) > 0 || info.hasBaggage)
 	return info
 }

@@ -15,10 +15,14 @@ func TestDefaultPropagator(t *testing.T) {
 		return
 	}
 	var p Propagator
-	if k := p.newInfo(otel.GetTextMapPropagator()); !k.delegates {
-		t.Errorf("%T: got one that does not delegate, want one that does", otel.GetTextMapPropagator())
+	initial := otel.GetTextMapPropagator()
+	if k := p.newInfo(initial); !k.delegates || k.mayRetain {
+		t.Errorf("%T: got %+v, want one that delegates, without a delegate", initial, k)
 	}
 	otel.SetTextMapPropagator(propagation.TraceContext{})
+	if k := p.newInfo(initial); !k.delegates || !k.mayRetain {
+		t.Errorf("%T: got %+v, want one whose delegate may retain the carrier", initial, k)
+	}
 	if k := p.newInfo(otel.GetTextMapPropagator()); k.delegates {
 		t.Errorf("%T: got one that delegates, want the one that was set", otel.GetTextMapPropagator())
 	}

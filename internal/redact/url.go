@@ -19,7 +19,7 @@ func (p *Policy) URL(u *url.URL) string { return p.Filtered(u, u) }
 // for most URLs, with less than half of the instructions.
 func (p *Policy) plainURL(u *url.URL) (s string, ok bool) {
 	if u.Opaque != "" || u.User != nil || u.RawPath != "" || u.Fragment != "" || u.ForceQuery || u.Host == "" ||
-		u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path[0] != '/' || !isPlain(u.Host) || !isPlain(u.Path) {
+		u.Scheme != "http" && u.Scheme != "https" || u.Path != "" && u.Path[0] != '/' || !isPlain(u.Host) || strings.IndexByte(u.Host, '/') >= 0 || !isPlain(u.Path) {
 		return "", false
 	}
 	if u.RawQuery == "" {

@@ -98,7 +98,7 @@ type Instruments struct {
 	all []instrument // the instruments below that measure requests
 	// embedNoop: Enabled may come from an embedded no-op, so false means nothing.
 	embedNoop bool
-	trusted   bool // all are OpenTelemetry's own, whose Enabled does not panic
+	trusted   bool // all are the SDK's or no-ops, whose Enabled does not panic
 
 	duration     metric.Float64Histogram
 	oldDuration  metric.Float64Histogram
@@ -210,7 +210,7 @@ func (m *Instruments) create(meter metric.Meter, owner any) {
 		metric.WithUnit("{body}"),
 		metric.WithDescription("Response bodies that were neither read to the end nor closed."))
 	handle(err)
-	m.trusted = !slices.ContainsFunc(m.all, func(i instrument) bool { return !identity.IsOpenTelemetry(i) })
+	m.trusted = !slices.ContainsFunc(m.all, func(i instrument) bool { return !isSDKInstrument(i) })
 }
 
 // keep adds an instrument to m.all and returns it.
@@ -254,6 +254,16 @@ func embedsNoop(t reflect.Type) bool {
 		if _, ok := f.Type.MethodByName("Enabled"); f.Anonymous && ok {
 			return true
 		}
+	}
+	return false
+}
+
+// isSDKInstrument reports whether an instrument is one of the SDK or a no-op. Those
+// of the API's default provider are neither: they call the SDK that is set later.
+func isSDKInstrument(i instrument) bool {
+	switch identity.PackageOf(i) {
+	case "go.opentelemetry.io/otel/sdk/metric", "go.opentelemetry.io/otel/metric/noop":
+		return true
 	}
 	return false
 }
