@@ -1,6 +1,7 @@
 package hostport
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -36,5 +37,43 @@ func TestHosts(t *testing.T) {
 		if host, port := Split(c.hostport, c.scheme); host != c.host || port != c.port {
 			t.Errorf("Split(%q, %q): got %q, %d, want %q, %d", c.hostport, c.scheme, host, port, c.host, c.port)
 		}
+	}
+}
+
+func TestIsServer(t *testing.T) {
+	for _, row := range []struct {
+		connection, url string
+		want            bool
+		reason          string
+	}{
+		{"inventory.example:8080", "http://inventory.example:8080/", true, ""},
+		{"inventory.example:80", "http://inventory.example/", true, "the port that the scheme implies"},
+		{"inventory.example:443", "https://inventory.example", true, "the port that the scheme implies"},
+		{"inventory.example:443", "http://inventory.example/", false, "the port of another scheme"},
+		{"inventory.example:443", "https://Inventory.Example/", true, "names have no case"},
+		{"inventory.example:18080", "http://inventory.example:8080/", false, "a port that ends alike"},
+		{"inventory.example:8080", "http://inventory.example:18080/", false, "a port that ends alike"},
+		{"my.inventory.example:80", "http://inventory.example/", false, "a name that ends alike"},
+		{"proxy.example:3128", "http://inventory.example/", false, "a proxy"},
+		{"inventory.example80", "http://inventory.example/", false, "no port"},
+		{"80", "http://inventory.example/", false, "no host"},
+		{":80", "http://inventory.example/", false, "no host"},
+		{"", "http://inventory.example/", false, "nothing"},
+		{"[::1]:8080", "http://[::1]:8080/", true, "an IPv6 address"},
+		{"[::1]:443", "https://[::1]/", true, "an IPv6 address"},
+		{"[::2]:443", "https://[::1]/", false, "another address"},
+		{"[fe80::1%en0]:80", "http://[fe80::1%25en0]/", true, "an address with a zone"},
+		{"inventory.example:70", "gopher://inventory.example/", false, "a scheme without a known port"},
+	} {
+		u, err := url.Parse(row.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := IsServer(row.connection, u); got != row.want {
+			t.Errorf("IsServer(%q, %s): got %v, want %v: %s", row.connection, u, got, row.want, row.reason)
+		}
+	}
+	if IsServer("inventory.example:80", nil) {
+		t.Error("IsServer of no URL: got true, want false")
 	}
 }
