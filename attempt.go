@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
@@ -163,7 +162,10 @@ func (a *attempt) record() {
 			meter = a.meter
 		}
 		x := a.exchange(meter)
-		a.startSpan(x)
+		s := scratch.Get(a.tracer.Copies())
+		defer s.Release()
+		x.context.Context, x.span = a.in.startSpan(a.ctx, a.tracer, s, &a.Start, a.name, a.started)
+		x.recording = x.span.IsRecording()
 		// Deferred: the span ends even if the SDK panics in its description.
 		defer x.End(body.End{At: a.ending.At, Abandoned: a.ending.Abandoned})
 		if x.recording {
@@ -187,15 +189,6 @@ func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
 		outer.connection.CopyTo(&x.connection)
 	}
 	return x
-}
-
-func (a *attempt) startSpan(x *exchange) {
-	s := scratch.Get(a.tracer.Copies())
-	defer s.Release()
-	s.Attributes = a.in.conventions.AppendRequest(s.Attributes, &a.Start)
-	options := append(s.StartOptions(a.in.spanOptions), trace.WithTimestamp(a.started))
-	x.context.Context, x.span = a.tracer.Start(a.ctx, a.name, options...)
-	x.recording = x.span.IsRecording()
 }
 
 func (a *attempt) describeSpan(x *exchange) {

@@ -94,7 +94,7 @@ func (p *call) observe() {
 	if meter != nil || in.connectionTimings {
 		started = time.Now()
 	}
-	spanCtx, span := in.startSpan(tracer, s, seen, &d)
+	spanCtx, span := in.startSpan(ctx, tracer, s, &d, in.nameOfSpan(&d.Request, seen), time.Time{})
 	recording := span.IsRecording()
 	tracer.Learn(span, recording)
 	own := recording || !tracers.PassesThrough(span, ctx)

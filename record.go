@@ -73,10 +73,15 @@ func (in *instrumentation) attributesOfResponse(sent *http.Request, resp *http.R
 	return own
 }
 
-// startSpan starts the span of a request as a child of the span in its context.
-func (in *instrumentation) startSpan(tracer trace.Tracer, s *scratch.Memory, req *http.Request, d *semconv.Start) (context.Context, trace.Span) {
+// startSpan starts a span as a child of the span in the context, now or, for an earlier
+// attempt, at another time.
+func (in *instrumentation) startSpan(ctx context.Context, tracer trace.Tracer, s *scratch.Memory, d *semconv.Start, name string, at time.Time) (context.Context, trace.Span) {
 	s.Attributes = in.conventions.AppendRequest(s.Attributes, d)
-	return tracer.Start(req.Context(), in.nameOfSpan(&d.Request, req), s.StartOptions(in.spanOptions)...)
+	options := s.StartOptions(in.spanOptions)
+	if !at.IsZero() {
+		options = append(slices.Clip(options), trace.WithTimestamp(at))
+	}
+	return tracer.Start(ctx, name, options...)
 }
 
 func (in *instrumentation) nameOfSpan(r *semconv.Request, req *http.Request) (name string) {

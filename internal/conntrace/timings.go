@@ -123,24 +123,24 @@ func (t *timings) timeInQueue(end time.Time) (waited time.Duration, known bool) 
 
 // watchTimings adds the hooks for the phases of the connection. ctx is the request's
 // context: a phase that fails after its end has not failed by itself.
-func (r *Trace) watchTimings(ctx context.Context) {
-	t, hooks := r.timings, &r.hooks
+func (t *Trace) watchTimings(ctx context.Context) {
+	times, hooks := t.timings, &t.hooks
 	// at applies change unless the request has ended, or has obtained another
 	// connection while the dial continues.
 	at := func(change func(now time.Time)) {
 		now := time.Now()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !r.ended && r.state != stateElsewhere && !t.obtained {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.ended && t.state != stateElsewhere && !times.obtained {
 			change(now)
 		}
 	}
-	start := func(start *time.Time) { at(func(now time.Time) { *start, t.failed = now, false }) }
+	start := func(start *time.Time) { at(func(now time.Time) { *start, times.failed = now, false }) }
 	done := func(sum *time.Duration, start *time.Time, err error) {
 		at(func(now time.Time) {
 			if err == nil || ctx.Err() == nil {
 				*sum += takeElapsed(start, now)
-				t.failed = err != nil
+				times.failed = err != nil
 			}
 		})
 	}
@@ -149,20 +149,20 @@ func (r *Trace) watchTimings(ctx context.Context) {
 		if lookup != nil {
 			lookup(info)
 		}
-		start(&t.dnsStart)
+		start(&times.dnsStart)
 	}
 	hooks.DNSDone = func(info httptrace.DNSDoneInfo) {
 		if lookedUp != nil {
 			lookedUp(info)
 		}
-		done(&t.dns, &t.dnsStart, info.Err)
+		done(&times.dns, &times.dnsStart, info.Err)
 	}
-	hooks.TLSHandshakeStart = func() { start(&t.tlsStart) }
-	hooks.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&t.tls, &t.tlsStart, err) }
+	hooks.TLSHandshakeStart = func() { start(&times.tlsStart) }
+	hooks.TLSHandshakeDone = func(_ tls.ConnectionState, err error) { done(&times.tls, &times.tlsStart, err) }
 	hooks.ConnectStart = func(string, string) {
 		at(func(now time.Time) {
-			if t.dialing++; t.dialing == 1 { // Happy Eyeballs dials several addresses
-				t.dialStart, t.failed = now, false
+			if times.dialing++; times.dialing == 1 { // Happy Eyeballs dials several addresses
+				times.dialStart, times.failed = now, false
 			}
 		})
 	}
@@ -171,31 +171,31 @@ func (r *Trace) watchTimings(ctx context.Context) {
 			if err != nil && ctx.Err() != nil {
 				return
 			}
-			if t.dialing = max(0, t.dialing-1); err == nil || t.dialing == 0 {
-				t.dial += takeElapsed(&t.dialStart, now)
-				t.failed = err != nil
+			if times.dialing = max(0, times.dialing-1); err == nil || times.dialing == 0 {
+				times.dial += takeElapsed(&times.dialStart, now)
+				times.failed = err != nil
 			}
 		})
 	}
-	r.watchExchange(ctx)
+	t.watchExchange(ctx)
 }
 
 // watchExchange adds the hooks for the phases after a connection is obtained.
-func (r *Trace) watchExchange(ctx context.Context) {
-	t, hooks := r.timings, &r.hooks
+func (t *Trace) watchExchange(ctx context.Context) {
+	times, hooks := t.timings, &t.hooks
 	at := func(change func(now time.Time)) {
 		now := time.Now()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !r.ended && r.state == stateObtained {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !t.ended && t.state == stateObtained {
 			change(now)
 		}
 	}
 	field, wrote := hooks.WroteHeaderField, hooks.WroteRequest
 	hooks.WroteHeaderField = func(name string, values []string) {
 		at(func(now time.Time) {
-			if t.headersWritten.IsZero() {
-				t.headersWritten = now
+			if times.headersWritten.IsZero() {
+				times.headersWritten = now
 			}
 		})
 		if field != nil {
@@ -205,14 +205,14 @@ func (r *Trace) watchExchange(ctx context.Context) {
 	hooks.WroteRequest = func(info httptrace.WroteRequestInfo) {
 		at(func(now time.Time) {
 			if info.Err == nil || ctx.Err() == nil {
-				t.requestWritten, t.failed = now, info.Err != nil
+				times.requestWritten, times.failed = now, info.Err != nil
 			}
 		})
 		if wrote != nil {
 			wrote(info)
 		}
 	}
-	hooks.GotFirstResponseByte = func() { at(func(now time.Time) { t.firstByte = now }) }
+	hooks.GotFirstResponseByte = func() { at(func(now time.Time) { times.firstByte = now }) }
 }
 
 // takeElapsed returns the time from *start to now, and clears *start.

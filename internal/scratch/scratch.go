@@ -3,7 +3,6 @@
 package scratch
 
 import (
-	"slices"
 	"sync"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -26,6 +25,7 @@ type Memory struct {
 	// options[n] are the options of a span with the first n attributes of inline.
 	// They are created once, as each option is an allocation.
 	options [17][]trace.SpanStartOption
+	merged  []trace.SpanStartOption // with those of the application
 	Carrier inject.Carrier
 	pooled  bool
 }
@@ -74,7 +74,9 @@ func (s *Memory) StartOptions(application []trace.SpanStartOption) []trace.SpanS
 	if len(application) == 0 {
 		return s.options[n]
 	}
-	return slices.Concat(s.options[n][:1], application, s.options[n][1:])
+	s.merged = append(append(s.merged[:0], s.options[n][0]), application...)
+	s.merged = append(s.merged, spanKindClient)
+	return s.merged
 }
 
 func startOptions(a []attribute.KeyValue, application []trace.SpanStartOption) []trace.SpanStartOption {

@@ -22,7 +22,7 @@ import (
 )
 
 // Metrics are opt-in metrics.
-type Metrics uint8
+type Metrics uint16
 
 // The opt-in metrics.
 const (

@@ -26,7 +26,7 @@ type Config struct {
 }
 
 // Attributes are opt-in attributes.
-type Attributes uint8
+type Attributes uint16
 
 // The opt-in attributes.
 const (
