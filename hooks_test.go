@@ -162,7 +162,7 @@ func TestHooksOfUnsampledSpans(t *testing.T) {
 	tel := oteltest.NewSampled(t, sdktrace.NeverSample())
 	var sent http.Header
 	var calls []string
-	rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
+	rt := instrumented.Transport(tel, oteltest.KeepHeader(&sent), otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
 		if span.IsRecording() {
 			t.Error("IsRecording() = true, want false")
 		}

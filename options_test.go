@@ -91,7 +91,7 @@ func recordedHeaders(t *testing.T, names []string, opts ...otelhttpclient.Option
 	t.Helper()
 	tel := oteltest.New(t)
 	var sent http.Header
-	rt := instrumented.Transport(tel, keepingHeader(&sent), opts...)
+	rt := instrumented.Transport(tel, oteltest.KeepHeader(&sent), opts...)
 	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
 	for _, name := range names {
 		req.Header[name] = []string{"v"}
@@ -240,7 +240,7 @@ func TestUnusableMethodsFromEnvironment(t *testing.T) {
 	oteltest.HandleErrors(t)
 	tel := oteltest.New(t)
 	var sent http.Header
-	oteltest.MustSend(t, instrumented.Transport(tel, keepingHeader(&sent)), oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
+	oteltest.MustSend(t, instrumented.Transport(tel, oteltest.KeepHeader(&sent)), oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if got, want := tel.OnlySpan().Name, "GET"; got != want {
 		t.Errorf("span: got %q, want %q", got, want)
 	}

@@ -20,56 +20,11 @@ import (
 	"github.com/otelhttpclient/otelhttpclient/internal/testkit/oteltest"
 )
 
-// keepingHeader returns a base that stores the header of the last request in h.
-func keepingHeader(h *http.Header) oteltest.RoundTripFunc {
-	return func(req *http.Request) (*http.Response, error) {
-		*h = req.Header.Clone()
-		return oteltest.Reply(req, http.StatusOK, http.NoBody), nil
-	}
-}
-
-// b3 writes the headers of Zipkin's multi-header format.
-type b3 struct{}
-
-func (b3) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
-	sc := trace.SpanContextFromContext(ctx)
-	if !sc.IsValid() {
-		return
-	}
-	carrier.Set("x-b3-traceid", sc.TraceID().String())
-	carrier.Set("x-b3-spanid", sc.SpanID().String())
-	sampled := "0"
-	if sc.IsSampled() {
-		sampled = "1"
-	}
-	carrier.Set("x-b3-sampled", sampled)
-}
-
-func (b3) Extract(ctx context.Context, _ propagation.TextMapCarrier) context.Context { return ctx }
-
-func (b3) Fields() []string { return []string{"x-b3-traceid", "x-b3-spanid", "x-b3-sampled"} }
-
-// withTracestateAndBaggage returns a context as it comes from a remote caller.
-func withTracestateAndBaggage(t *testing.T, ctx context.Context) context.Context {
-	t.Helper()
-	state, err := trace.ParseTraceState("vendor=opaque,other=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	bag, err := baggage.Parse("tenant=acme,tier=gold;ttl=1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return trace.ContextWithRemoteSpanContext(baggage.ContextWithBaggage(ctx, bag), trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: trace.TraceID{1, 2, 3}, SpanID: trace.SpanID{4, 5, 6}, TraceFlags: trace.FlagsSampled, TraceState: state, Remote: true,
-	}))
-}
-
 func TestTraceparentNamesTheClientSpan(t *testing.T) {
 	tel := oteltest.New(t)
 	got := make(chan http.Header, 1)
 	server := oteltest.NewServer(t, "1.1", func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })
-	ctx := withTracestateAndBaggage(t, t.Context())
+	ctx := oteltest.WithTracestateAndBaggage(t, t.Context())
 	req := oteltest.NewRequest(t, ctx, http.MethodGet, server.URL, nil)
 	req.Header.Set("Authorization", "Bearer 1")
 	req.Header["X-Several"] = []string{"a", "b"}
@@ -117,9 +72,9 @@ func TestUnsampledContextIsPropagated(t *testing.T) {
 			var seen trace.SpanContext
 			rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
 				seen = trace.SpanContextFromContext(req.Context())
-				return keepingHeader(&sent)(req)
+				return oteltest.KeepHeader(&sent)(req)
 			}), opts...)
-			ctx := withTracestateAndBaggage(t, t.Context())
+			ctx := oteltest.WithTracestateAndBaggage(t, t.Context())
 			oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, http.MethodGet, "http://inventory.example/", nil))
 
 			if want := oteltest.Traceparent(seen); sent.Get("Traceparent") != want {
@@ -145,7 +100,7 @@ func TestUnsampledContextIsPropagated(t *testing.T) {
 func TestUnsampledPropagationWithoutMetrics(t *testing.T) {
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.NeverSample()))
 	var sent http.Header
-	rt := otelhttpclient.NewTransport(keepingHeader(&sent),
+	rt := otelhttpclient.NewTransport(oteltest.KeepHeader(&sent),
 		otelhttpclient.WithTracerProvider(tracers), otelhttpclient.WithPropagators(propagation.TraceContext{}))
 	oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
 	if got := sent.Get("Traceparent"); !strings.HasSuffix(got, "-00") {
@@ -164,8 +119,8 @@ func TestPropagationFormats(t *testing.T) {
 	}{
 		{"TraceContext", propagation.TraceContext{}, []string{"Traceparent", "Tracestate"}, "baggage needs another propagator"},
 		{"Baggage", propagation.Baggage{}, []string{"Baggage"}, "no other propagator is installed"},
-		{"B3", b3{}, zipkin, "the application's choice, not a default"},
-		{"composite", propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, b3{}),
+		{"B3", oteltest.B3{}, zipkin, "the application's choice, not a default"},
+		{"composite", propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, oteltest.B3{}),
 			append(append([]string{}, w3c...), zipkin...), "all parts write in one pass"},
 		{"empty composite", propagation.NewCompositeTextMapPropagator(), nil, "no propagator is installed"},
 	}
@@ -173,8 +128,8 @@ func TestPropagationFormats(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			tel := oteltest.New(t)
 			var sent http.Header
-			rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagators(row.propagator))
-			req := oteltest.NewRequest(t, withTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://inventory.example/", nil)
+			rt := instrumented.Transport(tel, oteltest.KeepHeader(&sent), otelhttpclient.WithPropagators(row.propagator))
+			req := oteltest.NewRequest(t, oteltest.WithTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://inventory.example/", nil)
 			req.Header.Set("X-Own", "kept")
 			oteltest.MustSend(t, rt, req)
 
@@ -206,7 +161,7 @@ func TestPropagatorInstalledLater(t *testing.T) {
 	}
 	tel := oteltest.New(t)
 	var sent http.Header
-	rt := otelhttpclient.NewTransport(keepingHeader(&sent), otelhttpclient.WithTracerProvider(tel.Tracers))
+	rt := otelhttpclient.NewTransport(oteltest.KeepHeader(&sent), otelhttpclient.WithTracerProvider(tel.Tracers))
 	request := func() http.Header {
 		tel.Reset()
 		oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil))
@@ -219,7 +174,7 @@ func TestPropagatorInstalledLater(t *testing.T) {
 	if h, want := request(), oteltest.Traceparent(tel.OnlySpan().SpanContext); h.Get("Traceparent") != want {
 		t.Errorf("traceparent = %q, want %q", h.Get("Traceparent"), want)
 	}
-	otel.SetTextMapPropagator(b3{})
+	otel.SetTextMapPropagator(oteltest.B3{})
 	if h, want := request(), tel.OnlySpan().SpanContext.SpanID().String(); h.Get("X-B3-Spanid") != want || h.Get("Traceparent") != "" {
 		t.Errorf("headers = %v, want those of the propagator that was installed last, with span %v", h, want)
 	}
@@ -239,7 +194,7 @@ func TestPanickingPropagator(t *testing.T) {
 		handled := oteltest.HandleErrors(t)
 		tel := oteltest.NewSampled(t, sampler)
 		var sent http.Header
-		rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagators(panicking{}))
+		rt := instrumented.Transport(tel, oteltest.KeepHeader(&sent), otelhttpclient.WithPropagators(panicking{}))
 		req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
 		req.Header.Set("X-Own", "kept")
 		resp, _ := oteltest.MustSend(t, rt, req)
@@ -308,7 +263,7 @@ func TestCallersHeaderIsUnchanged(t *testing.T) {
 		// A base may modify its header.
 		req.Header.Set("X-Base", "1")
 		req.Header["X-Roomy"] = append(req.Header["X-Roomy"], "of base")
-		return keepingHeader(&sent)(req)
+		return oteltest.KeepHeader(&sent)(req)
 	}), otelhttpclient.WithPropagators(appender{}))
 	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://inventory.example/", nil)
 	roomy := make([]string, 1, 4)
@@ -360,7 +315,7 @@ func TestStaleFieldsAreRemoved(t *testing.T) {
 		before := c.header.Clone()
 		req := oteltest.NewRequest(t, t.Context(), "GET", "https://example.com/", nil)
 		req.Header = c.header
-		oteltest.MustSend(t, otelhttpclient.NewTransport(keepingHeader(&sent), c.opts...), req)
+		oteltest.MustSend(t, otelhttpclient.NewTransport(oteltest.KeepHeader(&sent), c.opts...), req)
 		for _, name := range c.gone {
 			if v, ok := sent[name]; ok {
 				t.Errorf("%s: %s = %q, want none", c.name, name, v)

@@ -133,3 +133,11 @@ func AnswerText(status int, text string) RoundTripFunc {
 		return Reply(req, status, io.NopCloser(strings.NewReader(text))), nil
 	}
 }
+
+// KeepHeader returns a base that keeps the header of each request, and answers 200.
+func KeepHeader(h *http.Header) RoundTripFunc {
+	return func(req *http.Request) (*http.Response, error) {
+		*h = req.Header.Clone()
+		return Reply(req, http.StatusOK, http.NoBody), nil
+	}
+}

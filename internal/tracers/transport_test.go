@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package tracers_test
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package otelhttpclient_test
+package inject_test
 
 import (
 	"context"
@@ -56,7 +56,7 @@ func TestPropagationTargets(t *testing.T) {
 		t.Run(fmt.Sprint(row.targets, row.url), func(t *testing.T) {
 			tel := oteltest.New(t)
 			var sent http.Header
-			rt := instrumented.Transport(tel, keepingHeader(&sent), otelhttpclient.WithPropagationTargets(row.targets...))
+			rt := instrumented.Transport(tel, oteltest.KeepHeader(&sent), otelhttpclient.WithPropagationTargets(row.targets...))
 			oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), http.MethodGet, row.url, nil))
 			if got := sent.Get("Traceparent") != ""; got != row.want {
 				t.Errorf("propagated = %v, want %v: %s", got, row.want, row.reason)
@@ -204,7 +204,7 @@ func TestExcludedHostsGetNoFields(t *testing.T) {
 		{name: "no SDK", opts: []otelhttpclient.Option{otelhttpclient.WithTracerProvider(tracenoop.NewTracerProvider()), otelhttpclient.WithMeterProvider(noop.NewMeterProvider())}},
 		{name: "propagation only", ctx: otelhttpclient.ContextWithPropagationOnly},
 	}
-	all := propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, b3{})
+	all := propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{}, oteltest.B3{})
 	rows := []struct {
 		propagator propagation.TextMapPropagator
 		in, want   http.Header
@@ -222,8 +222,8 @@ func TestExcludedHostsGetNoFields(t *testing.T) {
 			tel := oteltest.New(t)
 			var sent http.Header
 			opts := append([]otelhttpclient.Option{otelhttpclient.WithPropagationTargets("ours.example"), otelhttpclient.WithPropagators(row.propagator)}, way.opts...)
-			rt := instrumented.Transport(tel, keepingHeader(&sent), opts...)
-			ctx := withTracestateAndBaggage(t, t.Context())
+			rt := instrumented.Transport(tel, oteltest.KeepHeader(&sent), opts...)
+			ctx := oteltest.WithTracestateAndBaggage(t, t.Context())
 			if way.ctx != nil {
 				ctx = way.ctx(ctx)
 			}
@@ -280,11 +280,11 @@ func TestExcludedHostsOfNestedTransports(t *testing.T) {
 	} {
 		tel := oteltest.New(t)
 		var sent http.Header
-		rt := http.RoundTripper(keepingHeader(&sent))
+		rt := http.RoundTripper(oteltest.KeepHeader(&sent))
 		for _, opt := range []otelhttpclient.Option{opts[2], opts[1], opts[0]} {
 			rt = instrumented.Transport(tel, rt, opt)
 		}
-		req := oteltest.NewRequest(t, withTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://theirs.example/", nil)
+		req := oteltest.NewRequest(t, oteltest.WithTracestateAndBaggage(t, t.Context()), http.MethodGet, "http://theirs.example/", nil)
 		req.Header = http.Header{"Traceparent": {"a"}, "baggage": {"b"}, "X-Own": {"kept"}}
 		oteltest.MustSend(t, rt, req)
 		if want := (http.Header{"X-Own": {"kept"}}); !reflect.DeepEqual(sent, want) {
