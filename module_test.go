@@ -218,6 +218,7 @@ func TestSupportedReleases(t *testing.T) {
 		"examples/setup/go.mod":     {"\ngo " + older + ".0\n"},
 		".github/workflows/ci.yml":  {`"` + older + `"`, `"` + newer + `"`},
 		"README.md":                 {"Go " + older + " or " + newer, olderPatch + " and " + newerPatch},
+		"docs/setup.md":             {"Go " + older + " or " + newer, olderPatch + " and " + newerPatch},
 		"docs/internal/net-http.md": {"Go " + olderPatch + " and " + newerPatch},
 		"docs/migration.md":         {"Go " + older + " or " + newer},
 		"CONTRIBUTING.md":           {"Go " + older + " or " + newer, "GOTOOLCHAIN=go" + newerPatch},

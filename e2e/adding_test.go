@@ -16,7 +16,7 @@ import (
 
 const library = "github.com/otelhttpclient/otelhttpclient"
 
-// What a module gets that adds the library is what README says. The library's
+// What a module gets that adds the library is what docs/setup.md says. The library's
 // go.mod requires what its tests and examples import, so this is more than what
 // its packages import: module graph pruning leaves out what is not imported,
 // but not the versions.
@@ -62,12 +62,12 @@ func TestAddingTheLibrary(t *testing.T) {
 	}
 	want := "An empty module that adds the library gets " + inEmpty + "; a module that has older ones gets " + list(versions) + "."
 
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/setup.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(strings.Join(strings.Fields(string(readme)), " "), want) {
-		t.Errorf("README.md: got no such sentence, want\n%s", want)
+	if !strings.Contains(strings.Join(strings.Fields(string(page)), " "), want) {
+		t.Errorf("docs/setup.md: got no such sentence, want\n%s", want)
 	}
 }
 

@@ -80,7 +80,7 @@ func TestAWSSDKv1(t *testing.T) {
 	})
 }
 
-// With AWS_CA_BUNDLE, a session accepts only an *http.Transport. The README says so.
+// With AWS_CA_BUNDLE, a session accepts only an *http.Transport. docs/limits.md says so.
 func TestAWSSDKv1RejectsTransportsWithCABundle(t *testing.T) {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	defer server.Close()

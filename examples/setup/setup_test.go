@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"go/format"
 	"log"
 	"net"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -97,7 +100,7 @@ func newReceiver(t *testing.T) (r *receiver, endpoint string) {
 	return r, "http://" + listener.Addr().String()
 }
 
-// programs is the directory of both programs.
+// programs is the directory of the programs: the two below, and README.
 var programs string
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
@@ -117,12 +120,55 @@ func testMain(m *testing.M) int {
 		log.Printf("%v = %v\n%s", cmd, err, out)
 		return 1
 	}
+	if err := buildREADME(ctx, dir); err != nil {
+		log.Print(err)
+		return 1
+	}
 	return m.Run()
+}
+
+// buildREADME builds the program in the README.
+func buildREADME(ctx context.Context, dir string) error {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		return err
+	}
+	program := code(string(page), "package main\n")
+	if formatted, err := format.Source([]byte(program)); err != nil || string(formatted) != program {
+		return fmt.Errorf("README.md: got a program that starts with %.20q, and error %v; want one that is formatted", program, err)
+	}
+	source := filepath.Join(dir, "readme.go")
+	if err := os.WriteFile(source, []byte(program), 0o600); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(dir, executable("README")), source)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("README.md: %v = %w\n%s", cmd, err, out)
+	}
+	return nil
+}
+
+// code returns the Go code of a page that has this start, or "".
+func code(page, start string) string {
+	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(strings.ReplaceAll(page, "\r\n", "\n"), -1) {
+		if strings.HasPrefix(block[1], start) {
+			return block[1]
+		}
+	}
+	return ""
+}
+
+// executable returns the file's name of a program.
+func executable(program string) string {
+	if runtime.GOOS == "windows" {
+		return program + ".exe"
+	}
+	return program
 }
 
 // run runs a program with no other OTEL variables than those of env.
 func run(ctx context.Context, program string, env []string, args ...string) (stdout, stderr string, err error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(programs, program), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(programs, executable(program)), args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "OTEL_") })
 	cmd.Env = append(cmd.Env, env...)
 	var out, errs strings.Builder
@@ -143,7 +189,7 @@ func newServer(t *testing.T) (url string, headers <-chan http.Header) {
 	return server.URL, received
 }
 
-// Both programs export spans and metrics, and propagate.
+// All programs export spans and metrics, and propagate.
 func TestExport(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
@@ -159,14 +205,19 @@ func TestExport(t *testing.T) {
 			func(traceID, spanID string) string { return "00-" + traceID + "-" + spanID + "-01" }, "B3"},
 		{"environment", []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_PROPAGATORS=b3"}, "B3",
 			func(traceID, spanID string) string { return traceID + "-" + spanID + "-1" }, "Traceparent"},
+		{"README", nil, "Traceparent", func(traceID, spanID string) string { return "00-" + traceID + "-" + spanID + "-01" }, "B3"},
 	} {
 		name := strings.Join(append([]string{row.program}, row.env...), " ")
 		receiver, endpoint := newReceiver(t)
 		url, headers := newServer(t)
 		env := append([]string{"OTEL_EXPORTER_OTLP_ENDPOINT=" + endpoint, "OTEL_SERVICE_NAME=shop"}, row.env...)
 		stdout, stderr, err := run(ctx, row.program, env, url+"/items/42?sig=secret")
-		if err != nil || stdout != "200 OK, 4 bytes\n" || stderr != "" {
-			t.Errorf("%s: got %v, stdout %q, stderr %q; want 200 OK, 4 bytes, and no error", name, err, stdout, stderr)
+		wantOutput := "200 OK, 4 bytes\n"
+		if row.program == "README" {
+			wantOutput = "fine" // it copies the body
+		}
+		if err != nil || stdout != wantOutput || stderr != "" {
+			t.Errorf("%s: got %v, stdout %q, stderr %q; want %q, and no error", name, err, stdout, stderr, wantOutput)
 			continue
 		}
 		header := <-headers
@@ -237,7 +288,7 @@ func TestUnknownExporter(t *testing.T) {
 	}
 }
 
-// README shows explicit whole, and the lines by which environment differs.
+// docs/setup.md shows explicit whole, and the lines by which environment differs. TestExport runs the README's program.
 func TestREADME(t *testing.T) {
 	read := func(name string) string {
 		t.Helper()
@@ -247,23 +298,18 @@ func TestREADME(t *testing.T) {
 		}
 		return strings.ReplaceAll(string(text), "\r\n", "\n")
 	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read("../../README.md"), -1)
-	find := func(start string) string {
-		for _, block := range blocks {
-			if strings.HasPrefix(block[1], start) {
-				return block[1]
-			}
-		}
-		t.Errorf("README.md: got no Go code that starts with %q, want one", start)
-		return ""
-	}
+	page := read("../../docs/setup.md")
 	_, program, _ := strings.Cut(read("explicit/main.go"), "package main\n")
-	if got, want := find("package main\n"), "package main\n"+program; got != want {
-		t.Errorf("the program in README.md:\n%s\nwant explicit/main.go:\n%s", got, want)
+	if got, want := code(page, "package main\n"), "package main\n"+program; got != want {
+		t.Errorf("the program in docs/setup.md:\n%s\nwant explicit/main.go:\n%s", got, want)
 	}
-	for line := range strings.Lines(find("spans, err := autoexport.")) {
+	lines := code(page, "spans, err := autoexport.")
+	if lines == "" {
+		t.Error("docs/setup.md: got no lines of environment/main.go, want them")
+	}
+	for line := range strings.Lines(lines) {
 		if line = strings.TrimSpace(line); !strings.Contains(read("environment/main.go"), line) {
-			t.Errorf("README.md: got %q, want a line of environment/main.go", line)
+			t.Errorf("docs/setup.md: got %q, want a line of environment/main.go", line)
 		}
 	}
 }
