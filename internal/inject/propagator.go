@@ -59,7 +59,9 @@ func (p *Propagator) injectInto(ctx context.Context, carrier *Carrier) {
 	} else {
 		propagator.Inject(ctx, carrier)
 	}
-	carrier.removeStale(ctx, info.fields)
+	if len(info.fields) > 0 {
+		carrier.removeStale(ctx, info.fields)
+	}
 }
 
 func (p *Propagator) currentPropagator() propagation.TextMapPropagator {

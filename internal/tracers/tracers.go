@@ -48,10 +48,16 @@ func (s *Source) For(ctx context.Context, configured trace.TracerProvider, guard
 	return s.cachedTracer(&s.mainTracer, global)
 }
 
+// absentSpan is the span of a context without one.
+var absentSpan = trace.SpanFromContext(context.Background())
+
 // parentTracer returns the tracer of the parent span's provider, or nil if that is
 // the global one. The span may be of an application's type.
 func (s *Source) parentTracer(ctx context.Context, global trace.TracerProvider, guard callback.Guard) (t *Tracer) {
 	span := trace.SpanFromContext(ctx)
+	if span == absentSpan {
+		return nil
+	}
 	guard.Call("TracerProvider of the parent span", func() {
 		if sc := span.SpanContext(); !sc.IsValid() || sc.IsRemote() {
 			return
