@@ -106,8 +106,9 @@ func Example() {
 }
 
 // A program that exports spans in batches, over gRPC, to
-// OTEL_EXPORTER_OTLP_ENDPOINT, and propagates trace context and baggage. The
-// program in the README also exports metrics.
+// OTEL_EXPORTER_OTLP_ENDPOINT, such as http://localhost:4317, and propagates trace
+// context and baggage. Unset or without http://, the exporter uses TLS. The program
+// in the README also exports metrics.
 func Example_otlp() {
 	ctx := context.Background()
 	exporter, err := otlptracegrpc.New(ctx)

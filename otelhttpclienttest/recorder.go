@@ -5,6 +5,11 @@
 //	shop.Checkout(rec.Client())
 //	code := rec.Spans()[0].Attribute("http.response.status_code").AsInt64()
 //
+// Spans includes all spans of the Recorder's TracerProvider, also those of the
+// test itself, and of other instrumentation that uses this provider by an option or
+// from the span in its context, such as otelhttp.NewHandler. Select the
+// Transport's by SpanKind, or with [Recorder.SpanOf].
+//
 // It has no assertions of its own. It imports the SDK, which package
 // otelhttpclient does not.
 package otelhttpclienttest

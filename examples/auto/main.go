@@ -25,7 +25,7 @@ func main() {
 		log.Fatalf("usage: %s URL", os.Args[0])
 	}
 	ctx := context.Background()
-	exporter, err := otlptracegrpc.New(ctx) // exports to OTEL_EXPORTER_OTLP_ENDPOINT
+	exporter, err := otlptracegrpc.New(ctx) // to OTEL_EXPORTER_OTLP_ENDPOINT, such as http://localhost:4317; unset or without http://: TLS
 	if err != nil {
 		log.Fatal(err)
 	}

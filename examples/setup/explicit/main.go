@@ -39,7 +39,8 @@ func main() {
 	}
 }
 
-// setUp exports to OTEL_EXPORTER_OTLP_ENDPOINT. OTEL_SERVICE_NAME names the service.
+// setUp exports to OTEL_EXPORTER_OTLP_ENDPOINT, such as http://localhost:4317. Without http://, or if it is unset, the
+// exporters use TLS. OTEL_SERVICE_NAME names the service.
 func setUp(ctx context.Context) (shutdown func(context.Context) error, err error) {
 	spans, err := otlptracegrpc.New(ctx)
 	if err != nil {
