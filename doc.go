@@ -44,7 +44,7 @@
 //   - propagation: [WithPropagators], [WithPropagationTargets]
 //   - span names: [WithURLTemplate], [WithSpanNameFormatter]
 //   - the end of spans: [WithSpanEnd]
-//   - errors: [WithErrorCheck]
+//   - errors: [WithErrorCheck] for responses, [WithFailureCheck] for errors
 //   - connections: [WithConnectionTimings], [WithClientTrace]
 //   - more attributes and metrics: [WithAttributes], [WithOptInAttributes],
 //     [WithOptInMetrics]

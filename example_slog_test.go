@@ -35,7 +35,8 @@ func (h traceHandler) WithGroup(name string) slog.Handler {
 }
 
 // A response hook logs why a request failed, with the IDs of its span. base's
-// error has no URL; the error of http.Client has one, including its secrets.
+// error has no URL; the error of http.Client has one, including its secrets. The
+// hook also runs for errors that WithFailureCheck excludes: test for them, too.
 func ExampleWithResponseHook_slog() {
 	exporter := tracetest.NewInMemoryExporter()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
