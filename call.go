@@ -30,7 +30,7 @@ type call struct {
 	sent        *http.Request  // as base gets it
 	transportID any            // identifies this Transport to outer Transports
 	asSent      sentRequest    // fields of sent; zero if in is nil
-	room        *body.Response // memory for the response, if it is allocated
+	memory      *body.Response // memory for the response, if it is allocated
 
 	exchange *exchange       // nil: the request is not observed any further
 	first    *attempt        // in place of exchange if an outer Transport observes the request
@@ -71,7 +71,7 @@ func (p *call) observe() {
 		return
 	}
 	tracer := in.tracers.For(ctx, in.tracerProvider, in.guard)
-	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && seen.URL != nil && exporters.Send(seen.URL.Host, seen.URL.Path) {
+	if tracer.MayRecord() && !trace.SpanContextFromContext(ctx).IsValid() && seen.URL != nil && exporters.CalledBySDK(seen.URL.Host, seen.URL.Path) {
 		return // each recorded export would cause another
 	}
 	role := nested.RoleOf(settings, outer, req, p.transportID, tracer)
@@ -154,7 +154,7 @@ func (p *call) propagateDropped(ctx context.Context, tracer *tracers.Tracer, set
 	c.Init(ctx, tracer, settings, resend)
 	c.Copy = *p.sent.WithContext(c)
 	c.Complete(&p.in.injector, &c.Copy, &s.Carrier)
-	p.sent, p.own, p.room = &c.Copy, &c.Sending, &d.response
+	p.sent, p.own, p.memory = &c.Copy, &c.Sending, &d.response
 }
 
 // finish handles base's result and returns the caller's.
@@ -183,7 +183,7 @@ func (p *call) answer(resp *http.Response, err error) *http.Response {
 		p.answered(nil, err)
 		return nil
 	}
-	own := p.room
+	own := p.memory
 	if own == nil {
 		own = new(body.Response)
 	}

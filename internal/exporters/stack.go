@@ -35,11 +35,11 @@ var (
 
 type endpoint struct{ host, path string }
 
-// Send reports whether the caller, which sends a request to this endpoint, was called
+// CalledBySDK reports whether the caller, which sends a request to this endpoint, was called
 // by an exporter, by a processor of spans or logs, or by a sampler of an SDK.
 // Callbacks of the application that an SDK runs, such as those of observable
 // instruments, do not count.
-func Send(host, path string) bool {
+func CalledBySDK(host, path string) bool {
 	to := endpoint{host, path}
 	exported, ok := endpointResults.Get(to)
 	if ok && !exported && rand.N(probeEvery) != 0 {

@@ -74,7 +74,7 @@ func TestOnStack(t *testing.T) {
 // An exporter that shares its endpoint with the application is found after a while, and
 // then every time.
 func TestSend(t *testing.T) {
-	if Send("application.example", "/") {
+	if CalledBySDK("application.example", "/") {
 		t.Error("in no exporter: got true, want false")
 	}
 	var e sender
@@ -90,7 +90,7 @@ func TestSend(t *testing.T) {
 		if !e.ExportSpans("application.example") {
 			t.Fatal("in an exporter, to an endpoint that exporters use: got false, want true")
 		}
-		if Send("application.example", "/") {
+		if CalledBySDK("application.example", "/") {
 			t.Fatal("in no exporter, to an endpoint that exporters use: got true, want false")
 		}
 	}
@@ -98,11 +98,11 @@ func TestSend(t *testing.T) {
 
 type sender struct{}
 
-func (sender) ExportSpans(host string) bool { return Send(host, "/") }
+func (sender) ExportSpans(host string) bool { return CalledBySDK(host, "/") }
 
 func BenchmarkSend(b *testing.B) {
 	for b.Loop() {
-		Send("application.example", "/")
+		CalledBySDK("application.example", "/")
 	}
 }
 
