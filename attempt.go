@@ -11,6 +11,7 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
+	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/hostport"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
@@ -45,6 +46,7 @@ type attempt struct {
 
 	bodyless    bool
 	sizeUnknown bool
+	timedOut    bool
 	nested.Kept
 	late bool // it is measured now that the request is sent again
 
@@ -134,24 +136,29 @@ func (a *attempt) End(e body.End) {
 		e.At = time.Now()
 	}
 	a.ending = e
+	// Deferred: each step runs even if the one before exits the goroutine.
+	defer func() {
+		if a.known.Add(1) == 2 {
+			a.record()
+		}
+	}()
+	if a.Measured {
+		defer a.in.guard.Call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
+	}
 	if e.Err != nil {
 		// Not in record: the context may be canceled before.
 		a.in.guard.Call("description of the error", func() { a.describeError(e.Err) })
 	}
-	if a.Measured {
-		a.in.guard.Call("measurement", func() { a.exchange(a.meter).measure(a.ending) })
-	}
-	if a.known.Add(1) == 2 {
-		a.record()
-	}
 }
 
 func (a *attempt) describeError(err error) {
-	if a.response.ErrorType != "" || !a.in.isFailure(a.ctx, err) {
+	kind, cancelled := a.in.classify(a.ctx, a.Scheme, err)
+	a.timedOut = kind == errortype.Timeout
+	if cancelled || a.response.ErrorType != "" || !a.in.isFailure(err) {
 		a.ending.Err = nil
 		return
 	}
-	a.response = a.response.WithError(a.in.errorType(a.ctx, a.Scheme, err))
+	a.response = a.response.WithError(kind)
 }
 
 // record creates the span, and records the metrics that End did not.
@@ -177,7 +184,7 @@ func (a *attempt) record() {
 // exchange converts the attempt to an exchange that is about to end.
 func (a *attempt) exchange(meter *semconv.Instruments) *exchange {
 	x := &exchange{in: a.in, meter: meter, request: a.Request, started: a.started, response: a.response, ofResponse: a.ofResponse,
-		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown, upload: a.upload}
+		bodyless: a.bodyless, sizeUnknown: a.sizeUnknown, timedOut: a.timedOut, upload: a.upload}
 	x.context.Init(a.ctx, a.tracer, &nested.NoSettings, a.ResendCount)
 	x.context.Sending.ActiveOuter = !a.Active
 	x.Progress.Add(a.Received())
@@ -196,7 +203,10 @@ func (a *attempt) describeSpan(x *exchange) {
 	if a.response.Status != 0 {
 		attrs := a.in.conventions.AppendResponse(nil, a.response, a.respLength)
 		x.connection.Answered(a.response.Status, a.response.Protocol.Version)
-		x.set(append(x.appendConnection(attrs, a.ending.At), x.ofResponse...)...)
+		x.set(x.appendConnection(attrs, a.ending.At)...)
+	}
+	if len(x.ofResponse) > 0 {
+		x.span.SetAttributes(x.ofResponse...)
 	}
 	switch {
 	case a.ending.Err != nil:

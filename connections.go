@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
@@ -91,24 +90,20 @@ func (x *exchange) addClientTrace() {
 	}
 }
 
-func (x *exchange) recordLookup(name string, target *url.URL, d time.Duration, err error) {
-	x.in.guard.Call("measurement of a DNS lookup", func() {
-		x.meter.RecordLookup(&x.context, x.in.lookupName(name, target), d, err)
-	})
+func (x *exchange) recordLookup(name string, d time.Duration, err error) {
+	x.in.guard.Call("measurement of a DNS lookup", func() { x.meter.RecordLookup(&x.context, name, d, err) })
 }
 
-// lookupName returns the name to record for a lookup. If a URL filter changes the
-// request's host, it is the filter's host.
-func (c *config) lookupName(name string, target *url.URL) string {
+// nameLookups sets the name to record for lookups of the request's host, if a URL
+// filter changes the host.
+func (x *exchange) nameLookups(target *url.URL) {
 	target = hostport.Wire(target)
-	if target == nil || len(c.urlFilters) == 0 {
-		return name
+	if x.meter == nil || target == nil {
+		return
 	}
-	if host, _ := hostport.Split(target.Host, ""); !strings.EqualFold(host, name) {
-		return name // the name of a proxy, or of another server
+	if filtered := x.in.filterURL(target); filtered != nil && filtered.Host != target.Host {
+		host, _ := hostport.Split(target.Host, "")
+		alias, _ := hostport.Split(filtered.Host, "")
+		x.connection.NameServer(host, alias)
 	}
-	if filtered := c.filterURL(target); filtered != nil && filtered.Host != target.Host {
-		name, _ = hostport.Split(filtered.Host, "")
-	}
-	return name
 }

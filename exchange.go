@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 
 	"github.com/otelhttpclient/otelhttpclient/internal/body"
 	"github.com/otelhttpclient/otelhttpclient/internal/conntrace"
-	"github.com/otelhttpclient/otelhttpclient/internal/errortype"
 	"github.com/otelhttpclient/otelhttpclient/internal/identity"
 	"github.com/otelhttpclient/otelhttpclient/internal/nested"
 	"github.com/otelhttpclient/otelhttpclient/internal/scratch"
@@ -36,12 +36,15 @@ type exchange struct {
 	recording   bool
 	bodyless    bool // the response has no body
 	sizeUnknown bool // the size of the response's body is unknown even after its end
+	gaveUp      bool // base failed for another reason than a connection
+	timedOut    bool
 	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
 	context    nested.Context       // what base gets
 	request    semconv.Request      // known before it is sent
 	response   *semconv.Response    // known when base has returned
 	ofResponse []attribute.KeyValue // the application's, from then on
+	ofHooks    []attribute.KeyValue // what request hooks have set, if there may be ofResponse
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
@@ -58,6 +61,9 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 	}
 	x.context.Complete(&x.in.injector, sent, &s.Carrier)
 	x.connection.Send(sent)
+	if x.in.renamesLookups {
+		x.nameLookups(sent.URL)
+	}
 	if x.recording && x.in.describesSent {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)
@@ -77,7 +83,15 @@ func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 	if sent.Header == nil {
 		sent.Header = http.Header{}
 	}
+	var before []attribute.KeyValue
+	watch := x.recording && len(x.in.responseAttributeFuncs) > 0
+	if watch {
+		before = slices.Clone(attributesOf(x.span))
+	}
 	x.in.runRequestHooks(x.span, sent)
+	if watch {
+		x.ofHooks = changed(before, attributesOf(x.span))
+	}
 	if req.Header == nil && len(sent.Header) == 0 {
 		sent.Header = nil
 	}
@@ -91,11 +105,11 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 		err = errNoResponse
 	}
 	hooked := len(x.in.responseHooks) > 0
-	if len(x.in.responseAttributeFuncs) > 0 && x.observed() {
-		x.ofResponse = x.in.attributesOfResponse(sent.request, resp, err)
-	}
 	if resp != nil && (x.observed() || hooked) {
 		x.in.guard.Call("description of the response", func() { x.describeResponse(sent, resp) })
+	}
+	if len(x.in.responseAttributeFuncs) > 0 && x.observed() {
+		x.in.guard.Call("attributes of the response", func() { x.describeOutcome(sent.request, resp, err) })
 	}
 	if err != nil {
 		x.failed(sent.request, err)
@@ -146,15 +160,15 @@ func (x *exchange) End(e body.End) {
 	if !x.observed() {
 		return
 	}
-	if e.Err != nil {
-		guard.Call("description of the error", func() { x.describeError(e.Err) })
-	}
-	guard.Call("description of the end", func() {
-		x.connection.Done(x.response.Status == 0 && x.response.ErrorType != "" && !errortype.OfConnection(x.response.ErrorType))
+	defer guard.Call("description of the end", func() {
+		x.connection.Done(x.response.Status == 0 && x.gaveUp)
 		if x.recording {
 			x.describeEnd(e)
 		}
 	})
+	if e.Err != nil {
+		guard.Call("description of the error", func() { x.describeError(e.Err) })
+	}
 }
 
 // sizes returns the sizes of the bodies, if known. The response's is known if the span
@@ -183,7 +197,7 @@ func (x *exchange) measure(e body.End) {
 	v := semconv.Values{Own: x.ofResponse, Duration: x.duration(e.At), Active: !x.context.Sending.ActiveOuter, Abandoned: e.Abandoned && !x.bodyBelow}
 	v.RequestSize, v.ResponseSize = x.sizes()
 	v.TimeInQueue, v.Waited = x.connection.TimeInQueue(e.At)
-	if x.response.Status == 0 && x.response.ErrorType == errortype.Timeout {
+	if x.response.Status == 0 && x.timedOut {
 		x.connection.LookupsTimedOut()
 	}
 	v.Inner = x.context.Sending.MeasuredInside(x.meter.Provider())

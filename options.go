@@ -116,6 +116,7 @@ type instrumentation struct {
 
 	spanWants, meterWants conntrace.Want // data of a connection that spans and metrics need
 	describesSent         bool           // there are attributes of the request as it is sent
+	renamesLookups        bool           // a URL filter may change the host of DNS lookups
 }
 
 func newInstrumentation(opts []Option) *instrumentation {
@@ -140,6 +141,7 @@ func (in *instrumentation) setWants() {
 	if c.WantsUserAgent() {
 		in.spanWants |= conntrace.UserAgent
 	}
+	in.renamesLookups = c.Metrics&semconv.DNSLookups != 0 && len(in.urlFilters) > 0
 	in.describesSent = c.WantsUserAgent() || c.OldNames || in.requestHeaders != nil
 	if in.connectionTimings {
 		in.spanWants |= conntrace.Timings

@@ -142,7 +142,6 @@ func (x *exchange) describeResponse(sent *sentRequest, resp *http.Response) {
 	a := x.in.conventions.AppendResponse(s.Attributes, x.response, resp.ContentLength)
 	a = x.in.responseHeaders.Append(a, resp.Header, x.in.redaction, x.connection.Target())
 	a = x.appendConnection(a, time.Time{})
-	a = append(a, x.ofResponse...)
 	x.set(a...)
 	s.Attributes = a
 	if x.response.ErrorType != "" {
@@ -241,27 +240,30 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 		a = without(a, x.in.spanAttributes)
 	}
 	if x.in.hooked() {
-		a = without(a, x.setByHooks())
+		a = without(a, attributesOf(x.span))
 	}
 	override(a, x.request.Own)
 	override(a, x.ofResponse)
 	x.span.SetAttributes(a...)
 }
 
-// setByHooks returns the span's attributes that hooks may have set, and others where
-// that makes no difference.
-func (x *exchange) setByHooks() []attribute.KeyValue {
-	has := attributesOf(x.span)
-	if len(x.ofResponse) == 0 {
-		return has
+// describeOutcome gets the application's attributes for what base returned. On the
+// span they override all others but those of request hooks.
+func (x *exchange) describeOutcome(sent *http.Request, resp *http.Response, err error) {
+	x.ofResponse = x.in.attributesOfResponse(sent, resp, err)
+	if x.recording && len(x.ofResponse) > 0 {
+		x.span.SetAttributes(without(slices.Clone(x.ofResponse), x.ofHooks)...)
 	}
-	var set []attribute.KeyValue
-	for _, kv := range has {
-		if !x.request.StartsWith(kv) {
-			set = append(set, kv)
+}
+
+// changed returns the attributes that are new or have another value.
+func changed(before, after []attribute.KeyValue) (c []attribute.KeyValue) {
+	for _, kv := range after {
+		if !slices.Contains(before, kv) {
+			c = append(c, kv)
 		}
 	}
-	return set
+	return c
 }
 
 // override replaces the attributes whose keys the application's have.
@@ -293,29 +295,42 @@ func (x *exchange) setErrorStatus(description string) {
 // unless the caller canceled the request. It keeps the error.type of an error
 // response.
 func (x *exchange) describeError(err error) {
-	if !x.in.isFailure(x.context.Context, err) {
+	kind, cancelled := x.in.classify(x.context.Context, x.request.Scheme, err)
+	if cancelled {
+		return
+	}
+	x.gaveUp, x.timedOut = !errortype.OfConnection(kind), kind == errortype.Timeout
+	if !x.in.isFailure(err) {
 		return
 	}
 	ofStatus := x.response.ErrorType != ""
 	if !ofStatus {
-		x.response = x.response.WithError(x.in.errorType(x.context.Context, x.request.Scheme, err))
+		x.response = x.response.WithError(kind)
 	}
 	x.setError(err, ofStatus)
 }
 
-// isFailure reports whether an error is recorded: unless it is a cancellation by the
-// caller, or one that the application's check excludes.
-func (in *instrumentation) isFailure(ctx context.Context, err error) bool {
-	if errortype.CancelledByCaller(ctx, err) {
-		return false
-	}
+// isFailure reports whether an error is recorded: unless the application's check
+// excludes it.
+func (in *instrumentation) isFailure(err error) bool {
 	failure := true
-	return in.failureCheck == nil || !in.guard.Call("failure check", func() { failure = in.failureCheck(err) }) || failure
+	return in.failureCheck == nil || err == body.ErrPanic || !in.guard.Call("failure check", func() { failure = in.failureCheck(err) }) || failure
 }
 
-// errorType returns the value of error.type for an error of base, or of reading
-// a response body. An error with a method ErrorType chooses its own. So does the
-// cause of an expired deadline, which net/http returns on HTTP/1.1 only.
+// classify returns the error.type of an error of base, or of reading a response body,
+// or that the caller has canceled the request. An error whose methods panic is _OTHER.
+func (in *instrumentation) classify(ctx context.Context, scheme string, err error) (kind string, cancelled bool) {
+	kind = errortype.Other
+	in.guard.Call("error", func() {
+		if cancelled = errortype.CancelledByCaller(ctx, err); !cancelled {
+			kind = in.errorType(ctx, scheme, err)
+		}
+	})
+	return kind, cancelled
+}
+
+// errorType returns the error.type of an error. One with a method ErrorType chooses its
+// own. So does the cause of an expired deadline, which net/http returns on HTTP/1.1 only.
 func (in *instrumentation) errorType(ctx context.Context, scheme string, err error) string {
 	var named interface{ ErrorType() string }
 	if errors.As(err, &named) || errortype.Expired(ctx, err) && errors.As(context.Cause(ctx), &named) {
@@ -335,7 +350,9 @@ func (x *exchange) setError(err error, ofStatus bool) {
 	}
 	x.set(semconv.ErrorTypeKey.String(x.response.ErrorType))
 	if !ofStatus {
-		x.setErrorStatus(x.in.redaction.Error(err, x.connection.Target()))
+		text := ""
+		x.in.guard.Call("error", func() { text = x.in.redaction.Error(err, x.connection.Target()) })
+		x.setErrorStatus(text)
 	}
 }
 
@@ -349,7 +366,7 @@ func (x *exchange) describeEnd(e body.End) {
 		a = append(a, semconv.AbandonedKey.Bool(true))
 	}
 	if x.response.Status == 0 {
-		a = append(x.appendConnection(a, e.At), x.ofResponse...)
+		a = x.appendConnection(a, e.At)
 	}
 	if x.in.conventions.WantsSizes() {
 		request, response := x.sizes()

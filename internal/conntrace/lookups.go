@@ -3,13 +3,12 @@ package conntrace
 import (
 	"net"
 	"net/http/httptrace"
-	"net/url"
+	"strings"
 	"time"
 )
 
-// Record records a DNS lookup of a name. target is the URL of the request, or nil
-// before it is set.
-type Record func(name string, target *url.URL, d time.Duration, err error)
+// Record records a DNS lookup of a name.
+type Record func(name string, d time.Duration, err error)
 
 // lookups measures the DNS lookups of a request. A lookup may outlast its request: a
 // dial continues when another connection is obtained, or when the request has ended.
@@ -17,6 +16,8 @@ type Record func(name string, target *url.URL, d time.Duration, err error)
 type lookups struct {
 	record  Record
 	host    string
+	server  string // its host; "" before the request is sent
+	alias   string // the name to record for it
 	started time.Time
 	running int
 }
@@ -32,6 +33,14 @@ func (t *Trace) MeasureLookups(record Record) {
 		l.running++
 	}
 	t.hooks.DNSDone = func(info httptrace.DNSDoneInfo) { t.endLookup(l, info.Err, false) }
+}
+
+// NameServer sets the name to record for lookups of the server's host. A lookup may
+// outlast its request, whose URL must not be read then.
+func (t *Trace) NameServer(host, alias string) {
+	t.mu.Lock()
+	t.timings.lookups.server, t.timings.lookups.alias = host, alias
+	t.mu.Unlock()
 }
 
 // LookupsTimedOut records the running lookups as timed out at the request's
@@ -51,12 +60,15 @@ func (t *Trace) LookupsTimedOut() {
 // endLookup records the end of one lookup, or of all, if any is running.
 func (t *Trace) endLookup(l *lookups, err error, all bool) {
 	t.mu.Lock()
-	running, name, start, target := l.running, l.host, l.started, t.target
+	running, name, start := l.running, l.host, l.started
+	if l.server != "" && strings.EqualFold(name, l.server) {
+		name = l.alias
+	}
 	if l.running = max(0, running-1); all {
 		l.running = 0
 	}
 	t.mu.Unlock()
 	if running > 0 {
-		l.record(name, target, time.Since(start), err)
+		l.record(name, time.Since(start), err)
 	}
 }

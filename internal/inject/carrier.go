@@ -37,6 +37,9 @@ func (h *Carrier) Reset(header http.Header, values *[3]string) {
 	h.written = h.writtenMemory[:0]
 }
 
+// IdentifiesSpan reports whether values that identify the span were written.
+func (h *Carrier) IdentifiesSpan() bool { return h.used > 0 }
+
 // Header returns the changed copy of the header, or nil if nothing was changed.
 func (h *Carrier) Header() http.Header { return h.copied }
 

@@ -32,6 +32,7 @@ func (c *Context) Init(ctx context.Context, tracer *tracers.Tracer, caller *Sett
 func (c *Context) Complete(p *inject.Propagator, sent *http.Request, carrier *inject.Carrier) {
 	carrier.Reset(sent.Header, &c.Sending.values)
 	c.Sending.excluded = p.Inject(sent.Context(), sent, carrier)
+	c.Sending.injected = carrier.IdentifiesSpan()
 	if h := carrier.Header(); h != nil {
 		sent.Header = h
 	}

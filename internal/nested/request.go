@@ -33,6 +33,7 @@ type Request struct {
 	ActiveOuter bool
 
 	excluded     bool                         // the targets of this or an inner Transport exclude the host
+	injected     bool                         // the propagator wrote values that identify the span
 	returnedOnce bool                         // an inner Transport has returned it
 	request      atomic.Pointer[http.Request] // the copy that base gets; nil until Complete
 	settings     *Settings
@@ -213,12 +214,7 @@ func (r *Request) hasInjected(header, sent http.Header) (same, injected bool) {
 
 // LacksHeaders reports whether nothing was injected although the host is a target.
 func (r *Request) LacksHeaders() bool {
-	sent := r.request.Load()
-	if sent == nil || r.isExcluded() {
-		return false
-	}
-	_, injected := r.hasInjected(nil, sent.Header)
-	return !injected
+	return r.request.Load() != nil && !r.injected && !r.isExcluded()
 }
 
 func (r *Request) isExcluded() bool {

@@ -1,8 +1,6 @@
 package semconv
 
 import (
-	"slices"
-
 	"go.opentelemetry.io/otel/attribute"
 	std "go.opentelemetry.io/otel/semconv/v1.43.0"
 )
@@ -19,12 +17,6 @@ type Start struct {
 	Request
 	URL         string // redacted; "" if it is not recorded
 	ResendCount int
-}
-
-// StartsWith reports whether the span has started with this attribute of the server or
-// of the application.
-func (r *Request) StartsWith(kv attribute.KeyValue) bool {
-	return slices.Contains(r.attributes, kv) || slices.Contains(r.Own, kv)
 }
 
 // AppendRequest appends the attributes that samplers see. The application's come
