@@ -75,7 +75,7 @@ type ResponseAttributesFunc = func(*http.Request, *http.Response, error) []attri
 // given.
 //
 // They override all other attributes of the same key, except those that hooks have set
-// on the span.
+// on the span. A hook that sets the value that an attribute has already does not count.
 func WithResponseAttributes(attributes ResponseAttributesFunc) Option {
 	return optionFunc(func(c *config) {
 		if attributes != nil {

@@ -1,10 +1,12 @@
 package otelhttpclient_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -290,6 +292,82 @@ func TestResponseAttributesAndHooks(t *testing.T) {
 		for key, want := range map[attribute.Key]string{"a": "response", "b": row.b, "c": row.c, "server.address": "response"} {
 			oteltest.WantAttribute(t, a, key, want)
 		}
+	}
+}
+
+// They override all attributes that no hook has set, whatever else looks at the
+// request.
+func TestResponseAttributesOverride(t *testing.T) {
+	response := []attribute.KeyValue{
+		attribute.String("url.template", "/from/response"),
+		attribute.Int("http.request.resend_count", 41),
+		attribute.String("url.full", "http://from.example/response"),
+		attribute.StringSlice("http.request.header.x-a", []string{"response"}),
+		attribute.String("user_agent.original", "response"),
+		attribute.String("tenant", "response"),
+		attribute.String("server.address", "response.example"),
+	}
+	for _, row := range []struct {
+		name   string
+		opt    otelhttpclient.Option
+		reason string
+	}{
+		{"alone", nil, "hooks alone override them"},
+		{"request hook", otelhttpclient.WithRequestHook(func(trace.Span, *http.Request) {}), "it sets nothing"},
+		{"response hook", otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {}), "it sets nothing"},
+		{"client trace", otelhttpclient.WithClientTrace(func(context.Context) *httptrace.ClientTrace { return nil }), "it sets nothing"},
+		{"span options", otelhttpclient.WithSpanOptions(trace.WithAttributes(attribute.String("tenant", "default"))), "they are not hooks"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, oteltest.AnswerText(200, "fine"), row.opt, with(attribute.String("tenant", "request")),
+				otelhttpclient.WithResponseAttributes(func(*http.Request, *http.Response, error) []attribute.KeyValue { return response }),
+				otelhttpclient.WithRequestHeaders("x-a"), otelhttpclient.WithOptInAttributes("user_agent.original", "url.template"))
+			ctx := otelhttpclient.ContextWithRetries(otelhttpclient.ContextWithURLTemplate(t.Context(), "/items/{sku}"))
+			for range 2 { // the second has a resend count of the library's own
+				req := oteltest.NewRequest(t, ctx, "GET", "http://example.com/items/1", nil)
+				req.Header.Set("X-A", "request")
+				req.Header.Set("User-Agent", "request")
+				oteltest.MustSend(t, rt, req)
+			}
+			spans := tel.Spans()
+			if len(spans) != 2 {
+				t.Fatalf("%d spans, want 2", len(spans))
+			}
+			got := oteltest.Attributes(spans[1].Attributes)
+			for _, want := range response {
+				if got := got[want.Key]; got != want.Value {
+					t.Errorf("%s = %v, want %v: %s", want.Key, got.AsInterface(), want.Value.AsInterface(), row.reason)
+				}
+			}
+		})
+	}
+}
+
+// A value that a hook has set stays, also if an attribute of lower precedence has the
+// same value.
+func TestResponseAttributesKeepValueOfHook(t *testing.T) {
+	for _, row := range []struct {
+		key    attribute.Key
+		hook   string
+		reason string
+	}{
+		{"tenant", "request", "the hook sets the value of WithAttributes, which ContextWithAttributes has overridden"},
+		{"server.address", "example.com", "the hook sets the library's value, which ContextWithAttributes has overridden"},
+	} {
+		t.Run(string(row.key), func(t *testing.T) {
+			tel := oteltest.New(t)
+			rt := instrumented.Transport(tel, oteltest.AnswerText(200, "fine"), with(attribute.String("tenant", "request")),
+				otelhttpclient.WithRequestHook(func(span trace.Span, _ *http.Request) { span.SetAttributes(row.key.String(row.hook)) }),
+				otelhttpclient.WithResponseAttributes(func(*http.Request, *http.Response, error) []attribute.KeyValue {
+					return []attribute.KeyValue{row.key.String("response")}
+				}))
+			ctx := otelhttpclient.ContextWithAttributes(t.Context(), row.key.String("context"))
+			oteltest.MustSend(t, rt, oteltest.NewRequest(t, ctx, "GET", "http://example.com/", nil))
+			if got := oteltest.Attributes(tel.OnlySpan().Attributes)[row.key].AsString(); got != row.hook {
+				t.Errorf("%s = %q, want %q: %s", row.key, got, row.hook, row.reason)
+			}
+		})
 	}
 }
 

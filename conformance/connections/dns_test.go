@@ -101,3 +101,33 @@ func TestDNSLookupIsOptIn(t *testing.T) {
 		t.Error("dns.lookup.duration is recorded, want it on request only")
 	}
 }
+
+// A lookup that outlasts its request has the host that the filter returned for it, even
+// if the caller has reused the request for another host.
+func TestLateLookupHasHostOfItsRequest(t *testing.T) {
+	tel := oteltest.New(t)
+	ended, late := make(chan struct{}), make(chan struct{})
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(req *http.Request) (*http.Response, error) {
+		reports := httptrace.ContextClientTrace(req.Context())
+		reports.GetConn("tenant.example:80")
+		reports.DNSStart(httptrace.DNSStartInfo{Host: "tenant.example"})
+		go func() {
+			defer close(late)
+			<-ended
+			reports.DNSDone(httptrace.DNSDoneInfo{})
+		}()
+		return nil, errors.New("canceled")
+	}), otelhttpclient.WithOptInMetrics(otelhttpclient.MetricDNSLookupDuration), otelhttpclient.WithURLFilter(func(u *url.URL) *url.URL {
+		u.Host = "hidden.example"
+		return u
+	}))
+	req := oteltest.NewRequest(t, t.Context(), http.MethodGet, "http://tenant.example/", nil)
+	if _, err := oteltest.Send(rt, req); err == nil {
+		t.Error("RoundTrip() = nil error, want base's own")
+	}
+	req.URL.Host = "other.example"
+	close(ended)
+	oteltest.Within(t, "the end of the lookup", late)
+	point := tel.Seconds("dns.lookup.duration")
+	oteltest.WantAttribute(t, point.Attributes.ToSlice(), "dns.question.name", "hidden.example")
+}

@@ -31,6 +31,19 @@ func TestBasePanicPropagates(t *testing.T) {
 	}
 }
 
+// A request that failed counts as one, whatever the methods of its error do.
+func TestErrorMethodPanics(t *testing.T) {
+	oteltest.HandleErrors(t)
+	tel := oteltest.New(t)
+	rt := instrumented.Transport(tel, oteltest.RoundTripFunc(func(*http.Request) (*http.Response, error) { return nil, oteltest.MuteError{} }))
+	if err := oteltest.TryGet(t.Context(), rt, "http://inventory.example/"); err != (oteltest.MuteError{}) {
+		t.Errorf("RoundTrip() returns a %T, want base's own error, a %T", err, oteltest.MuteError{})
+	}
+	oteltest.WantStatus(t, tel.OnlySpan(), codes.Error)
+	oteltest.WantAttribute(t, tel.OnlySpan().Attributes, "error.type", "_OTHER")
+	oteltest.WantAttribute(t, tel.DurationAttributes(), "error.type", "_OTHER")
+}
+
 func TestPanickingCallbacks(t *testing.T) {
 	const secret = "hunter22"
 	templates, err := otelhttpclient.ServeMuxTemplates("/items/{sku}")
