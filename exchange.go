@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -38,13 +37,15 @@ type exchange struct {
 	sizeUnknown bool // the size of the response's body is unknown even after its end
 	gaveUp      bool // base failed for another reason than a connection
 	timedOut    bool
+	responded   bool // response hooks have run, or may
 	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
 	context    nested.Context       // what base gets
 	request    semconv.Request      // known before it is sent
 	response   *semconv.Response    // known when base has returned
 	ofResponse []attribute.KeyValue // the application's, from then on
-	ofHooks    []attribute.KeyValue // what request hooks have set, if there may be ofResponse
+	keys       []attribute.Key      // of the span after the request hooks; nil if there are none
+	ofHooks    []attribute.Key      // those that request hooks have set, if there may be ofResponse
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
@@ -83,15 +84,7 @@ func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 	if sent.Header == nil {
 		sent.Header = http.Header{}
 	}
-	var before []attribute.KeyValue
-	watch := x.recording && len(x.in.responseAttributeFuncs) > 0
-	if watch {
-		before = slices.Clone(attributesOf(x.span))
-	}
-	x.in.runRequestHooks(x.span, sent)
-	if watch {
-		x.ofHooks = changed(before, attributesOf(x.span))
-	}
+	x.runRequestHooks(sent)
 	if req.Header == nil && len(sent.Header) == 0 {
 		sent.Header = nil
 	}
@@ -116,6 +109,7 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 		return false
 	}
 	if hooked {
+		x.responded = true
 		x.in.runResponseHooks(x.span, sent.request, resp, nil)
 	}
 	x.bodyless = sent.method == http.MethodHead || body.Absent(resp)
@@ -137,6 +131,7 @@ func (x *exchange) failed(sent *http.Request, err error) {
 		return
 	}
 	x.in.guard.Call("description of the error", func() { x.describeError(err) })
+	x.responded = true
 	x.in.runResponseHooks(x.span, sent, nil, err)
 	x.End(body.End{})
 }

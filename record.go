@@ -240,7 +240,7 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 		a = without(a, x.in.spanAttributes)
 	}
 	if x.in.hooked() {
-		a = without(a, attributesOf(x.span))
+		a = x.withoutHooks(a)
 	}
 	override(a, x.request.Own)
 	override(a, x.ofResponse)
@@ -252,18 +252,41 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 func (x *exchange) describeOutcome(sent *http.Request, resp *http.Response, err error) {
 	x.ofResponse = x.in.attributesOfResponse(sent, resp, err)
 	if x.recording && len(x.ofResponse) > 0 {
-		x.span.SetAttributes(without(slices.Clone(x.ofResponse), x.ofHooks)...)
+		x.span.SetAttributes(withoutKeys(slices.Clone(x.ofResponse), x.ofHooks)...)
 	}
 }
 
-// changed returns the attributes that are new or have another value.
-func changed(before, after []attribute.KeyValue) (c []attribute.KeyValue) {
-	for _, kv := range after {
-		if !slices.Contains(before, kv) {
-			c = append(c, kv)
+// runRequestHooks runs the hooks, and remembers what the span has afterwards: reading
+// its attributes takes the SDK as long as setting them.
+func (x *exchange) runRequestHooks(sent *http.Request) {
+	var before []attribute.KeyValue
+	if x.recording && len(x.in.responseAttributeFuncs) > 0 {
+		before = slices.Clone(attributesOf(x.span))
+	}
+	x.in.runRequestHooks(x.span, sent)
+	if !x.recording {
+		return
+	}
+	after := attributesOf(x.span)
+	x.keys = make([]attribute.Key, len(after))
+	for i, kv := range after {
+		x.keys[i] = kv.Key
+		if len(x.in.responseAttributeFuncs) > 0 && !slices.Contains(before, kv) {
+			x.ofHooks = append(x.ofHooks, kv.Key)
 		}
 	}
-	return c
+}
+
+// withoutHooks removes the attributes that the span has: a hook may have set them.
+func (x *exchange) withoutHooks(a []attribute.KeyValue) []attribute.KeyValue {
+	if x.responded || x.in.clientTrace != nil {
+		return without(a, attributesOf(x.span))
+	}
+	return withoutKeys(a, x.keys)
+}
+
+func withoutKeys(a []attribute.KeyValue, keys []attribute.Key) []attribute.KeyValue {
+	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool { return slices.Contains(keys, kv.Key) })
 }
 
 // override replaces the attributes whose keys the application's have.
