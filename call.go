@@ -124,6 +124,9 @@ func (p *call) observe() {
 	}
 	x.watchConnection()
 	p.sent = x.copyRequest(req, s)
+	if in.renamesLookups {
+		x.nameLookups(p.sent.URL)
+	}
 }
 
 // passThrough sends the request on for an outer Transport, which records it.

@@ -62,9 +62,6 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 	}
 	x.context.Complete(&x.in.injector, sent, &s.Carrier)
 	x.connection.Send(sent)
-	if x.in.renamesLookups {
-		x.nameLookups(sent.URL)
-	}
 	if x.recording && x.in.describesSent {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)
