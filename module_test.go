@@ -232,3 +232,60 @@ func TestSupportedReleases(t *testing.T) {
 		}
 	}
 }
+
+// The root holds what a user knows: few files, and each internal package says what it
+// is. The gate limits the references between the root's files.
+func TestLayout(t *testing.T) {
+	count := func(pattern string, without ...string) (n int) {
+		t.Helper()
+		paths, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range paths {
+			if !strings.HasPrefix(filepath.Base(p), ".") && !slices.ContainsFunc(without, func(suffix string) bool { return strings.HasSuffix(p, suffix) }) {
+				n++
+			}
+		}
+		return n
+	}
+	for _, row := range []struct {
+		what      string
+		got, most int
+	}{
+		{"source files of the root", count("*.go", "_test.go"), 20},
+		{"test files of the root", count("*_test.go"), 25},
+		{"files with examples", count("example*_test.go"), 4},
+		{"entries of the root", count("*"), 60},
+	} {
+		if row.got > row.most || row.got == 0 {
+			t.Errorf("%s: got %d, want at most %d", row.what, row.got, row.most)
+		}
+	}
+	lines := 0
+	files, err := filepath.Glob("examples/quickstart/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasSuffix(f, "_test.go") {
+			lines += strings.Count(string(text), "\n")
+		}
+	}
+	if lines == 0 || lines > 900 {
+		t.Errorf("quickstart: got %d lines, want at most 900", lines)
+	}
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{.Doc}}", "./internal/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("go list = %v, want no error\n%s", err, out)
+	}
+	for pkg := range strings.Lines(string(out)) {
+		if len(strings.Fields(pkg)) < 2 {
+			t.Errorf("%s: got no package comment, want one", strings.TrimSpace(pkg))
+		}
+	}
+}
