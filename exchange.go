@@ -37,15 +37,15 @@ type exchange struct {
 	sizeUnknown bool // the size of the response's body is unknown even after its end
 	gaveUp      bool // base failed for another reason than a connection
 	timedOut    bool
-	responded   bool // response hooks have run, or may
+	responded   bool // response hooks have run
 	bodyBelow   bool // an inner Transport counts the body if it is abandoned
 
 	context    nested.Context       // what base gets
 	request    semconv.Request      // known before it is sent
 	response   *semconv.Response    // known when base has returned
 	ofResponse []attribute.KeyValue // the application's, from then on
-	keys       []attribute.Key      // of the span after the request hooks; nil if there are none
-	ofHooks    []attribute.Key      // those that request hooks have set, if there may be ofResponse
+	spanKeys   []attribute.Key      // of the span after the request hooks; nil without them
+	hookKeys   []attribute.Key      // that request hooks have set; nil without WithResponseAttributes
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress

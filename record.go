@@ -223,12 +223,12 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 // kept, except a URL without a host.
 func (x *exchange) setResolved(d *semconv.Start) {
 	a := x.in.conventions.AppendResolved(nil, d)
-	a = without(a, x.in.spanAttributes)
-	a = without(a, x.request.Own)
+	a = without(a, keysOf(x.in.spanAttributes))
+	a = without(a, keysOf(x.request.Own))
 	for _, has := range attributesOf(x.span) {
 		isURL := has.Key == semconv.URLFullKey || has.Key == semconv.OldURLFullKey
 		if u, err := url.Parse(has.Value.AsString()); !isURL || err == nil && u.Host != "" {
-			a = without(a, []attribute.KeyValue{has})
+			a = without(a, []attribute.Key{has.Key})
 		}
 	}
 	x.span.SetAttributes(a...)
@@ -237,10 +237,10 @@ func (x *exchange) setResolved(d *semconv.Start) {
 // set sets attributes on the span. The application's own keep their values.
 func (x *exchange) set(a ...attribute.KeyValue) {
 	if len(x.in.spanAttributes) > 0 {
-		a = without(a, x.in.spanAttributes)
+		a = without(a, keysOf(x.in.spanAttributes))
 	}
 	if x.in.hooked() {
-		a = x.withoutHooks(a)
+		a = without(a, x.presentKeys())
 	}
 	override(a, x.request.Own)
 	override(a, x.ofResponse)
@@ -252,7 +252,7 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 func (x *exchange) describeOutcome(sent *http.Request, resp *http.Response, err error) {
 	x.ofResponse = x.in.attributesOfResponse(sent, resp, err)
 	if x.recording && len(x.ofResponse) > 0 {
-		x.span.SetAttributes(withoutKeys(slices.Clone(x.ofResponse), x.ofHooks)...)
+		x.span.SetAttributes(without(slices.Clone(x.ofResponse), x.hookKeys)...)
 	}
 }
 
@@ -268,25 +268,26 @@ func (x *exchange) runRequestHooks(sent *http.Request) {
 		return
 	}
 	after := attributesOf(x.span)
-	x.keys = make([]attribute.Key, len(after))
-	for i, kv := range after {
-		x.keys[i] = kv.Key
-		if len(x.in.responseAttributeFuncs) > 0 && !slices.Contains(before, kv) {
-			x.ofHooks = append(x.ofHooks, kv.Key)
-		}
+	x.spanKeys = keysOf(after)
+	if len(x.in.responseAttributeFuncs) > 0 {
+		x.hookKeys = keysOf(slices.DeleteFunc(slices.Clone(after), func(kv attribute.KeyValue) bool { return slices.Contains(before, kv) }))
 	}
 }
 
-// withoutHooks removes the attributes that the span has: a hook may have set them.
-func (x *exchange) withoutHooks(a []attribute.KeyValue) []attribute.KeyValue {
+// presentKeys returns the keys of the span's attributes: a hook may have set them.
+func (x *exchange) presentKeys() []attribute.Key {
 	if x.responded || x.in.clientTrace != nil {
-		return without(a, attributesOf(x.span))
+		return keysOf(attributesOf(x.span))
 	}
-	return withoutKeys(a, x.keys)
+	return x.spanKeys
 }
 
-func withoutKeys(a []attribute.KeyValue, keys []attribute.Key) []attribute.KeyValue {
-	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool { return slices.Contains(keys, kv.Key) })
+func keysOf(a []attribute.KeyValue) []attribute.Key {
+	keys := make([]attribute.Key, len(a))
+	for i, kv := range a {
+		keys[i] = kv.Key
+	}
+	return keys
 }
 
 // override replaces the attributes whose keys the application's have.
@@ -300,11 +301,9 @@ func override(a, own []attribute.KeyValue) {
 	}
 }
 
-// without removes the attributes whose keys others have.
-func without(a, others []attribute.KeyValue) []attribute.KeyValue {
-	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool {
-		return slices.ContainsFunc(others, func(o attribute.KeyValue) bool { return o.Key == kv.Key })
-	})
+// without removes the attributes with these keys.
+func without(a []attribute.KeyValue, keys []attribute.Key) []attribute.KeyValue {
+	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool { return slices.Contains(keys, kv.Key) })
 }
 
 // setErrorStatus sets the span's status to Error, unless a hook has set one.
