@@ -3,6 +3,7 @@ package otelhttpclient
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -121,6 +122,9 @@ func (p *call) observe() {
 	p.own.ActiveOuter = outer != nil && role.Measure(meter)
 	if meter != nil && !p.own.ActiveOuter {
 		meter.Begin(&x.context, &x.request)
+	}
+	if x.tellsHooksApart() {
+		in.guard.Call("attributes of the span", func() { x.library = slices.Clone(attributesOf(span)) })
 	}
 	x.watchConnection()
 	p.sent = x.copyRequest(req, s)

@@ -44,8 +44,7 @@ type exchange struct {
 	request    semconv.Request      // known before it is sent
 	response   *semconv.Response    // known when base has returned
 	ofResponse []attribute.KeyValue // the application's, from then on
-	spanKeys   []attribute.Key      // of the span after the request hooks; nil without them
-	hookKeys   []attribute.Key      // that request hooks have set; nil without WithResponseAttributes
+	library    []attribute.KeyValue // the span's that are not from hooks, if they must be told apart
 	connection conntrace.Trace
 	upload     *conntrace.Upload // nil: there is none, or its size is not recorded
 	body.Progress
@@ -65,6 +64,9 @@ func (x *exchange) copyRequest(req *http.Request, s *scratch.Memory) *http.Reque
 	if x.recording && x.in.describesSent {
 		if attrs := x.in.sentAttributes(sent); len(attrs) > 0 {
 			x.set(attrs...)
+			if x.library != nil {
+				x.library = append(x.library, attrs...)
+			}
 		}
 	}
 	if x.observed() && x.in.conventions.WantsRequestSize() {
@@ -81,7 +83,7 @@ func (x *exchange) copyForHooks(req *http.Request) *http.Request {
 	if sent.Header == nil {
 		sent.Header = http.Header{}
 	}
-	x.runRequestHooks(sent)
+	x.in.runRequestHooks(x.span, sent)
 	if req.Header == nil && len(sent.Header) == 0 {
 		sent.Header = nil
 	}
@@ -95,11 +97,15 @@ func (x *exchange) answered(sent *sentRequest, resp *http.Response, err error) (
 		err = errNoResponse
 	}
 	hooked := len(x.in.responseHooks) > 0
+	var ofHooks []attribute.KeyValue
+	if x.tellsHooksApart() {
+		ofHooks = x.ofHooks() // before the library sets more
+	}
 	if resp != nil && (x.observed() || hooked) {
 		x.in.guard.Call("description of the response", func() { x.describeResponse(sent, resp) })
 	}
 	if len(x.in.responseAttributeFuncs) > 0 && x.observed() {
-		x.in.guard.Call("attributes of the response", func() { x.describeOutcome(sent.request, resp, err) })
+		x.in.guard.Call("attributes of the response", func() { x.describeOutcome(sent.request, resp, err, ofHooks) })
 	}
 	if err != nil {
 		x.failed(sent.request, err)

@@ -404,3 +404,63 @@ func TestHooksOnSpansOfOtherSDKs(t *testing.T) {
 		t.Errorf("handled errors: got %q, want none", got)
 	}
 }
+
+// A hook's code may run on after the hook: in a body that it wraps, a goroutine, or a
+// client trace. The library overwrites none of what it sets.
+func TestHooksThatSetLater(t *testing.T) {
+	set := func(span trace.Span) {
+		span.SetAttributes(attribute.String("http.request.body.size", "hook"), attribute.String("http.response.status_code", "hook"), attribute.String("own", "hook"))
+	}
+	later := map[string]otelhttpclient.Option{
+		"in a body": otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
+			req.Body = &watchedBody{ReadCloser: req.Body, read: func() { set(span) }}
+		}),
+		"in a client trace of the hook": otelhttpclient.WithRequestHook(func(span trace.Span, req *http.Request) {
+			*req = *req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{WroteHeaders: func() { set(span) }}))
+		}),
+		"in a client trace": otelhttpclient.WithClientTrace(func(ctx context.Context) *httptrace.ClientTrace {
+			return &httptrace.ClientTrace{WroteHeaders: func() { set(trace.SpanFromContext(ctx)) }}
+		}),
+		"in the function of a client trace": otelhttpclient.WithClientTrace(func(ctx context.Context) *httptrace.ClientTrace {
+			set(trace.SpanFromContext(ctx))
+			return nil
+		}),
+	}
+	others := map[string][]otelhttpclient.Option{
+		"alone":                {},
+		"with a response hook": {otelhttpclient.WithResponseHook(func(trace.Span, *http.Request, *http.Response, error) {})},
+		"with attributes of the response": {otelhttpclient.WithResponseAttributes(func(*http.Request, *http.Response, error) []attribute.KeyValue {
+			return []attribute.KeyValue{attribute.String("own", "response"), attribute.String("other", "response")}
+		})},
+	}
+	oteltest.OnBothVersions(t, func(t *testing.T, version string) {
+		server := oteltest.NewServer(t, version, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+		for name, hook := range later {
+			for with, opts := range others {
+				t.Run(name+" "+with, func(t *testing.T) {
+					tel := oteltest.New(t)
+					rt := instrumented.Transport(tel, server.Base, append(opts, hook, otelhttpclient.WithOptInAttributes("http.request.body.size"))...)
+					oteltest.MustSend(t, rt, oteltest.NewRequest(t, t.Context(), "POST", server.URL, oteltest.NewBody(strings.NewReader("abc"))))
+					a := tel.OnlySpan().Attributes
+					for _, key := range []attribute.Key{"http.request.body.size", "http.response.status_code", "own"} {
+						oteltest.WantAttribute(t, a, key, "hook")
+					}
+					if len(opts) > 0 && strings.HasPrefix(with, "with attributes") {
+						oteltest.WantAttribute(t, a, "other", "response")
+					}
+				})
+			}
+		}
+	})
+}
+
+// watchedBody runs a function when it is read.
+type watchedBody struct {
+	io.ReadCloser
+	read func()
+}
+
+func (b *watchedBody) Read(p []byte) (int, error) {
+	b.read()
+	return b.ReadCloser.Read(p)
+}

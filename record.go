@@ -223,12 +223,12 @@ func (x *exchange) resolve(sent *sentRequest, resp *http.Response) {
 // kept, except a URL without a host.
 func (x *exchange) setResolved(d *semconv.Start) {
 	a := x.in.conventions.AppendResolved(nil, d)
-	a = without(a, keysOf(x.in.spanAttributes))
-	a = without(a, keysOf(x.request.Own))
+	a = without(a, x.in.spanAttributes)
+	a = without(a, x.request.Own)
 	for _, has := range attributesOf(x.span) {
 		isURL := has.Key == semconv.URLFullKey || has.Key == semconv.OldURLFullKey
 		if u, err := url.Parse(has.Value.AsString()); !isURL || err == nil && u.Host != "" {
-			a = without(a, []attribute.Key{has.Key})
+			a = without(a, []attribute.KeyValue{has})
 		}
 	}
 	x.span.SetAttributes(a...)
@@ -237,10 +237,11 @@ func (x *exchange) setResolved(d *semconv.Start) {
 // set sets attributes on the span. The application's own keep their values.
 func (x *exchange) set(a ...attribute.KeyValue) {
 	if len(x.in.spanAttributes) > 0 {
-		a = without(a, keysOf(x.in.spanAttributes))
+		a = without(a, x.in.spanAttributes)
 	}
-	if x.in.hooked() {
-		a = without(a, x.presentKeys())
+	if x.responded || len(x.in.requestHooks) > 0 || x.in.clientTrace != nil {
+		// Hooks may have set any of these, also from another goroutine and later.
+		a = without(a, attributesOf(x.span))
 	}
 	override(a, x.request.Own)
 	override(a, x.ofResponse)
@@ -248,46 +249,27 @@ func (x *exchange) set(a ...attribute.KeyValue) {
 }
 
 // describeOutcome gets the application's attributes for what base returned. On the
-// span they override all others but those of request hooks.
-func (x *exchange) describeOutcome(sent *http.Request, resp *http.Response, err error) {
+// span they override all others but those of hooks.
+func (x *exchange) describeOutcome(sent *http.Request, resp *http.Response, err error, ofHooks []attribute.KeyValue) {
 	x.ofResponse = x.in.attributesOfResponse(sent, resp, err)
 	if x.recording && len(x.ofResponse) > 0 {
-		x.span.SetAttributes(without(slices.Clone(x.ofResponse), x.hookKeys)...)
+		x.span.SetAttributes(without(slices.Clone(x.ofResponse), ofHooks)...)
 	}
 }
 
-// runRequestHooks runs the hooks, and remembers what the span has afterwards: reading
-// its attributes takes the SDK as long as setting them.
-func (x *exchange) runRequestHooks(sent *http.Request) {
-	var before []attribute.KeyValue
-	if x.recording && len(x.in.responseAttributeFuncs) > 0 {
-		before = slices.Clone(attributesOf(x.span))
-	}
-	x.in.runRequestHooks(x.span, sent)
-	if !x.recording {
-		return
-	}
-	after := attributesOf(x.span)
-	x.spanKeys = keysOf(after)
-	if len(x.in.responseAttributeFuncs) > 0 {
-		x.hookKeys = keysOf(slices.DeleteFunc(slices.Clone(after), func(kv attribute.KeyValue) bool { return slices.Contains(before, kv) }))
-	}
+// ofHooks returns the attributes that hooks have set: the span's that x.library does
+// not have. The span may be of another SDK's.
+func (x *exchange) ofHooks() (a []attribute.KeyValue) {
+	x.in.guard.Call("attributes of the span", func() {
+		a = slices.DeleteFunc(slices.Clone(attributesOf(x.span)), func(kv attribute.KeyValue) bool { return slices.Contains(x.library, kv) })
+	})
+	return a
 }
 
-// presentKeys returns the keys of the span's attributes: a hook may have set them.
-func (x *exchange) presentKeys() []attribute.Key {
-	if x.responded || x.in.clientTrace != nil {
-		return keysOf(attributesOf(x.span))
-	}
-	return x.spanKeys
-}
-
-func keysOf(a []attribute.KeyValue) []attribute.Key {
-	keys := make([]attribute.Key, len(a))
-	for i, kv := range a {
-		keys[i] = kv.Key
-	}
-	return keys
+// tellsHooksApart reports whether attributes of hooks must be told from those of the
+// library.
+func (x *exchange) tellsHooksApart() bool {
+	return len(x.in.responseAttributeFuncs) > 0 && x.recording && x.in.hooked()
 }
 
 // override replaces the attributes whose keys the application's have.
@@ -301,9 +283,11 @@ func override(a, own []attribute.KeyValue) {
 	}
 }
 
-// without removes the attributes with these keys.
-func without(a []attribute.KeyValue, keys []attribute.Key) []attribute.KeyValue {
-	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool { return slices.Contains(keys, kv.Key) })
+// without removes the attributes whose keys others have.
+func without(a, others []attribute.KeyValue) []attribute.KeyValue {
+	return slices.DeleteFunc(a, func(kv attribute.KeyValue) bool {
+		return slices.ContainsFunc(others, func(o attribute.KeyValue) bool { return o.Key == kv.Key })
+	})
 }
 
 // setErrorStatus sets the span's status to Error, unless a hook has set one.
